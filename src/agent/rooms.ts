@@ -1,0 +1,88 @@
+// The seams inside the agent: what the move asks of the network and storage rooms. Implementations live in network/ and storage/.
+
+export interface Attached {
+  /** What podmotion-cni wrote when it attached the awaited pod (native/README.md). */
+  hostVeth: string
+  podMac: string
+  gateway: string
+  netns: string
+}
+
+/** One plain conntrack entry per client flow as seen on the pod's leg, to be inserted on the destination. */
+export interface Leg {
+  protocol: 'tcp' | 'udp'
+  source: string
+  sourcePort: number
+  destination: string
+  destinationPort: number
+  mark: number
+  windowScaleOriginal: number
+  windowScaleReply: number
+}
+
+export interface NodeReason {
+  code: string
+  message: string
+  remedy?: string
+  /** true: refuses in BestEffort as well */
+  blocking: boolean
+}
+
+export interface FlowSurvey {
+  legs: Leg[]
+  /** Connections of the pod with a peer outside it. */
+  connections: number
+  listeners: number
+  /** The pod's own Service (R4) and masqueraded (R5) flows and the like: reasons. */
+  reasons: NodeReason[]
+}
+
+/**
+ * The network half of a move (facts/network.md R1-R3). Each call is idempotent and has an undo; each change on the node is owned by the
+ * migration UID and listed, so that `sweep` removes what no live migration owns.
+ */
+export interface PodNetwork {
+  /** Source: conntrack and sockets of the pod. Changes nothing. */
+  survey(pod: { ip: string; sandboxPid: number; podCidrs: string[]; serviceIps: string[] }): Promise<FlowSurvey>
+  /** Destination, before the hold: conntrack legs inserted, nothing queued yet. */
+  arm(move: { uid: string; ip: string; nodeIp: string; legs: Leg[] }): Promise<void>
+  /** Destination: neighbour entry removed, ip/32 route to the veth: the hold starts, packets queue in the kernel. */
+  hold(move: { uid: string; ip: string; attached: Attached }): Promise<void>
+  /** Source or home node: ip/32 via the destination; source: veth out of the bridge; home: proxy neighbour + gratuitous ARP. */
+  divert(move: { uid: string; ip: string; destinationNodeIp: string; role: 'source' | 'home'; sandboxPid?: number }): Promise<void>
+  /** Source: drop everything in and out of the pod's namespace (after the freeze), and undo of it. */
+  lock(move: { uid: string; sandboxPid: number }): Promise<void>
+  unlock(move: { uid: string; sandboxPid: number }): Promise<void>
+  /** Destination after the commit: neighbour entry permanent, queued packets go in, in order. */
+  release(move: { uid: string; ip: string; attached: Attached }): Promise<void>
+  /** Destination, home or source: take back what hold/arm/divert did for this migration (rollback). Never leaves a route that loops. */
+  undo(move: { uid: string; ip: string; role: 'source' | 'destination' | 'home'; sandboxPid?: number }): Promise<void>
+  /** After the end of a committed move: forget the ownership, what belongs to the moved pod now belongs to NetworkState. */
+  settle(uid: string): Promise<void>
+  /** The level-based wish of the controller (routes of moved pods, SNAT set, leases at home); IPs of open migrations are left alone. */
+  apply(state: import('../api/agent-wire.ts').NetworkState): Promise<void>
+  /** Remove what no open migration owns. Returns what was (or, dry, would be) removed. */
+  sweep(openUids: string[], dryRun: boolean): Promise<string[]>
+}
+
+/** The storage half: emptyDirs and writable layers by rsync over the peer connection. */
+export interface PodStorage {
+  /** What would be synced, per container and volume; bytes. */
+  measure(pod: StoragePod): Promise<{ writableBytes: number; reasons: NodeReason[] }>
+  /** One pass; final=true inside the freeze. Returns bytes sent. */
+  sync(move: { uid: string; pod: StoragePod; destination: StorageDestination; final: boolean; bandwidthLimitMbps: number }): Promise<number>
+}
+
+export interface StoragePod {
+  uid: string
+  containers: { name: string; id: string; bundle: string }[]
+  volumes: { name: string; kind: 'emptyDir' | 'emptyDirMemory' | 'shared' | 'projected' | 'skip' }[]
+}
+
+export interface StorageDestination {
+  /** Path of a local unix socket on which one connection per rsync is piped to the peer's `rsync --server` in the given folder. */
+  transportSocket: string
+  podUid: string
+  /** container name -> bundle path on the destination (containerd id differs) */
+  bundles: Record<string, string>
+}

@@ -1,0 +1,159 @@
+// The words between the controller and the agents (HTTPS, mutual TLS, JSON). Every call is idempotent by migration UID.
+//
+//   GET    /v1/node                          -> NodeMigrationCapacityStatus
+//   POST   /v1/migrations/:uid/inventory     InventoryRequest -> Inventory        (source; looks, changes nothing)
+//   POST   /v1/migrations/:uid/await         AwaitRequest     -> MoveRecord       (destination; announces the pod to CNI and OCI wrapper,
+//                                                                                  BEFORE the pod object exists)
+//   POST   /v1/migrations/:uid/move          MoveRequest      -> 202 MoveRecord   (source; the two agents then act alone)
+//   POST   /v1/migrations/:uid/abort         AbortRequest     -> MoveRecord       (either side; after the grant the source answers its state and
+//                                                                                  does not thaw)
+//   POST   /v1/migrations/:uid/finish        FinishRequest    -> MoveRecord       (either side; source: end the frozen pod silently; both: sweep)
+//   POST   /v1/migrations/:uid/resolve       ResolveRequest   -> MoveRecord       (a person's or the API server's word after a grant)
+//   GET    /v1/migrations/:uid               -> MoveRecord | 404
+//   GET    /v1/migrations                    -> { migrations: MoveRecord[] }
+//   PUT    /v1/network                       NetworkState     -> { }              (level-based: the whole wish, each time)
+// Errors: HTTP 4xx/5xx with WireError.
+import { z } from 'zod'
+import { migrationModes, Refusal, storageStrategies, tcpPreservationModes } from './pod-migration.ts'
+
+export const WireError = z.object({ code: z.string(), message: z.string() })
+export type WireError = z.infer<typeof WireError>
+
+export const WirePod = z.object({
+  namespace: z.string(),
+  name: z.string(),
+  uid: z.string(),
+  ip: z.string(),
+  containers: z
+    .array(z.object({ name: z.string(), id: z.string().describe('containerd id, without containerd://') }))
+    .min(1),
+  /** Volumes the pod mounts and what is done with each. */
+  volumes: z.array(z.object({ name: z.string(), kind: z.enum(['emptyDir', 'emptyDirMemory', 'shared', 'projected', 'skip']) })).default([]),
+})
+export type WirePod = z.infer<typeof WirePod>
+
+export const InventoryRequest = z.object({
+  pod: WirePod,
+  tcpPreservationMode: z.enum(tcpPreservationModes),
+  podCidrs: z.array(z.string()).describe('podCIDRs of all nodes'),
+  serviceIps: z.array(z.string()).default([]).describe('ClusterIPs that exist'),
+})
+export type InventoryRequest = z.infer<typeof InventoryRequest>
+
+export const Inventory = z.object({
+  connections: z.int().describe('TCP connections of the pod that have a peer outside it'),
+  listeners: z.int(),
+  memoryBytes: z.int().describe('Resident memory of all its processes'),
+  writableBytes: z.int().describe('Writable layers and emptyDirs'),
+  processes: z.int(),
+  /** Reasons against the move that only the node can see; for Strict all of them refuse, for BestEffort those with blocking=true. */
+  reasons: z.array(Refusal.extend({ blocking: z.boolean() })),
+})
+export type Inventory = z.infer<typeof Inventory>
+
+export const AwaitRequest = z.object({
+  migrationName: z.string().describe('namespace/name'),
+  pod: z.object({ namespace: z.string(), name: z.string().describe('name of the destination pod'), ip: z.string(), containers: z.array(z.string()).min(1) }),
+  source: z.object({ nodeName: z.string(), address: z.string().describe('host:port of the source agent') }),
+})
+export type AwaitRequest = z.infer<typeof AwaitRequest>
+
+export const MoveRequest = z.object({
+  migrationName: z.string(),
+  pod: WirePod,
+  destination: z.object({
+    nodeName: z.string(),
+    nodeIp: z.string(),
+    address: z.string().describe('host:port of the destination agent'),
+    podName: z.string(),
+    podUid: z.string(),
+  }),
+  home: z
+    .object({ nodeName: z.string(), address: z.string() })
+    .optional()
+    .describe('Node whose podCIDR holds the IP, when it is neither source nor destination'),
+  mode: z.enum(migrationModes),
+  tcpPreservationMode: z.enum(tcpPreservationModes),
+  storageStrategy: z.enum(storageStrategies),
+  freezeWindowBudgetMs: z.int(),
+  bandwidthLimitMbps: z.int(),
+  keepFailedDestination: z.boolean().default(false),
+  podCidrs: z.array(z.string()),
+  serviceIps: z.array(z.string()).default([]),
+})
+export type MoveRequest = z.infer<typeof MoveRequest>
+
+export const AbortRequest = z.object({ reason: z.string() })
+export const FinishRequest = z.object({ outcome: z.enum(['committed', 'aborted']) })
+/** `destinationGone`: proof that the destination node is gone for good, the source may thaw; `committed`: the destination runs it. */
+export const ResolveRequest = z.object({ verdict: z.enum(['destinationGone', 'committed']) })
+
+/**
+ * What an agent knows of a migration. Source: preparing -> moving -> frozen -> granted -> committed -> finished, or aborted.
+ * Destination: awaiting -> standing (all stand-ins wait, sandbox attached) -> holding -> restoring -> held -> committed -> live -> finished, or aborted.
+ */
+export const moveStates = [
+  'preparing',
+  'moving',
+  'frozen',
+  'granted',
+  'awaiting',
+  'standing',
+  'holding',
+  'restoring',
+  'held',
+  'committed',
+  'live',
+  'finished',
+  'aborted',
+] as const
+export type MoveState = (typeof moveStates)[number]
+
+/** Steps in the order of a good move; each carries the instant at which its node did it. */
+export const moveSteps = [
+  'presync',
+  'armed', // ZeroWindowArm: legs, guard and prepared routes
+  'held', // destination queues the pod's traffic; OverlayHandoff
+  'diverted', // routes point to the destination
+  'frozen', // FinalFreeze: all cgroups frozen
+  'locked',
+  'dumped', // StateCapture
+  'synced', // files
+  'transferred', // Transferring
+  'restored', // Restoring: all gates reached
+  'verified', // RestoreSocketReattach: parity and continuity, while held
+  'granted',
+  'committed',
+  'socketsLive', // DisengageHold
+  'released',
+  'resumed',
+  'thawed',
+  'undone',
+  'sourceEnded',
+] as const
+export type MoveStep = (typeof moveSteps)[number]
+
+export const MoveRecord = z.object({
+  uid: z.string(),
+  role: z.enum(['source', 'destination']),
+  state: z.enum(moveStates),
+  failure: z.object({ code: z.string(), message: z.string() }).optional(),
+  /** Epoch milliseconds with fractions, by the node's clock. */
+  steps: z.array(z.object({ step: z.enum(moveSteps), atMs: z.number(), node: z.string() })).default([]),
+  freezeMs: z.number().optional().describe('first process frozen to last process running (source and destination clocks)'),
+  holdMs: z.number().optional(),
+  bytesMoved: z.int().optional(),
+  connections: z.object({ source: z.int(), destination: z.int(), lost: z.int() }).optional(),
+  sequenceDelta: z.int().optional().describe('sum of |source - destination| over all connections and both directions'),
+  warnings: z.array(z.string()).default([]),
+})
+export type MoveRecord = z.infer<typeof MoveRecord>
+
+/** The network wish for one node: which pods can move (SNAT rule), and which live away from home. */
+export const NetworkState = z.object({
+  nodeIp: z.string(),
+  podCidrs: z.array(z.string()),
+  movable: z.array(z.string()).describe('IPs of all pods under our RuntimeClass'),
+  moved: z.array(z.object({ ip: z.string(), nodeIp: z.string().describe('node where it lives now'), homeNodeIp: z.string().optional() })),
+})
+export type NetworkState = z.infer<typeof NetworkState>

@@ -1,0 +1,26 @@
+// Names that users meet on their objects: the API group, annotations, labels, the RuntimeClass.
+
+export const group = 'podmotion.io'
+export const version = 'v1alpha1'
+export const apiVersion = `${group}/${version}`
+export const runtimeClassName = 'podmotion'
+
+/** Deleting a PodMigration waits for this: the move is rolled back or finished first. */
+export const finalizer = 'podmotion.io/move'
+
+export const annotations = {
+  migrate: 'podmotion.io/migrate',
+  policy: 'podmotion.io/policy',
+  freezeBudgetMs: 'podmotion.io/freeze-budget-ms',
+  /** On a destination pod: the UID of the PodMigration it receives. Passed into the OCI spec by the runtime entry. */
+  migration: 'podmotion.io/migration',
+  /** On a destination pod: `namespace/name` of its PodMigration, for the extender and for people. */
+  migrationName: 'podmotion.io/migration-name',
+  podDeletionCost: 'controller.kubernetes.io/pod-deletion-cost',
+} as const
+
+export const labels = {
+  node: 'podmotion.io/node',
+  migrationUid: 'podmotion.io/migration-uid',
+  sourcePodUid: 'podmotion.io/source-pod-uid',
+} as const

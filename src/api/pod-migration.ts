@@ -1,0 +1,143 @@
+// PodMigration: one move of one pod, its wish (spec) and everything that happened to it (status).
+import { z } from 'zod'
+import { conditionTypes, phases } from './phases.ts'
+
+const immutable = { 'x-kubernetes-validations': [{ rule: 'self == oldSelf', message: 'is immutable: create another PodMigration instead' }] }
+
+export const migrationModes = ['PreCopy', 'PostCopy', 'Cold'] as const
+export const tcpPreservationModes = ['Strict', 'BestEffort', 'None'] as const
+export const storageStrategies = ['Auto', 'Skip', 'Sync', 'SnapshotClone', 'DualEngine'] as const
+
+export const ApplicationProbe = z
+  .object({
+    protocol: z.enum(['SQL', 'HTTP', 'gRPC', 'TCP']),
+    port: z.int().min(1).max(65535),
+    path: z.string().optional().describe('HTTP path; default /'),
+    query: z.string().optional().describe('SQL query; default SELECT 1'),
+    timeoutSeconds: z.int().min(1).max(300).default(5),
+    when: z.enum(['AfterCommit', 'BeforeCommit']).default('AfterCommit'),
+  })
+  .describe('Asked on the destination before cutover')
+export type ApplicationProbe = z.infer<typeof ApplicationProbe>
+
+export const PodMigrationSpec = z
+  .object({
+    podName: z.string().min(1).max(253).meta(immutable).describe('Name of the pod to move'),
+    podNamespace: z.string().min(1).max(63).meta(immutable).describe('Namespace of the pod; must be that of this object'),
+    sourcePodUID: z.string().max(64).optional().describe('UID of the pod; a pod of the same name with another UID is refused'),
+    targetNodeName: z.string().max(253).optional().describe('Destination node; empty: the extender picks'),
+    migrationPolicyRef: z.object({ name: z.string().min(1) }).optional(),
+    mode: z.enum(migrationModes).default('PreCopy'),
+    preCopyMaxRounds: z.int().min(1).max(20).default(5),
+    preCopyDirtyThresholdMB: z.int().min(1).max(1048576).default(64).describe('At or under this many MB left to copy, the freeze may start'),
+    bandwidthLimitMbps: z.int().min(0).max(1000000).default(0).describe('0: no limit'),
+    completionTimeoutSeconds: z.int().min(30).max(86400).default(600),
+    storageStrategy: z.enum(storageStrategies).default('Auto'),
+    tcpPreservationMode: z.enum(tcpPreservationModes).default('None'),
+    freezeWindowBudgetMs: z.int().min(50).max(10000).default(500),
+    applicationProbe: ApplicationProbe.optional(),
+    dryRun: z.boolean().default(false),
+    rollbackOnFailure: z.boolean().default(true),
+    affinityMode: z.enum(['strict', 'patch', 'ignore']).default('strict'),
+    sourcePodIP: z.string().max(45).optional(),
+    destinationCluster: z.string().max(253).optional().describe('Reserved: refused when set'),
+  })
+  .meta({
+    'x-kubernetes-validations': [
+      {
+        rule: "!has(self.destinationCluster) || self.destinationCluster == ''",
+        messageExpression:
+          "'spec.destinationCluster: \"' + self.destinationCluster + '\" is set, but moves to another cluster do not exist yet: remove the field'",
+        message: 'spec.destinationCluster is reserved: remove the field',
+      },
+    ],
+  })
+export type PodMigrationSpec = z.infer<typeof PodMigrationSpec>
+
+export const Condition = z.object({
+  type: z.enum(conditionTypes),
+  status: z.enum(['True', 'False', 'Unknown']),
+  reason: z.string(),
+  message: z.string().optional(),
+  lastTransitionTime: z.string(),
+})
+export type Condition = z.infer<typeof Condition>
+
+/** Why something is refused: a stable code, what was found, what to do. */
+export const Refusal = z.object({ code: z.string(), message: z.string(), remedy: z.string().optional() })
+export type Refusal = z.infer<typeof Refusal>
+
+export const PreCopyRound = z.object({
+  round: z.int(),
+  pages: z.int(),
+  copiedMB: z.number(),
+  dirtyRateMBps: z.number(),
+  durationMs: z.number(),
+})
+
+export const PodMigrationStatus = z.object({
+  phase: z.enum(phases).optional(),
+  observedGeneration: z.int().optional(),
+  message: z.string().optional().describe('One sentence: what happens now or what happened'),
+  nextStep: z.string().optional().describe('What a person can do, when there is something to do'),
+  startedAt: z.string().optional(),
+  completedAt: z.string().optional(),
+  sourceNode: z.string().optional(),
+  sourcePodName: z.string().optional(),
+  sourcePodUID: z.string().optional(),
+  podIP: z.string().optional(),
+  destinationNode: z.string().optional(),
+  destinationPodName: z.string().optional(),
+  destinationPodUID: z.string().optional(),
+  reservation: z
+    .object({ nodeName: z.string(), cpuMillis: z.int(), memoryBytes: z.int() })
+    .optional()
+    .describe('Room kept on the destination while the move is open'),
+  moveStartedAt: z.string().optional().describe('Intent written before the agents are told to move'),
+  granted: z.boolean().optional(),
+  committedAt: z.string().optional().describe('The point of no return; from here the pod lives on the destination'),
+  cutoverAt: z.string().optional(),
+  preCopy: z.object({ rounds: z.array(PreCopyRound), reason: z.string().optional() }).optional(),
+  freeze: z
+    .object({
+      holdMs: z.number().optional(),
+      freezeMs: z.number().optional(),
+      steps: z.array(z.object({ name: z.string(), ms: z.number() })).optional(),
+    })
+    .optional(),
+  estimate: z.object({ memoryMB: z.number(), freezeMs: z.number(), totalSeconds: z.number() }).optional(),
+  bytesMoved: z.int().optional(),
+  connections: z.object({ source: z.int(), destination: z.int(), lost: z.int() }).optional(),
+  sequenceDelta: z.int().optional(),
+  refusals: z.array(Refusal).optional(),
+  failure: z.object({ code: z.string(), message: z.string(), phase: z.string().optional() }).optional(),
+  timeline: z
+    .array(z.object({ step: z.string(), at: z.string(), node: z.string().optional() }))
+    .optional()
+    .describe('Every step with its real time, as the agents journalled it'),
+  conditions: z.array(Condition).optional(),
+})
+export type PodMigrationStatus = z.infer<typeof PodMigrationStatus>
+
+export const ObjectMeta = z.looseObject({
+  name: z.string(),
+  namespace: z.string().optional(),
+  uid: z.string().optional(),
+  generation: z.int().optional(),
+  resourceVersion: z.string().optional(),
+  creationTimestamp: z.string().optional(),
+  deletionTimestamp: z.string().optional(),
+  finalizers: z.array(z.string()).optional(),
+  annotations: z.record(z.string(), z.string()).optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+})
+export type ObjectMeta = z.infer<typeof ObjectMeta>
+
+export const PodMigration = z.object({
+  apiVersion: z.string(),
+  kind: z.literal('PodMigration'),
+  metadata: ObjectMeta,
+  spec: PodMigrationSpec,
+  status: PodMigrationStatus.optional(),
+})
+export type PodMigration = z.infer<typeof PodMigration>
