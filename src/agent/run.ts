@@ -1,0 +1,58 @@
+// The one place of the agent that starts programs: in its own container, in the host's namespaces, or in a pod's network namespace.
+import { execa } from 'execa'
+
+export interface RunOptions {
+  input?: string
+  timeoutMs?: number
+  /** false: a failed command is a result, not an exception. */
+  reject?: boolean
+  signal?: AbortSignal
+  env?: Record<string, string>
+}
+
+export interface RunResult {
+  exitCode: number
+  stdout: string
+  stderr: string
+  durationMs: number
+}
+
+const defaultTimeoutMs = 30_000
+
+/** Runs a program of the agent's own image (nft, ip, rsync, podmotion-helper …). Throws with the reason first, the command second. */
+export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  const startedMs = performance.now()
+  const result = await execa(command, [...args], {
+    reject: false,
+    timeout: options.timeoutMs ?? defaultTimeoutMs,
+    forceKillAfterDelay: 2000,
+    stripFinalNewline: false,
+    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+    ...(options.signal ? { cancelSignal: options.signal } : {}),
+    ...(options.env ? { env: options.env } : {}),
+  })
+  const outcome = {
+    exitCode: result.exitCode ?? 128,
+    stdout: result.stdout,
+    stderr: result.stderr,
+    durationMs: performance.now() - startedMs,
+  }
+  if (result.failed && options.reject !== false) throw new Error(describeFailure(command, args, outcome, result.timedOut))
+  return outcome
+}
+
+/** Runs a program of the host (runc, criu, systemctl): in the host's mount namespace, seen from the agent's hostPID container. */
+export function runOnHost(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  return run('nsenter', ['--target', '1', '--mount', '--uts', '--ipc', '--net', '--', command, ...args], options)
+}
+
+/** Runs a program of the agent's image inside the network namespace of a process. */
+export function runInNetworkOf(pid: number, command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  return run('nsenter', ['--target', String(pid), '--net', '--', command, ...args], options)
+}
+
+function describeFailure(command: string, args: readonly string[], result: RunResult, timedOut: boolean): string {
+  const reason = timedOut ? 'timed out' : `exited ${result.exitCode}`
+  const said = (result.stderr.trim() || result.stdout.trim()).slice(-1500)
+  return `${command} ${reason}${said ? ` (${said})` : ''}: ${[command, ...args].join(' ')}`
+}
