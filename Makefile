@@ -3,11 +3,33 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 node_modules: package-lock.json
-	npm ci --no-audit --no-fund && touch node_modules
+	npm ci --no-audit --no-fund
+	@touch node_modules
+
+demo: node_modules ## set up, boot the lab, drain a node under a live PostgreSQL, show the result (ARGS=--keep leaves the lab up)
+	node --import tsx test/lab/demo/demo.ts $(ARGS)
+
+test: node_modules ## every ring of tests; ends with `N passed, N failed`
+	node --import tsx scripts/rings.ts
+
+check: node_modules ## the fast rings: types, lint, format, unused code, function length, generated files, units and transcripts
+	node --import tsx scripts/rings.ts types lint format unused functions generated unit
+
+bench: node_modules ## run one benchmark, NAME=freeze or NAME=extender
+	node --import tsx bench/$(NAME).ts $(ARGS)
+
+bundle: node_modules ## bundle controller, agent and kubectl plugin into dist/
+	npm run --silent bundle
+
+native: ## build the small C programs into native/build/
+	$(MAKE) --no-print-directory -C native
+
+generate: node_modules ## write the CRDs from the zod schemas
+	npm run --silent generate
 
 -include test/lab/lab.mk
 
-.PHONY: help
+.PHONY: help demo test check bench bundle native generate

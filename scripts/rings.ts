@@ -1,0 +1,75 @@
+// Runs every ring of tests one after the other, sums what they counted, and ends with the plain line `N passed, N failed`.
+import { execa } from 'execa'
+
+interface Ring {
+  name: string
+  command: string[]
+  /** What its output counts: mocha's passing/failing lines, TAP-like `ok`/`not ok` lines, or the command itself as one test. */
+  counts: 'mocha' | 'tap' | 'one'
+}
+
+interface Count {
+  passed: number
+  failed: number
+  skipped: number
+}
+
+const rings: Ring[] = [
+  { name: 'types', command: ['npx', 'tsc', '--noEmit'], counts: 'one' },
+  { name: 'lint', command: ['npm', 'run', '--silent', 'lint'], counts: 'one' },
+  { name: 'format', command: ['npm', 'run', '--silent', 'format:check'], counts: 'one' },
+  { name: 'unused', command: ['npm', 'run', '--silent', 'unused'], counts: 'one' },
+  { name: 'functions', command: ['npm', 'run', '--silent', 'functions'], counts: 'one' },
+  { name: 'generated', command: ['npm', 'run', '--silent', 'generate', '--', '--check'], counts: 'one' },
+  { name: 'native', command: ['make', '--no-print-directory', '-C', 'native', 'test'], counts: 'tap' },
+  { name: 'unit', command: ['npx', 'mocha'], counts: 'mocha' },
+  { name: 'lab', command: ['npm', 'run', '--silent', 'lab-tests'], counts: 'mocha' },
+]
+
+async function main(): Promise<void> {
+  const wanted = process.argv.slice(2)
+  const total: Count = { passed: 0, failed: 0, skipped: 0 }
+  for (const ring of rings.filter((one) => wanted.length === 0 || wanted.includes(one.name))) add(total, await runRing(ring))
+  const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : ''
+  console.log(`${total.passed} passed, ${total.failed} failed${skipped}`)
+  process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0
+}
+
+async function runRing(ring: Ring): Promise<Count> {
+  const startedMs = Date.now()
+  console.log(`== ${ring.name}: ${ring.command.join(' ')}`)
+  const [program = '', ...args] = ring.command
+  const result = await execa(program, args, { reject: false, all: true, stdin: 'ignore', stdout: ['pipe', 'inherit'], stderr: ['pipe', 'inherit'] })
+  const count = withExitCode(countOutput(ring, result.all ?? ''), result.exitCode ?? 1)
+  console.log(`== ${ring.name}: ${count.passed} ok, ${count.failed} not ok, ${((Date.now() - startedMs) / 1000).toFixed(1)} s`)
+  return count
+}
+
+function countOutput(ring: Ring, output: string): Count {
+  if (ring.counts === 'mocha') return { passed: last(output, /(\d+) passing/g), failed: last(output, /(\d+) failing/g), skipped: last(output, /(\d+) pending/g) }
+  if (ring.counts === 'tap') return { passed: matches(output, /^ok\b/gm), failed: matches(output, /^not ok\b/gm), skipped: 0 }
+  return { passed: 0, failed: 0, skipped: 0 }
+}
+
+/** A ring that exits 0 without having counted anything is one passed test; one that fails without a failed test is one failed test. */
+function withExitCode(count: Count, exitCode: number): Count {
+  if (exitCode !== 0 && count.failed === 0) return { ...count, failed: 1 }
+  if (exitCode === 0 && count.passed === 0) return { ...count, passed: 1 }
+  return count
+}
+
+function last(output: string, pattern: RegExp): number {
+  return Number([...output.matchAll(pattern)].at(-1)?.[1] ?? 0)
+}
+
+function matches(output: string, pattern: RegExp): number {
+  return [...output.matchAll(pattern)].length
+}
+
+function add(total: Count, one: Count): void {
+  total.passed += one.passed
+  total.failed += one.failed
+  total.skipped += one.skipped
+}
+
+await main()
