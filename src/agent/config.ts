@@ -1,0 +1,88 @@
+// What the agent is told by its DaemonSet: one environment, checked once, passed on as data.
+import { z } from 'zod'
+
+/** A whole number in text, as environments give it. */
+const wholeNumber = z.string().regex(/^\d+$/, 'expected a whole number').transform(Number)
+const port = wholeNumber.pipe(z.int().min(1).max(65535))
+const folder = z.string().regex(/^\//, 'expected an absolute path')
+
+const Environment = z.object({
+  NODE_NAME: z.string().min(1),
+  NODE_IP: z.ipv4(),
+  POD_NAMESPACE: z.string().min(1).default('podmotion'),
+  HOST_ROOT: folder.default('/host'),
+  RUN_DIR: folder.default('/run/podmotion'),
+  STATE_DIR: folder.default('/var/lib/podmotion'),
+  OPT_DIR: folder.default('/opt/podmotion'),
+  NATIVE_DIR: folder.default('/app/native'),
+  KUBELET_DIR: folder.default('/var/lib/kubelet'),
+  CNI_STATE_DIR: folder.default('/var/lib/cni'),
+  CGROUP_DIR: folder.default('/sys/fs/cgroup'),
+  POD_LOG_DIR: folder.default('/var/log/pods'),
+  TLS_DIR: folder.default('/etc/podmotion/tls'),
+  AGENT_PORT: port.default(8090),
+  METRICS_PORT: port.default(8080),
+  AGENT_VERSION: z.string().default('dev'),
+})
+
+export interface AgentConfig {
+  nodeName: string
+  nodeIp: string
+  namespace: string
+  /** Where the host's root file system is mounted in the agent's container. */
+  hostRoot: string
+  /** tmpfs shared with the host: images, awaited pods, sockets. */
+  runDir: string
+  /** On disk, shared with the host: journal, markers, network records. */
+  stateDir: string
+  /** On disk, shared with the host: our programs. */
+  optDir: string
+  /** In the image: the native programs that install() copies to optDir. */
+  nativeDir: string
+  kubeletDir: string
+  cniStateDir: string
+  cgroupDir: string
+  podLogDir: string
+  tlsDir: string
+  agentPort: number
+  metricsPort: number
+  version: string
+  /** The helper as install() leaves it: same path on the host and in the container. */
+  helper: string
+}
+
+/** Throws with every problem at once: a DaemonSet is edited by people. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): AgentConfig {
+  const read = Environment.safeParse(environment)
+  if (!read.success) throw new Error(`Reading the agent's environment: ${describeIssues(read.error.issues, environment)}`)
+  const values = read.data
+  return {
+    nodeName: values.NODE_NAME,
+    nodeIp: values.NODE_IP,
+    namespace: values.POD_NAMESPACE,
+    hostRoot: values.HOST_ROOT,
+    runDir: values.RUN_DIR,
+    stateDir: values.STATE_DIR,
+    optDir: values.OPT_DIR,
+    nativeDir: values.NATIVE_DIR,
+    kubeletDir: values.KUBELET_DIR,
+    cniStateDir: values.CNI_STATE_DIR,
+    cgroupDir: values.CGROUP_DIR,
+    podLogDir: values.POD_LOG_DIR,
+    tlsDir: values.TLS_DIR,
+    agentPort: values.AGENT_PORT,
+    metricsPort: values.METRICS_PORT,
+    version: values.AGENT_VERSION,
+    helper: `${values.OPT_DIR}/bin/podmotion-helper`,
+  }
+}
+
+function describeIssues(issues: readonly z.core.$ZodIssue[], environment: Readonly<Record<string, string | undefined>>): string {
+  return issues
+    .map((issue) => {
+      const name = String(issue.path[0])
+      const value = environment[name]
+      return value === undefined ? `${name} is not set: set it in the DaemonSet` : `${name} is "${value}": ${issue.message}`
+    })
+    .join('; ')
+}
