@@ -16,6 +16,10 @@ export const annotations = {
   migration: 'podmotion.io/migration',
   /** On a destination pod: `namespace/name` of its PodMigration, for the extender and for people. */
   migrationName: 'podmotion.io/migration-name',
+  /** On a destination pod: the name its family of names is made from, so that names do not grow with every move. */
+  baseName: 'podmotion.io/base-name',
+  /** On a pod: hostPath volumes (names, comma separated) that are the same shared storage on every node. */
+  sharedVolumes: 'podmotion.io/shared-volumes',
   podDeletionCost: 'controller.kubernetes.io/pod-deletion-cost',
 } as const
 

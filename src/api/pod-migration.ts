@@ -97,6 +97,7 @@ export const PodMigrationStatus = z.object({
   granted: z.boolean().optional(),
   committedAt: z.string().optional().describe('The point of no return; from here the pod lives on the destination'),
   cutoverAt: z.string().optional(),
+  rollbackStartedAt: z.string().optional().describe('When the way back was decided; the pod stays on its source'),
   preCopy: z.object({ rounds: z.array(PreCopyRound), reason: z.string().optional() }).optional(),
   freeze: z
     .object({
