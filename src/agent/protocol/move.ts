@@ -1,0 +1,119 @@
+// What an agent knows of one move, as the fold of its journal: records in, state out.
+import type { AwaitRequest, MoveRecord, MoveRequest, MoveState, MoveStep } from '../../api/agent-wire.ts'
+
+export interface Failure {
+  code: string
+  message: string
+}
+
+export type JournalRecord =
+  | { type: 'opened'; atMs: number; role: 'source'; request: MoveRequest }
+  | { type: 'opened'; atMs: number; role: 'destination'; request: AwaitRequest }
+  /** A destination that was asked about a migration it never heard of: it says never, and keeps to it. */
+  | { type: 'tombstone'; atMs: number; failure: Failure }
+  | { type: 'state'; atMs: number; state: MoveState; failure?: Failure }
+  | { type: 'step'; atMs: number; step: MoveStep; node: string }
+  | { type: 'facts'; atMs: number; facts: MoveFacts }
+  | { type: 'warning'; atMs: number; warning: string }
+  /** What the state asked for (undoing, ending the source, finishing the commit) is done. */
+  | { type: 'settled'; atMs: number; state: MoveState }
+
+export type MoveFacts = Partial<Pick<MoveRecord, 'freezeMs' | 'holdMs' | 'bytesMoved' | 'connections' | 'sequenceDelta'>>
+
+interface MoveBase {
+  uid: string
+  state: MoveState
+  failure?: Failure
+  steps: MoveRecord['steps']
+  facts: MoveFacts
+  warnings: string[]
+  /** The grant was journalled (source) at some time: what came later may be committed. */
+  granted: boolean
+  committed: boolean
+  /** The work of this state is done: nothing to repeat after a restart. */
+  settled: boolean
+  changedAtMs: number
+}
+
+export interface SourceMove extends MoveBase {
+  role: 'source'
+  request: MoveRequest
+}
+
+export interface DestinationMove extends MoveBase {
+  role: 'destination'
+  /** Missing: a tombstone. */
+  request?: AwaitRequest
+}
+
+export type Move = SourceMove | DestinationMove
+
+const emptyMove = { steps: [], facts: {}, warnings: [], granted: false, committed: false, settled: false }
+
+/** The next state of knowledge. A first record other than `opened` or `tombstone` is a broken journal. */
+export function foldRecord(uid: string, move: Move | undefined, record: JournalRecord): Move {
+  if (record.type === 'opened') return openMove(uid, record)
+  if (record.type === 'tombstone') {
+    const tomb = { ...emptyMove, uid, role: 'destination', state: 'aborted', failure: record.failure, settled: true } as const
+    return { ...tomb, steps: [], warnings: [], changedAtMs: record.atMs }
+  }
+  if (!move) throw new Error(`Reading the journal of migration ${uid}: it starts with a ${record.type} record, expected "opened"`)
+  return foldLater(move, record)
+}
+
+function openMove(uid: string, record: JournalRecord & { type: 'opened' }): Move {
+  const base = { ...emptyMove, uid, steps: [], warnings: [], changedAtMs: record.atMs }
+  if (record.role === 'source') return { ...base, role: 'source', request: record.request, state: 'preparing' }
+  return { ...base, role: 'destination', request: record.request, state: 'awaiting' }
+}
+
+function foldLater(move: Move, record: Exclude<JournalRecord, { type: 'opened' | 'tombstone' }>): Move {
+  switch (record.type) {
+    case 'state':
+      return enterState(move, record)
+    case 'step':
+      return { ...move, steps: [...move.steps, { step: record.step, atMs: record.atMs, node: record.node }] }
+    case 'facts':
+      return { ...move, facts: { ...move.facts, ...record.facts } }
+    case 'warning':
+      return { ...move, warnings: [...move.warnings, record.warning] }
+    case 'settled':
+      return record.state === move.state ? { ...move, settled: true, changedAtMs: record.atMs } : move
+  }
+}
+
+function enterState(move: Move, record: JournalRecord & { type: 'state' }): Move {
+  const failure = move.failure ?? record.failure
+  return {
+    ...move,
+    state: record.state,
+    ...(failure ? { failure } : {}),
+    granted: move.granted || record.state === 'granted',
+    committed: move.committed || record.state === 'committed',
+    settled: false,
+    changedAtMs: record.atMs,
+  }
+}
+
+export function foldAll(uid: string, records: readonly JournalRecord[]): Move | undefined {
+  return records.reduce<Move | undefined>((move, record) => foldRecord(uid, move, record), undefined)
+}
+
+/** Open: something may still have to happen here; its network and images belong to it. */
+export function isOpen(move: Move): boolean {
+  if (move.state === 'finished' || move.state === 'aborted') return !move.settled
+  return true
+}
+
+/** What goes over the wire. */
+export function toWire(move: Move): MoveRecord {
+  return {
+    uid: move.uid,
+    role: move.role,
+    state: move.state,
+    ...(move.failure ? { failure: move.failure } : {}),
+    steps: move.steps,
+    ...move.facts,
+    warnings: move.warnings,
+  }
+}
