@@ -1,0 +1,12 @@
+// The signal that ends a program gracefully: SIGTERM from kubelet, SIGINT from a terminal. The second one ends it at once.
+
+export function shutdownSignal(): AbortSignal {
+  const ending = new AbortController()
+  const end = (name: NodeJS.Signals) => {
+    if (ending.signal.aborted) process.exit(name === 'SIGINT' ? 130 : 143)
+    ending.abort(new Error(`received ${name}`))
+  }
+  process.on('SIGTERM', end)
+  process.on('SIGINT', end)
+  return ending.signal
+}
