@@ -1,0 +1,123 @@
+// What the attachment does by rtnetlink: each call one message, 0 or an errno.
+#include "link.h"
+#include "netlink.h"
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+static int finish(int fd, batch *b, int tolerated)
+{
+	int error = talk(fd, b, tolerated);
+	free_batch(b);
+	return error;
+}
+
+typedef struct {
+	link_info *out;
+	int error;
+} link_reply;
+
+static bool on_link(struct nlmsghdr *m, void *arg)
+{
+	link_reply *reply = arg;
+	const struct nlattr *a[IFLA_MAX + 1];
+	if (m->nlmsg_type == NLMSG_ERROR) return reply->error = -((struct nlmsgerr *)NLMSG_DATA(m))->error, false;
+	if (m->nlmsg_type != RTM_NEWLINK) return true;
+	read_message(a, IFLA_MAX, m, sizeof(struct ifinfomsg));
+	link_info *out = reply->out;
+	out->index = (unsigned)((struct ifinfomsg *)NLMSG_DATA(m))->ifi_index;
+	out->peer = read_u32(a[IFLA_LINK]);
+	out->mtu = read_u32(a[IFLA_MTU]);
+	if (a[IFLA_ADDRESS] && attribute_size(a[IFLA_ADDRESS]) == 6) memcpy(out->mac, attribute_data(a[IFLA_ADDRESS]), 6);
+	if (a[IFLA_IFNAME]) strncpy(out->name, attribute_data(a[IFLA_IFNAME]), sizeof out->name - 1);
+	reply->error = 0;
+	return false;
+}
+
+int get_link(int fd, const char *name, unsigned index, link_info *out)
+{
+	batch b = {0};
+	struct ifinfomsg header = {.ifi_index = (int)index};
+	link_reply reply = {out, EIO};
+	memset(out, 0, sizeof *out);
+	begin_message(&b, RTM_GETLINK, 0, &header, sizeof header);
+	if (name) put_attribute(&b, IFLA_IFNAME, name, strlen(name) + 1);
+	bool ok = send_batch(fd, &b) && receive_messages(fd, on_link, &reply);
+	free_batch(&b);
+	return ok ? reply.error : errno;
+}
+
+static int set_link(int fd, unsigned index, uint16_t attribute, uint32_t value)
+{
+	batch b = {0};
+	struct ifinfomsg header = {.ifi_index = (int)index};
+	begin_message(&b, RTM_SETLINK, NLM_F_ACK, &header, sizeof header);
+	put_u32(&b, attribute, value);
+	return finish(fd, &b, 0);
+}
+
+int set_mtu(int fd, unsigned index, unsigned mtu)
+{
+	return set_link(fd, index, IFLA_MTU, mtu);
+}
+
+int leave_bridge(int fd, unsigned index)
+{
+	return set_link(fd, index, IFLA_MASTER, 0);
+}
+
+static int change_address(int fd, uint16_t type, uint16_t flags, unsigned index, struct in_addr ip, unsigned prefix, int tolerated)
+{
+	batch b = {0};
+	struct ifaddrmsg header = {.ifa_family = AF_INET, .ifa_prefixlen = (uint8_t)prefix, .ifa_index = index};
+	begin_message(&b, type, flags | NLM_F_ACK, &header, sizeof header);
+	put_attribute(&b, IFA_LOCAL, &ip, sizeof ip);
+	put_attribute(&b, IFA_ADDRESS, &ip, sizeof ip);
+	return finish(fd, &b, tolerated);
+}
+
+// An ADD that is tried again finds its own address there.
+int add_address(int fd, unsigned index, struct in_addr ip, unsigned prefix)
+{
+	return change_address(fd, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, ip, prefix, EEXIST);
+}
+
+int delete_address(int fd, unsigned index, struct in_addr ip, unsigned prefix)
+{
+	return change_address(fd, RTM_DELADDR, 0, index, ip, prefix, EADDRNOTAVAIL);
+}
+
+int replace_route(int fd, unsigned index, struct in_addr destination, struct in_addr gateway)
+{
+	batch b = {0};
+	bool by_gateway = gateway.s_addr != 0;
+	struct rtmsg header = {.rtm_family = AF_INET, .rtm_dst_len = by_gateway ? 0 : 32, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_STATIC,
+			       .rtm_scope = by_gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK, .rtm_type = RTN_UNICAST};
+	begin_message(&b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, &header, sizeof header);
+	if (by_gateway) put_attribute(&b, RTA_GATEWAY, &gateway, sizeof gateway);
+	else put_attribute(&b, RTA_DST, &destination, sizeof destination);
+	put_u32(&b, RTA_OIF, index);
+	return finish(fd, &b, 0);
+}
+
+int add_permanent_neighbour(int fd, unsigned index, struct in_addr ip, const unsigned char mac[6])
+{
+	batch b = {0};
+	struct ndmsg header = {.ndm_family = AF_INET, .ndm_ifindex = (int)index, .ndm_state = NUD_PERMANENT};
+	begin_message(&b, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, &header, sizeof header);
+	put_attribute(&b, NDA_DST, &ip, sizeof ip);
+	put_attribute(&b, NDA_LLADDR, mac, 6);
+	return finish(fd, &b, 0);
+}
+
+int forget_neighbour(int fd, unsigned index, struct in_addr ip)
+{
+	batch b = {0};
+	struct ndmsg header = {.ndm_family = AF_INET, .ndm_ifindex = (int)index};
+	begin_message(&b, RTM_DELNEIGH, NLM_F_ACK, &header, sizeof header);
+	put_attribute(&b, NDA_DST, &ip, sizeof ip);
+	return finish(fd, &b, ENOENT);
+}

@@ -1,0 +1,52 @@
+// The real criu as our child, with a socketpair of ours in place of runc's.
+#include "child.h"
+#include "program.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+bool find_criu(char out[PATH_SIZE])
+{
+	return find_program(out, "PODMOTION_CRIU", "/opt/podmotion/etc/criu-path", "criu");
+}
+
+// No PDEATHSIG: killed between two steps criu would leave seized tasks with its code inside them.
+// If we die it reads the end of its socket instead, and cleans up.
+static void exec_criu(const char *path, int socket, int number)
+{
+	char text[16];
+	snprintf(text, sizeof text, "%d", number);
+	if (dup2(socket, number) != number) _exit(127);
+	execl(path, "criu", "swrk", text, (char *)NULL);
+	_exit(127);
+}
+
+bool start_criu(child *c, int number)
+{
+	int pair[2];
+	char path[PATH_SIZE];
+	if (!find_criu(path)) return errno = ENOENT, false;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return false;
+	c->socket = pair[0];
+	c->pid = fork();
+	if (c->pid == 0) exec_criu(path, pair[1], number);
+	close(pair[1]);
+	if (c->pid < 0) return close(pair[0]), false;
+	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+	return c->pidfd >= 0;
+}
+
+int mirror_end(const child *c)
+{
+	int status;
+	while (waitpid(c->pid, &status, 0) < 0)
+		if (errno != EINTR) return 1;
+	if (WIFEXITED(status)) return WEXITSTATUS(status);
+	signal(WTERMSIG(status), SIG_DFL);
+	raise(WTERMSIG(status));
+	return 128 + WTERMSIG(status);
+}

@@ -1,0 +1,14 @@
+// The real criu as our child, with a socketpair of ours in place of runc's.
+#pragma once
+#include "files.h"
+#include <sys/types.h>
+
+typedef struct {
+	pid_t pid;
+	int pidfd, socket;
+} child;
+
+bool find_criu(char out[PATH_SIZE]);
+bool start_criu(child *c, int number);
+// Waits for it; the exit code, or the same signal raised.
+int mirror_end(const child *c);

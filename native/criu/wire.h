@@ -1,0 +1,29 @@
+// The few protobuf pieces of criu's RPC (images/rpc.proto) that the proxy reads and writes.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// criu_req_type
+enum { CRIU_DUMP = 1, CRIU_RESTORE = 2, CRIU_PRE_DUMP = 4, CRIU_NOTIFY = 6, CRIU_SINGLE_PRE_DUMP = 13 };
+
+typedef struct {
+	const uint8_t *at;
+	size_t length;
+} bytes;
+
+// Last occurrence of FIELD, as protobuf decides for scalars.
+bool find_number(bytes message, unsigned field, uint64_t *value);
+bool find_bytes(bytes message, unsigned field, bytes *value);
+
+typedef struct {
+	uint8_t *at;
+	size_t length, size;
+	bool failed;
+} buffer;
+
+void put_number(buffer *out, unsigned field, uint64_t value);
+void put_bytes(buffer *out, unsigned field, bytes value);
+// The message without FIELD.
+void copy_without(buffer *out, bytes message, unsigned field);
+void put_raw(buffer *out, bytes value);
