@@ -1,0 +1,242 @@
+// What the extender knows of every node, kept up to date change by change so that no request has to add anything up.
+import type { V1Node, V1Pod } from '@kubernetes/client-node'
+import { annotations } from '../api/names.ts'
+import type { NodeMigrationCapacity } from '../api/node-migration-capacity.ts'
+import type { PodMigration } from '../api/pod-migration.ts'
+import { type Amounts, addAmounts, allocatableOf, podKey, podRequests, takesRoom } from './requests.ts'
+import { migrationKey, type Reservation, reservationOf } from './reservations.ts'
+
+export interface NodeFacts {
+  readonly name: string
+  node: V1Node | undefined
+  allocatable: Amounts
+  /** Normalised image name to bytes. */
+  images: ReadonlyMap<string, number>
+  readonly requested: Record<string, number>
+  readonly pods: Map<string, CountedPod>
+  readonly ownerCounts: Map<string, number>
+  capacity: NodeMigrationCapacity | undefined
+  cpuFeatures: ReadonlySet<string>
+}
+
+export interface CountedPod {
+  pod: V1Pod
+  amounts: Amounts
+  ownerUid: string | undefined
+  nodeName: string
+}
+
+export interface MigrationFacts {
+  migration: PodMigration
+  reservation: Reservation | undefined
+}
+
+export class ClusterIndex {
+  readonly #nodes = new Map<string, NodeFacts>()
+  readonly #pods = new Map<string, CountedPod>()
+  readonly #migrations = new Map<string, MigrationFacts>()
+  readonly #reservationsByNode = new Map<string, Map<string, Reservation>>()
+  readonly #failuresByNode = new Map<string, Map<string, number>>()
+  /** Pods with required anti-affinity of their own: they may refuse a newcomer. */
+  readonly #guarding = new Map<string, CountedPod>()
+
+  get nodes(): IterableIterator<NodeFacts> {
+    return this.#nodes.values()
+  }
+
+  get pods(): IterableIterator<CountedPod> {
+    return this.#pods.values()
+  }
+
+  get guardingPods(): IterableIterator<CountedPod> {
+    return this.#guarding.values()
+  }
+
+  /** Answers the question that ordinary pods ask most with one look-up. */
+  get hasReservations(): boolean {
+    return this.#reservationsByNode.size > 0
+  }
+
+  node(name: string): NodeFacts | undefined {
+    return this.#nodes.get(name)
+  }
+
+  migration(key: string): MigrationFacts | undefined {
+    return this.#migrations.get(key)
+  }
+
+  setNode(node: V1Node): void {
+    const facts = this.#factsOf(node.metadata?.name ?? '')
+    facts.node = node
+    facts.allocatable = allocatableOf(node)
+    facts.images = imagesOf(node)
+  }
+
+  deleteNode(name: string): void {
+    const facts = this.#nodes.get(name)
+    if (facts) facts.node = undefined
+  }
+
+  setPod(pod: V1Pod): void {
+    this.deletePod(podKey(pod))
+    const nodeName = pod.spec?.nodeName
+    if (!nodeName || !takesRoom(pod)) return
+    const ownerUid = pod.metadata?.ownerReferences?.find((owner) => owner.controller)?.uid
+    const counted = { pod, amounts: podRequests(pod), ownerUid, nodeName }
+    this.#pods.set(podKey(pod), counted)
+    if (pod.spec?.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.length)
+      this.#guarding.set(podKey(pod), counted)
+    const facts = this.#factsOf(nodeName)
+    addAmounts(facts.requested, counted.amounts)
+    facts.pods.set(podKey(pod), counted)
+    if (ownerUid) facts.ownerCounts.set(ownerUid, (facts.ownerCounts.get(ownerUid) ?? 0) + 1)
+  }
+
+  deletePod(key: string): void {
+    const counted = this.#pods.get(key)
+    if (!counted) return
+    this.#pods.delete(key)
+    this.#guarding.delete(key)
+    const facts = this.#factsOf(counted.nodeName)
+    addAmounts(facts.requested, counted.amounts, -1)
+    facts.pods.delete(key)
+    if (!counted.ownerUid) return
+    const left = (facts.ownerCounts.get(counted.ownerUid) ?? 1) - 1
+    if (left > 0) facts.ownerCounts.set(counted.ownerUid, left)
+    else facts.ownerCounts.delete(counted.ownerUid)
+  }
+
+  setCapacity(capacity: NodeMigrationCapacity): void {
+    const facts = this.#factsOf(capacity.spec.nodeName)
+    facts.capacity = capacity
+    facts.cpuFeatures = new Set(capacity.status?.cpuFeatures)
+  }
+
+  deleteCapacity(nodeName: string): void {
+    const facts = this.#nodes.get(nodeName)
+    if (facts) facts.capacity = undefined
+  }
+
+  setMigration(migration: PodMigration): void {
+    const key = migrationKey(migration)
+    this.deleteMigration(key)
+    const reservation = reservationOf(migration)
+    this.#migrations.set(key, { migration, reservation })
+    if (reservation) this.reserve(reservation)
+    const failedAtMs = failureInstantMs(migration)
+    const nodeName = migration.status?.destinationNode
+    if (nodeName && failedAtMs !== undefined) put(this.#failuresByNode, nodeName, key, failedAtMs)
+  }
+
+  deleteMigration(key: string): void {
+    const facts = this.#migrations.get(key)
+    if (!facts) return
+    this.#migrations.delete(key)
+    if (facts.reservation) remove(this.#reservationsByNode, facts.reservation.nodeName, key)
+    const nodeName = facts.migration.status?.destinationNode
+    if (nodeName) remove(this.#failuresByNode, nodeName, key)
+  }
+
+  /** Also for moves that are only planned so far (the descheduler's cycle). */
+  reserve(reservation: Reservation): void {
+    put(this.#reservationsByNode, reservation.nodeName, reservation.migrationKey, reservation)
+  }
+
+  /** Room kept on the node for others than the pod that asks; a destination pod that is counted there already is not counted twice. */
+  reserved(nodeName: string, asking: { podKey: string; migrationKey?: string | undefined }): Amounts | undefined {
+    const onNode = this.#reservationsByNode.get(nodeName)
+    if (!onNode) return undefined
+    const landed = landedMigrations(this.#nodes.get(nodeName))
+    const total: Record<string, number> = {}
+    for (const [key, reservation] of onNode) {
+      if (landed.has(key) || key === asking.migrationKey || reservation.sourcePodKey === asking.podKey) continue
+      addAmounts(total, reservation.amounts)
+    }
+    return total
+  }
+
+  reservationCount(nodeName: string): number {
+    return this.#reservationsByNode.get(nodeName)?.size ?? 0
+  }
+
+  failuresSince(nodeName: string, sinceMs: number): number {
+    let count = 0
+    for (const atMs of this.#failuresByNode.get(nodeName)?.values() ?? []) if (atMs >= sinceMs) count++
+    return count
+  }
+
+  #factsOf(name: string): NodeFacts {
+    let facts = this.#nodes.get(name)
+    if (!facts) {
+      facts = {
+        name,
+        node: undefined,
+        allocatable: {},
+        images: new Map(),
+        requested: {},
+        pods: new Map(),
+        ownerCounts: new Map(),
+        capacity: undefined,
+        cpuFeatures: new Set(),
+      }
+      this.#nodes.set(name, facts)
+    }
+    return facts
+  }
+}
+
+export interface ClusterView {
+  nodes: readonly V1Node[]
+  pods: readonly V1Pod[]
+  capacities: readonly NodeMigrationCapacity[]
+  migrations: readonly PodMigration[]
+}
+
+export function indexOf(view: ClusterView): ClusterIndex {
+  const index = new ClusterIndex()
+  for (const node of view.nodes) index.setNode(node)
+  for (const pod of view.pods) index.setPod(pod)
+  for (const capacity of view.capacities) index.setCapacity(capacity)
+  for (const migration of view.migrations) index.setMigration(migration)
+  return index
+}
+
+function landedMigrations(facts: NodeFacts | undefined): Set<string> {
+  const landed = new Set<string>()
+  for (const { pod } of facts?.pods.values() ?? []) {
+    const key = pod.metadata?.annotations?.[annotations.migrationName]
+    if (key) landed.add(key)
+  }
+  return landed
+}
+
+function failureInstantMs(migration: PodMigration): number | undefined {
+  const { phase, completedAt } = migration.status ?? {}
+  if (phase !== 'Failed' && phase !== 'RolledBack') return undefined
+  return completedAt ? Date.parse(completedAt) : 0
+}
+
+function imagesOf(node: V1Node): Map<string, number> {
+  const images = new Map<string, number>()
+  for (const image of node.status?.images ?? [])
+    for (const name of image.names ?? []) images.set(normaliseImage(name), image.sizeBytes ?? 0)
+  return images
+}
+
+/** `nginx`, `docker.io/library/nginx` and `docker.io/library/nginx:latest` are one image. */
+export function normaliseImage(name: string): string {
+  const short = name.replace(/^docker\.io\//, '').replace(/^library\//, '')
+  return short.includes('@') || /:[^/]*$/.test(short) ? short : `${short}:latest`
+}
+
+function put<V>(outer: Map<string, Map<string, V>>, outerKey: string, key: string, value: V): void {
+  const inner = outer.get(outerKey)
+  if (inner) inner.set(key, value)
+  else outer.set(outerKey, new Map([[key, value]]))
+}
+
+function remove<V>(outer: Map<string, Map<string, V>>, outerKey: string, key: string): void {
+  const inner = outer.get(outerKey)
+  inner?.delete(key)
+  if (inner?.size === 0) outer.delete(outerKey)
+}
