@@ -26,6 +26,8 @@ export class WatchCache<T> {
   /** Where the watch goes on; undefined: list first. */
   #version: string | undefined
   #failures = 0
+  /** Lists made again since the last event. */
+  #relists = 0
   #startedAtMs = 0
 
   constructor(client: KubeClient, path: string, options: WatchCacheOptions = {}) {
@@ -104,6 +106,7 @@ export class WatchCache<T> {
 
   #heard(): void {
     this.#failures = 0
+    this.#relists = 0
     watchHeardAt.set({ path: this.#path }, this.#clock.nowMs() / 1000)
   }
 
@@ -119,9 +122,9 @@ export class WatchCache<T> {
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
     const gone = isGone(error)
     this.#restarted(gone ? 'gone' : 'error')
-    if (gone) this.#version = undefined
     this.#failures++
-    if (gone && this.#failures === 1) return
+    if (gone) this.#version = undefined
+    if (gone && this.#relists++ === 0) return
     log.warn({ err: error, path: this.#path, failures: this.#failures }, 'watch failed, trying again')
     const random = this.#options.random ?? Math.random
     await this.#clock.sleep(backoffMs(this.#failures, backoff, random()), signal)
