@@ -1,0 +1,62 @@
+// Prints the IPv4 TCP and UDP entries of this network namespace, all or those that touch one address.
+#include "command.h"
+#include "conntrack.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct {
+	const struct in_addr *only;
+	unsigned count;
+	int error;
+} dump;
+
+static bool touches(const flow *f, const struct in_addr *ip)
+{
+	return f->source.s_addr == ip->s_addr || f->destination.s_addr == ip->s_addr;
+}
+
+static void print_entry(const struct nlattr *const *a, const flow *orig, const flow *reply, bool first)
+{
+	const struct nlattr *info[CTA_PROTOINFO_MAX + 1], *tcp[CTA_PROTOINFO_TCP_MAX + 1];
+	read_nest(info, CTA_PROTOINFO_MAX, a[CTA_PROTOINFO]);
+	read_nest(tcp, CTA_PROTOINFO_TCP_MAX, info[CTA_PROTOINFO_TCP]);
+	printf("%s\n{\"proto\":\"%s\",\"orig\":", first ? "" : ",", orig->protocol == IPPROTO_TCP ? "tcp" : "udp");
+	print_flow(stdout, orig);
+	fputs(",\"reply\":", stdout);
+	print_flow(stdout, reply);
+	printf(",\"status\":%u,\"mark\":%u,\"state\":%u,\"wscaleOrig\":%u,\"wscaleReply\":%u,\"timeout\":%u}", ntohl(read_u32(a[CTA_STATUS])),
+	       ntohl(read_u32(a[CTA_MARK])), read_u8(tcp[CTA_PROTOINFO_TCP_STATE]), read_u8(tcp[CTA_PROTOINFO_TCP_WSCALE_ORIGINAL]),
+	       read_u8(tcp[CTA_PROTOINFO_TCP_WSCALE_REPLY]), ntohl(read_u32(a[CTA_TIMEOUT])));
+}
+
+static bool on_entry(struct nlmsghdr *m, void *arg)
+{
+	dump *d = arg;
+	const struct nlattr *a[CTA_MAX + 1];
+	flow orig, reply;
+	if (m->nlmsg_type == NLMSG_DONE) return false;
+	if (m->nlmsg_type == NLMSG_ERROR) return d->error = -((struct nlmsgerr *)NLMSG_DATA(m))->error, false;
+	read_message(a, CTA_MAX, m, 4);
+	if (!read_flow(a[CTA_TUPLE_ORIG], &orig) || !read_flow(a[CTA_TUPLE_REPLY], &reply)) return true;
+	if (d->only && !touches(&orig, d->only) && !touches(&reply, d->only)) return true;
+	print_entry(a, &orig, &reply, d->count++ == 0);
+	return true;
+}
+
+int dump_conntrack(const struct in_addr *only)
+{
+	batch b = {0};
+	dump d = {.only = only};
+	int fd = open_netlink(NETLINK_NETFILTER);
+	if (fd < 0) return complain("conntrack dump: opening netlink: %s", strerror(errno));
+	begin_conntrack(&b, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
+	putchar('[');
+	if (!send_batch(fd, &b) || !receive_messages(fd, on_entry, &d)) d.error = errno;
+	puts("]");
+	free_batch(&b);
+	close(fd);
+	return d.error ? complain("conntrack dump: %s", strerror(d.error)) : 0;
+}

@@ -1,0 +1,79 @@
+// `sockets PID...`: every TCP socket of a pod with its sequence numbers, and what of its descriptors cannot be moved.
+#include "command.h"
+#include "descriptor.h"
+#include "reason.h"
+#include "tcp.h"
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+typedef struct {
+	inode_set seen, unix_sockets;
+	reasons found;
+	unsigned printed;
+	pid_t pid; // the last one: all share its network namespace, or unix-peers says which do not
+} survey;
+
+static void take_socket(survey *s, pid_t pid, int pidfd, int number, uint64_t inode)
+{
+	if (!add_inode(&s->seen, inode)) return;
+	int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+	if (fd < 0) return;
+	int family = socket_option(fd, SOL_SOCKET, SO_DOMAIN), protocol = socket_option(fd, SOL_SOCKET, SO_PROTOCOL);
+	if (family == AF_UNIX) add_inode(&s->unix_sockets, inode);
+	else if (is_tcp(family, protocol)) print_tcp(fd, inode, family, s->printed++ == 0);
+	else check_socket(&s->found, pid, number, family, protocol);
+	close(fd);
+}
+
+static void take_descriptor(survey *s, pid_t pid, int pidfd, const char *name)
+{
+	char path[64], target[512];
+	uint64_t inode;
+	snprintf(path, sizeof path, "/proc/%d/fd/%.20s", (int)pid, name);
+	ssize_t n = readlink(path, target, sizeof target - 1);
+	if (n < 0) return; // closed meanwhile: the process runs
+	target[n] = 0;
+	if (sscanf(target, "socket:[%" SCNu64 "]", &inode) == 1) take_socket(s, pid, pidfd, atoi(name), inode);
+	else check_target(&s->found, pid, atoi(name), target);
+}
+
+static int survey_process(survey *s, pid_t pid)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	DIR *directory = opendir(path);
+	if (pidfd < 0 || !directory) {
+		int saved = errno;
+		if (directory) closedir(directory);
+		if (pidfd >= 0) close(pidfd);
+		return complain("sockets: process %d: %s", (int)pid, strerror(saved));
+	}
+	struct dirent *entry;
+	while ((entry = readdir(directory)))
+		if (entry->d_name[0] != '.') take_descriptor(s, pid, pidfd, entry->d_name);
+	closedir(directory);
+	close(pidfd);
+	return 0;
+}
+
+int sockets_command(int argc, char **argv)
+{
+	survey s = {0};
+	if (argc < 1) return complain("sockets: expected PID...");
+	fputs("{\"sockets\":[", stdout);
+	for (int i = 0; i < argc; i++)
+		if (survey_process(&s, (pid_t)atoi(argv[i]))) return 1;
+	int code = check_unix_peers(&s.found, &s.unix_sockets, argc, argv);
+	fputs("],\"reasons\":[", stdout);
+	print_reasons(&s.found);
+	puts("]}");
+	free(s.seen.at);
+	free(s.unix_sockets.at);
+	return code;
+}
