@@ -39,14 +39,21 @@ async function runRing(ring: Ring): Promise<Count> {
   const startedMs = Date.now()
   console.log(`== ${ring.name}: ${ring.command.join(' ')}`)
   const [program = '', ...args] = ring.command
-  const result = await execa(program, args, { reject: false, all: true, stdin: 'ignore', stdout: ['pipe', 'inherit'], stderr: ['pipe', 'inherit'] })
+  const result = await execa(program, args, {
+    reject: false,
+    all: true,
+    stdin: 'ignore',
+    stdout: ['pipe', 'inherit'],
+    stderr: ['pipe', 'inherit'],
+  })
   const count = withExitCode(countOutput(ring, result.all ?? ''), result.exitCode ?? 1)
   console.log(`== ${ring.name}: ${count.passed} ok, ${count.failed} not ok, ${((Date.now() - startedMs) / 1000).toFixed(1)} s`)
   return count
 }
 
 function countOutput(ring: Ring, output: string): Count {
-  if (ring.counts === 'mocha') return { passed: last(output, /(\d+) passing/g), failed: last(output, /(\d+) failing/g), skipped: last(output, /(\d+) pending/g) }
+  if (ring.counts === 'mocha')
+    return { passed: last(output, /(\d+) passing/g), failed: last(output, /(\d+) failing/g), skipped: last(output, /(\d+) pending/g) }
   if (ring.counts === 'tap') return { passed: matches(output, /^ok\b/gm), failed: matches(output, /^not ok\b/gm), skipped: 0 }
   return { passed: 0, failed: 0, skipped: 0 }
 }
