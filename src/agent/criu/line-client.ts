@@ -1,0 +1,108 @@
+// One connection to a line server of the native programs (stand-in, gate): sends orders, waits for answers.
+import net from 'node:net'
+
+export class LineClient {
+  readonly #socket: net.Socket
+  readonly #path: string
+  #lines: string[] = []
+  #rest = ''
+  #ended = false
+  #waiters = new Set<() => void>()
+
+  private constructor(socket: net.Socket, path: string) {
+    this.#socket = socket
+    this.#path = path
+    socket.setEncoding('utf8')
+    socket.on('data', (text: string) => this.#take(text))
+    socket.on('error', () => this.#end())
+    socket.on('close', () => this.#end())
+  }
+
+  static connect(path: string): Promise<LineClient> {
+    return new Promise((resolve, reject) => {
+      const socket = net.connect(path)
+      socket.once('error', reject)
+      socket.once('connect', () => {
+        socket.off('error', reject)
+        resolve(new LineClient(socket, path))
+      })
+    })
+  }
+
+  send(line: string): void {
+    if (!this.#ended) this.#socket.write(`${line}\n`)
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** The first line, already here or still to come, that fits; all lines are kept, so nothing is missed. */
+  async waitFor(fits: (line: string) => boolean, timeoutMs: number, signal?: AbortSignal): Promise<string> {
+    const deadlineMs = performance.now() + timeoutMs
+    for (;;) {
+      const found = this.#lines.find(fits)
+      if (found !== undefined) return found
+      if (this.#ended) throw new Error(`${this.#path} closed after saying "${this.#lines.at(-1) ?? ''}"`)
+      signal?.throwIfAborted()
+      const leftMs = deadlineMs - performance.now()
+      if (leftMs <= 0) throw new Error(`${this.#path} did not answer within ${timeoutMs} ms (last: "${this.#lines.at(-1) ?? ''}")`)
+      await this.#next(leftMs, signal)
+    }
+  }
+
+  /** Sends and takes the first line that comes after it. */
+  ask(line: string, timeoutMs: number): Promise<string> {
+    this.#lines = []
+    this.send(line)
+    return this.waitFor(() => true, timeoutMs)
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  #next(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', wake)
+        this.#waiters.delete(wake)
+        resolve()
+      }
+      const timer = setTimeout(wake, timeoutMs)
+      signal?.addEventListener('abort', wake)
+      this.#waiters.add(wake)
+    })
+  }
+
+  #take(text: string): void {
+    const lines = (this.#rest + text).split('\n')
+    this.#rest = lines.pop() ?? ''
+    this.#lines.push(...lines)
+    this.#wake()
+  }
+
+  #end(): void {
+    this.#ended = true
+    this.#wake()
+  }
+
+  #wake(): void {
+    for (const wake of [...this.#waiters]) wake()
+  }
+}
+
+/** Connects as soon as somebody listens there. */
+export async function connectWhenThere(path: string, timeoutMs: number, signal?: AbortSignal): Promise<LineClient> {
+  const deadlineMs = performance.now() + timeoutMs
+  for (;;) {
+    signal?.throwIfAborted()
+    try {
+      return await LineClient.connect(path)
+    } catch (error) {
+      if (performance.now() > deadlineMs) throw new Error(`Connecting to ${path}: nobody listens after ${timeoutMs} ms`, { cause: error })
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+}

@@ -1,0 +1,146 @@
+// One container on the destination: its stand-in that waits, and the gate of its restore.
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { CodedError } from '../../runtime/errors.ts'
+import { criuErrors } from './log-file.ts'
+import { connectWhenThere, LineClient } from './line-client.ts'
+
+const restoreTimeoutMs = 60_000
+const answerTimeoutMs = 5000
+const quitTimeoutMs = 3000
+
+export interface ContainerFolders {
+  /** awaited/<ns>_<pod>/<container>: the sockets. */
+  meeting: string
+  images: string
+  work: string
+}
+
+export type StandInStatus = 'missing' | 'waiting' | 'restoring' | 'running' | 'failed'
+
+export async function standInStatus(meeting: string): Promise<StandInStatus> {
+  try {
+    const standIn = await LineClient.connect(path.join(meeting, 'standin.sock'))
+    const answer = await standIn.ask('status', answerTimeoutMs).finally(() => standIn.close())
+    return (answer.split(' ')[0] ?? 'missing') as StandInStatus
+  } catch {
+    return 'missing'
+  }
+}
+
+/** Starts the restore; resolves with the first restored process when criu waits at the gate: all there, nothing runs. */
+export async function restoreToGate(name: string, folders: ContainerFolders, signal: AbortSignal): Promise<ReceivedContainer> {
+  await mkdir(folders.work, { recursive: true, mode: 0o700 })
+  const standIn = await LineClient.connect(path.join(folders.meeting, 'standin.sock'))
+  standIn.send(`restore ${folders.images} ${folders.work} 0`)
+  const failed = standIn.waitFor(isEnd, restoreTimeoutMs).then((line) => {
+    throw new Error(line)
+  })
+  failed.catch(() => undefined)
+  try {
+    const gate = await Promise.race([connectWhenThere(path.join(folders.meeting, 'gate.sock'), restoreTimeoutMs, signal), failed])
+    await Promise.race([gate.waitFor((line) => line.startsWith('event post-restore '), restoreTimeoutMs, signal), failed])
+    return new ReceivedContainer(name, folders, standIn, gate)
+  } catch (cause) {
+    const reason = (await criuErrors(path.join(folders.work, 'restore.log'))) ?? String(cause)
+    throw new CodedError('RestoreFailed', `Restoring container ${name}: ${reason}`, { cause })
+  }
+}
+
+/** After an agent's restart: the same stand-in and gate, wherever they are by now. */
+export async function reconnect(name: string, folders: ContainerFolders): Promise<ReceivedContainer> {
+  const standIn = await LineClient.connect(path.join(folders.meeting, 'standin.sock'))
+  standIn.send('status')
+  const gate = await LineClient.connect(path.join(folders.meeting, 'gate.sock')).catch(() => undefined)
+  return new ReceivedContainer(name, folders, standIn, gate)
+}
+
+export class ReceivedContainer {
+  readonly name: string
+  readonly #folders: ContainerFolders
+  readonly #standIn: LineClient
+  readonly #gate: LineClient | undefined
+
+  constructor(name: string, folders: ContainerFolders, standIn: LineClient, gate: LineClient | undefined) {
+    this.name = name
+    this.#folders = folders
+    this.#standIn = standIn
+    this.#gate = gate
+  }
+
+  /** Its first process, known from the gate on. */
+  async initPid(): Promise<number> {
+    return Number((await readFile(path.join(this.#folders.meeting, 'gate.pid'), 'utf8')).trim())
+  }
+
+  /** Lets criu turn its sockets on; resolves when they are live and the processes still stopped. */
+  async openGate(): Promise<void> {
+    if (!this.#gate) return
+    this.#gate.send('go')
+    const decided = await this.#gate.waitFor((line) => line.startsWith('decided ') || line.startsWith('error'), answerTimeoutMs)
+    if (decided !== 'decided go') throw new Error(`Opening the gate of ${this.name}: it said "${decided}"`)
+    await Promise.race([this.#gate.waitFor((line) => line.startsWith('event pre-resume '), restoreTimeoutMs), this.#running()])
+  }
+
+  /** Resolves with the instant at which the processes ran on (epoch ms), when the gate said it. */
+  async resume(): Promise<number | undefined> {
+    this.#gate?.send('resume')
+    const resumed = this.#gate?.waitFor((line) => line.startsWith('event post-resume '), restoreTimeoutMs)
+    const line = await Promise.race([resumed ?? this.#running(), this.#running()])
+    const nanoseconds = /^event post-resume (\d+)$/.exec(line)?.[1]
+    return nanoseconds === undefined ? undefined : Number(nanoseconds) / 1e6
+  }
+
+  /** The stand-in knows it as running: from here it mirrors its end. */
+  async settle(): Promise<void> {
+    const line = await this.#standIn.waitFor(isEnd, restoreTimeoutMs)
+    this.close()
+    if (!line.startsWith('running ')) throw new Error(`Restoring container ${this.name}: the stand-in said "${line}" after the commit`)
+  }
+
+  close(): void {
+    this.#gate?.close()
+    this.#standIn.close()
+  }
+
+  async #running(): Promise<string> {
+    const line = await this.#standIn.waitFor(isEnd, restoreTimeoutMs)
+    if (line.startsWith('running ')) return line
+    const reason = (await criuErrors(path.join(this.#folders.work, 'restore.log'))) ?? line
+    throw new CodedError('RestoreFailed', `Resuming container ${this.name}: ${reason}`)
+  }
+}
+
+/** Ends an attempt that was never let go: the gate aborts, the stand-in quits. Idempotent, whatever is left of it. */
+export async function discard(folders: ContainerFolders): Promise<void> {
+  const gate = await LineClient.connect(path.join(folders.meeting, 'gate.sock')).catch(() => undefined)
+  const standIn = await LineClient.connect(path.join(folders.meeting, 'standin.sock')).catch(() => undefined)
+  gate?.send('abort')
+  if (standIn) await quit(standIn)
+  gate?.close()
+  await rm(folders.images, { recursive: true, force: true })
+}
+
+/** Refused while restoring, so the end of that is waited for. */
+async function quit(standIn: LineClient): Promise<void> {
+  try {
+    const status = await standIn.ask('status', answerTimeoutMs)
+    if (status === 'restoring') await untilNotRestoring(standIn)
+    standIn.send('quit')
+    await standIn.waitFor(() => false, quitTimeoutMs)
+  } catch {
+    // Its end of the connection closed: it has quit, or it died, which is the same here.
+  } finally {
+    standIn.close()
+  }
+}
+
+async function untilNotRestoring(standIn: LineClient): Promise<void> {
+  const deadlineMs = performance.now() + restoreTimeoutMs
+  while ((await standIn.ask('status', answerTimeoutMs)) === 'restoring' && performance.now() < deadlineMs)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+}
+
+function isEnd(line: string): boolean {
+  return line.startsWith('running ') || line.startsWith('failed ')
+}

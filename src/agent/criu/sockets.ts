@@ -1,0 +1,15 @@
+// TCP sockets of processes with their sequence numbers, as podmotion-helper reads them (native/README.md).
+import { z } from 'zod'
+import type { AgentConfig } from '../config.ts'
+import { SocketNumbers } from '../peer/wire.ts'
+import { run } from '../run.ts'
+
+/** reasons: sentences about descriptors that cannot be moved, each with process and number. */
+const SocketReport = z.object({ sockets: z.array(SocketNumbers), reasons: z.array(z.string()) })
+export type SocketReport = z.infer<typeof SocketReport>
+
+export async function readSockets(config: AgentConfig, pids: readonly number[]): Promise<SocketReport> {
+  if (pids.length === 0) return { sockets: [], reasons: [] }
+  const { stdout } = await run(config.helper, ['sockets', ...pids.map(String)])
+  return SocketReport.parse(JSON.parse(stdout))
+}

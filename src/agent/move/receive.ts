@@ -1,0 +1,309 @@
+// The destination's part of a move: awaiting, holding, restoring to the gates, committing, giving up.
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { AwaitRequest } from '../../api/agent-wire.ts'
+import { CodedError, messageOf } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
+import { awaitedFolder, type AgentContext, moveFolders, podLogFolder } from '../context.ts'
+import { treeOf } from '../criu/process-tree.ts'
+import { type ContainerFolders, discard, reconnect, type ReceivedContainer, restoreToGate, standInStatus } from '../criu/received-container.ts'
+import { readSockets } from '../criu/sockets.ts'
+import { nowMs } from '../moves.ts'
+import type { Arm, Committed, Outcome, Restored, Standing } from '../peer/wire.ts'
+import { outcomeOf } from '../protocol/destination.ts'
+import type { DestinationMove } from '../protocol/move.ts'
+import type { Attached } from '../rooms.ts'
+import type { ReceiveTarget } from '../transfer/image-receiver.ts'
+
+/** How long the gates wait for the grant when the source does not say. */
+const defaultGrantWaitMs = 15_000
+const standingPollMs = 50
+
+export class Receiver {
+  readonly #context: AgentContext
+  readonly #uid: string
+  #containers: ReceivedContainer[] = []
+  #podUid: string | undefined
+  #heldAtMs: number | undefined
+  #restoring = new AbortController()
+  #deadline: NodeJS.Timeout | undefined
+  #committing: Promise<Committed> | undefined
+  #givingUp: Promise<void> | undefined
+
+  constructor(context: AgentContext, uid: string) {
+    this.#context = context
+    this.#uid = uid
+  }
+
+  get #move(): DestinationMove {
+    return this.#context.moves.destination(this.#uid)
+  }
+
+  get #request(): AwaitRequest {
+    const { request } = this.#move
+    if (!request) throw new CodedError('NeverAwaited', `Receiving migration ${this.#uid}: this node was never told to await it`)
+    return request
+  }
+
+  /** Announces the pod to CNI plugin and OCI wrapper. Before the pod object exists, or its containers would start afresh. */
+  async announce(): Promise<void> {
+    const { pod } = this.#request
+    const folder = awaitedFolder(this.#context.config, pod)
+    await Promise.all(pod.containers.map((name) => mkdir(path.join(folder, name), { recursive: true, mode: 0o700 })))
+    await writeFile(path.join(folder, 'network'), `ip=${pod.ip}\nmigration=${this.#uid}\n`)
+    void this.watchStanding()
+  }
+
+  /** Until all stand-ins wait and the sandbox is attached, or the move ends. */
+  async watchStanding(): Promise<void> {
+    while (this.#move.state === 'awaiting') {
+      if ((await this.#missing()) === undefined && this.#move.state === 'awaiting') {
+        this.#context.moves.decideDestination(this.#uid, { type: 'standing' })
+        return
+      }
+      await new Promise((resolve) => setTimeout(resolve, standingPollMs))
+    }
+  }
+
+  async standing(podUid: string): Promise<Standing> {
+    this.#podUid = podUid
+    if (this.#move.state === 'awaiting') {
+      const missing = await this.#missing()
+      if (missing !== undefined) return { standing: false, missing, bundles: {} }
+      if (this.#move.state === 'awaiting') this.#context.moves.decideDestination(this.#uid, { type: 'standing' })
+    }
+    return { standing: this.#move.state === 'standing', bundles: await this.#bundles() }
+  }
+
+  async arm({ legs, podUid }: Arm): Promise<void> {
+    this.#podUid = podUid
+    const { config, network, moves } = this.#context
+    await network.arm({ uid: this.#uid, ip: this.#request.pod.ip, nodeIp: config.nodeIp, legs })
+    moves.step(this.#uid, 'armed')
+  }
+
+  /** The decision is on disk before the hold begins, so that the hold does not wait for the disk. */
+  prepareHold(): void {
+    if (this.#move.state === 'standing') this.#context.moves.decideDestination(this.#uid, { type: 'hold' })
+  }
+
+  async hold(): Promise<void> {
+    this.prepareHold()
+    const { network, moves } = this.#context
+    await network.hold({ uid: this.#uid, ip: this.#request.pod.ip, attached: this.#attached() })
+    moves.step(this.#uid, 'held')
+  }
+
+  /** All containers side by side, to their gates. */
+  async restore(): Promise<Restored> {
+    const { config, moves } = this.#context
+    moves.decideDestination(this.#uid, { type: 'restore' })
+    try {
+      const pod = this.#request.pod
+      this.#containers = await Promise.all(pod.containers.map((name) => restoreToGate(name, this.#folders(name), this.#restoring.signal)))
+      moves.step(this.#uid, 'restored')
+      const pids = (await Promise.all(this.#containers.map((container) => container.initPid()))).flatMap(treeOf)
+      const { sockets } = await readSockets(config, pids)
+      moves.decideDestination(this.#uid, { type: 'held' })
+      this.awaitGrant(defaultGrantWaitMs)
+      return { sockets, steps: this.#move.steps }
+    } catch (error) {
+      await this.fail(error)
+      throw error
+    }
+  }
+
+  awaitGrant(waitMs = defaultGrantWaitMs): void {
+    this.#heldAtMs = nowMs()
+    clearTimeout(this.#deadline)
+    this.#deadline = setTimeout(() => void this.#carry(this.#context.moves.decideDestination(this.#uid, { type: 'deadlinePassed' })), waitMs)
+  }
+
+  /** The commit. From its record on nothing stops it; asked again it answers again. */
+  async grant(deadlineMs: number): Promise<Committed> {
+    const actions = this.#context.moves.decideDestination(this.#uid, { type: 'grant', heldAtMs: this.#heldAtMs, deadlineMs })
+    if (outcomeOf(this.#move) !== 'committed') {
+      void this.#carry(actions)
+      throw new CodedError('NeverCommitted', this.#move.failure?.message ?? `Granting migration ${this.#uid}: the destination is ${this.#move.state}`)
+    }
+    clearTimeout(this.#deadline)
+    await this.release()
+    return this.#committed()
+  }
+
+  /** Gates go, queued packets in, processes on. Idempotent: after a restart it does what is left. */
+  release(): Promise<Committed> {
+    this.#committing ??= this.#release().catch((error: unknown) => {
+      this.#committing = undefined
+      throw error
+    })
+    return this.#committing
+  }
+
+  /** Final in both directions: what did not commit until now never will. */
+  outcome(): Outcome {
+    const actions = this.#context.moves.decideDestination(this.#uid, { type: 'outcomeAsked' })
+    void this.#carry(actions)
+    const move = this.#move
+    return { outcome: outcomeOf(move) === 'committed' ? 'committed' : 'never', ...(move.failure ? { failure: move.failure } : {}), steps: move.steps }
+  }
+
+  async abort(reason: string): Promise<void> {
+    await this.#carry(this.#context.moves.decideDestination(this.#uid, { type: 'abort', reason }))
+  }
+
+  async fail(error: unknown): Promise<void> {
+    const code = error instanceof CodedError ? error.code : 'ReceiveFailed'
+    await this.#carry(this.#context.moves.decideDestination(this.#uid, { type: 'failed', failure: { code, message: messageOf(error) } }))
+  }
+
+  async finish(outcome: 'committed' | 'aborted'): Promise<void> {
+    await this.#carry(this.#context.moves.decideDestination(this.#uid, { type: 'finish', outcome }))
+  }
+
+  async restarted(): Promise<void> {
+    await this.#carry(this.#context.moves.decideDestination(this.#uid, { type: 'restarted' }))
+  }
+
+  /** Where the images and logs of this move go. */
+  receiveTarget(): ReceiveTarget {
+    const { config } = this.#context
+    const { pod } = this.#request
+    const podUid = this.#podUid
+    const logs = podUid === undefined ? undefined : podLogFolder(config, { ...pod, uid: podUid })
+    return {
+      containers: pod.containers,
+      imageFolder: (container) => this.#folders(container).images,
+      logFile: (container) => {
+        const file = logs && path.join(logs, container, '0.log')
+        return file && existsSync(file) ? file : undefined
+      },
+    }
+  }
+
+  async #carry(actions: readonly string[]): Promise<void> {
+    for (const action of actions) {
+      if (action === 'giveUp') await this.#giveUp()
+      else if (action === 'release') await this.release()
+      else if (action === 'awaitGrant') this.awaitGrant()
+      else if (action === 'watchStanding') void this.watchStanding()
+      else if (action === 'cleanUp') await this.#cleanUp()
+    }
+  }
+
+  async #release(): Promise<Committed> {
+    const { network, moves } = this.#context
+    moves.step(this.#uid, 'committed')
+    const containers = await this.#connected()
+    await Promise.all(containers.map((container) => container.openGate()))
+    moves.step(this.#uid, 'socketsLive')
+    await network.release({ uid: this.#uid, ip: this.#request.pod.ip, attached: this.#attached() })
+    moves.step(this.#uid, 'released')
+    const resumedAtMs = await Promise.all(containers.map((container) => container.resume()))
+    moves.step(this.#uid, 'resumed', Math.max(...resumedAtMs.map((at) => at ?? nowMs())))
+    this.#becomeLive(containers).catch((error: unknown) => log.error({ uid: this.#uid, err: error }, 'settling a committed move failed'))
+    return this.#committed()
+  }
+
+  async #becomeLive(containers: readonly ReceivedContainer[]): Promise<void> {
+    const { moves, config } = this.#context
+    await Promise.all(containers.map((container) => container.settle()))
+    moves.decideDestination(this.#uid, { type: 'live' })
+    await rm(moveFolders(config, this.#uid, 'destination').images, { recursive: true, force: true })
+  }
+
+  async #connected(): Promise<ReceivedContainer[]> {
+    if (this.#containers.length > 0) return this.#containers
+    return await Promise.all(this.#request.pod.containers.map((name) => reconnect(name, this.#folders(name))))
+  }
+
+  #committed(): Committed {
+    const steps = this.#move.steps
+    const at = (step: string): number | undefined => steps.find((one) => one.step === step)?.atMs
+    const [held, released] = [at('held'), at('released')]
+    return { steps, ...(held !== undefined && released !== undefined ? { holdMs: released - held } : {}) }
+  }
+
+  #giveUp(): Promise<void> {
+    this.#givingUp ??= this.#doGiveUp().catch((error: unknown) => {
+      this.#givingUp = undefined
+      log.error({ uid: this.#uid, err: error }, 'giving a received pod up failed; it is tried again')
+      setTimeout(() => void this.#giveUp(), 5000).unref()
+    })
+    return this.#givingUp
+  }
+
+  async #doGiveUp(): Promise<void> {
+    const { network, moves, config } = this.#context
+    clearTimeout(this.#deadline)
+    this.#restoring.abort(new Error('given up'))
+    const { request } = this.#move
+    if (request) {
+      for (const container of this.#containers) container.close()
+      await Promise.all(request.pod.containers.map((name) => discard(this.#folders(name))))
+      await network.undo({ uid: this.#uid, ip: request.pod.ip, role: 'destination' })
+      // From here the wrapper refuses to create its containers: the pod is only deleted, never started.
+      await rm(awaitedFolder(config, request.pod), { recursive: true, force: true })
+    }
+    await this.#removeFolders()
+    moves.step(this.#uid, 'undone')
+    moves.settled(this.#uid)
+  }
+
+  async #cleanUp(): Promise<void> {
+    const { network, moves } = this.#context
+    if (this.#move.committed) await network.settle(this.#uid)
+    await this.#removeFolders()
+    moves.settled(this.#uid)
+  }
+
+  async #removeFolders(): Promise<void> {
+    const { images, work } = moveFolders(this.#context.config, this.#uid, 'destination')
+    await Promise.all([images, work].map((folder) => rm(folder, { recursive: true, force: true })))
+  }
+
+  async #missing(): Promise<string | undefined> {
+    const { pod } = this.#request
+    const folder = awaitedFolder(this.#context.config, pod)
+    if (!existsSync(path.join(folder, 'attached'))) return 'the sandbox has no network yet'
+    const statuses = await Promise.all(pod.containers.map((name) => standInStatus(path.join(folder, name))))
+    const index = statuses.findIndex((status) => status !== 'waiting')
+    return index < 0 ? undefined : `container ${pod.containers[index]} is ${statuses[index]}`
+  }
+
+  #attached(): Attached {
+    const file = path.join(awaitedFolder(this.#context.config, this.#request.pod), 'attached')
+    return parseAttached(readFileSync(file, 'utf8'))
+  }
+
+  async #bundles(): Promise<Record<string, string>> {
+    const { config } = this.#context
+    const { pod } = this.#request
+    const folder = awaitedFolder(config, pod)
+    const standIns = path.join(config.runDir, 'standins')
+    const bundles: Record<string, string> = {}
+    for (const id of await readdir(standIns).catch(() => [])) {
+      const [, meeting = '', , bundle = ''] = readFileSync(path.join(standIns, id), 'utf8').split('\n')
+      if (path.dirname(meeting) === folder && pod.containers.includes(path.basename(meeting))) bundles[path.basename(meeting)] = bundle
+    }
+    return bundles
+  }
+
+  #folders(container: string): ContainerFolders {
+    const { config } = this.#context
+    const { images, work } = moveFolders(config, this.#uid, 'destination')
+    return { meeting: path.join(awaitedFolder(config, this.#request.pod), container), images: path.join(images, container), work: path.join(work, container) }
+  }
+}
+
+/** What podmotion-cni wrote: `key=value`, one a line. */
+export function parseAttached(text: string): Attached {
+  const values = new Map(text.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1).trim()] as const))
+  const need = (key: string): string => {
+    const value = values.get(key)
+    if (value) return value
+    throw new CodedError('NotAttached', `Reading how the sandbox is attached: ${key} is missing: is podmotion-cni the last plugin of the chain?`)
+  }
+  return { hostVeth: need('hostveth'), podMac: need('podmac'), gateway: need('gateway'), netns: need('netns') }
+}

@@ -1,0 +1,68 @@
+// The words between two agents. Every request names its migration; the destination answers only for one that the controller told it of.
+import { z } from 'zod'
+import { moveSteps } from '../../api/agent-wire.ts'
+import { ContainerName } from '../transfer/names.ts'
+
+//   POST /v1/peer/:uid/standing  Standing request -> Standing      the stand-ins wait, the sandbox is attached
+//   POST /v1/peer/:uid/arm       Arm              -> {}
+//   POST /v1/peer/:uid/hold      {}               -> {}
+//   POST /v1/peer/:uid/restore   {}               -> Restored      all gates reached
+//   POST /v1/peer/:uid/grant     Grant            -> Committed     committed and running, or an error after which /outcome is asked
+//   POST /v1/peer/:uid/outcome   {}               -> Outcome       final once given
+//   POST /v1/peer/:uid/abort     { reason }       -> {}
+//   POST /v1/peer/:uid/divert    Divert           -> {}            on the home node
+//   Upgrade /v1/peer/:uid/images                                   transfer/frame.ts
+//   Upgrade /v1/peer/:uid/files                                    one rsync each, its token first (storage/transport.ts)
+
+const ipv4 = z.ipv4()
+const port = z.int().min(0).max(65535)
+
+export const StandingRequest = z.object({ podUid: z.string().regex(/^[0-9a-zA-Z][0-9a-zA-Z-]{0,63}$/) })
+export const Standing = z.object({ standing: z.boolean(), missing: z.string().optional(), bundles: z.record(ContainerName, z.string()) })
+export type Standing = z.infer<typeof Standing>
+
+export const WireLeg = z.object({
+  protocol: z.enum(['tcp', 'udp']),
+  source: ipv4,
+  sourcePort: port,
+  destination: ipv4,
+  destinationPort: port,
+  mark: z.int().min(0).max(0xffffffff),
+  windowScaleOriginal: z.int().min(0).max(14),
+  windowScaleReply: z.int().min(0).max(14),
+})
+export const Arm = z.object({ legs: z.array(WireLeg).max(200_000), podUid: StandingRequest.shape.podUid })
+export type Arm = z.infer<typeof Arm>
+
+/** One TCP socket as podmotion-helper sees it. */
+export const SocketNumbers = z.object({
+  local: z.string().nullable(),
+  remote: z.string().nullable(),
+  state: z.string(),
+  sndSeq: z.int().optional(),
+  rcvSeq: z.int().optional(),
+  sndQueue: z.int().optional(),
+  rcvQueue: z.int().optional(),
+})
+export type SocketNumbers = z.infer<typeof SocketNumbers>
+
+export const WireStep = z.object({ step: z.enum(moveSteps), atMs: z.number(), node: z.string() })
+
+export const Restored = z.object({ sockets: z.array(SocketNumbers), steps: z.array(WireStep) })
+export type Restored = z.infer<typeof Restored>
+
+export const Grant = z.object({ deadlineMs: z.int().min(0).max(60_000) })
+export const Committed = z.object({ steps: z.array(WireStep), holdMs: z.number().optional() })
+export type Committed = z.infer<typeof Committed>
+
+export const Outcome = z.object({
+  outcome: z.enum(['committed', 'never']),
+  failure: z.object({ code: z.string(), message: z.string() }).optional(),
+  steps: z.array(WireStep).default([]),
+})
+export type Outcome = z.infer<typeof Outcome>
+
+export const Divert = z.object({ ip: ipv4, destinationNodeIp: ipv4, undo: z.boolean().default(false) })
+export type Divert = z.infer<typeof Divert>
+
+export const Nothing = z.object({})

@@ -1,0 +1,68 @@
+// `runc checkpoint` of one container, started before the freeze and held by our criu proxy until `go`.
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
+import { CodedError } from '../../runtime/errors.ts'
+import type { AgentConfig } from '../config.ts'
+import { criuErrors } from '../criu/log-file.ts'
+import { connectWhenThere, type LineClient } from '../criu/line-client.ts'
+import { type RunResult, runOnHost } from '../run.ts'
+import { runcRoot } from './state.ts'
+
+const hostPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+const dumpTimeoutMs = 60_000
+const startTimeoutMs = 5000
+
+export interface DumpFolders {
+  images: string
+  work: string
+}
+
+export interface HeldDump {
+  container: string
+  /** Lets criu begin; resolves when the images are complete. */
+  go(): Promise<void>
+  /** Ends a dump that has not begun. */
+  cancel(): void
+}
+
+/** Pure: the arguments after `runc`. */
+export function checkpointArguments(id: string, { images, work }: DumpFolders): string[] {
+  const options = ['--leave-running', '--tcp-established', '--manage-cgroups-mode', 'ignore', '--image-path', images, '--work-path', work]
+  return ['--root', runcRoot, 'checkpoint', ...options, id]
+}
+
+/** The real runc on the host; ours stands in front of it in containerd's configuration. */
+export function realRunc(config: AgentConfig): string {
+  const file = `${config.optDir}/etc/runc-path`
+  return (existsSync(file) && readFileSync(file, 'utf8').split('\n')[0]?.trim()) || 'runc'
+}
+
+export async function startHeldDump(config: AgentConfig, container: { name: string; id: string }, folders: DumpFolders): Promise<HeldDump> {
+  await Promise.all(Object.values(folders).map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })))
+  const socket = `${folders.work}/hold.sock`
+  await rm(socket, { force: true })
+  const ended = runOnHost(realRunc(config), checkpointArguments(container.id, folders), {
+    env: { PATH: `${config.optDir}/libexec:${hostPath}`, PODMOTION_HOLD_DUMP: socket },
+    timeoutMs: dumpTimeoutMs,
+    reject: false,
+  })
+  const gate = await Promise.race([connectWhenThere(socket, startTimeoutMs), failsEarly(container.name, folders, ended)])
+  await Promise.race([gate.waitFor((line) => line.startsWith('event held'), startTimeoutMs), failsEarly(container.name, folders, ended)])
+  return { container: container.name, go: () => finishDump(container.name, folders, gate, ended), cancel: () => gate.send('abort') }
+}
+
+async function finishDump(name: string, folders: DumpFolders, gate: LineClient, ended: Promise<RunResult>): Promise<void> {
+  gate.send('go')
+  const result = await ended
+  gate.close()
+  if (result.exitCode !== 0) throw await dumpFailure(name, folders, result)
+}
+
+async function failsEarly(name: string, folders: DumpFolders, ended: Promise<RunResult>): Promise<never> {
+  throw await dumpFailure(name, folders, await ended)
+}
+
+async function dumpFailure(name: string, folders: DumpFolders, result: RunResult): Promise<CodedError> {
+  const reason = (await criuErrors(`${folders.work}/dump.log`)) ?? (result.stderr.trim().slice(-500) || 'no reason given')
+  return new CodedError('DumpFailed', `Dumping container ${name}: runc checkpoint exited ${result.exitCode} (${reason}): exclude the pod or remove what cannot be checkpointed`)
+}

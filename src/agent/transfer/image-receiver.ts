@@ -1,0 +1,116 @@
+// Receives image files into the destination's tmpfs, and logs into the log files of the awaited containers.
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import path from 'node:path'
+import type { Duplex } from 'node:stream'
+import { z } from 'zod'
+import { messageOf } from '../../runtime/errors.ts'
+import { encodeJson, FrameParser } from './frame.ts'
+import { splitImageName } from './names.ts'
+
+const End = z.object({ files: z.record(z.string(), z.int().nonnegative()) })
+
+/** criu writes some hundred files for a large pod; more names than this are not criu's. */
+const maximumFiles = 20_000
+
+export interface ReceiveTarget {
+  imageFolder(container: string): string
+  /** undefined: this container's log is not carried over. */
+  logFile(container: string): string | undefined
+  containers: readonly string[]
+}
+
+interface OpenFile {
+  fd: number
+  bytes: number
+}
+
+/** Resolves when the sender said the end and every file has the length it said; answers on the socket either way. */
+export function receiveImages(socket: Duplex, target: ReceiveTarget): Promise<number> {
+  const files = new ReceivedFiles(target)
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error): void => {
+      files.close()
+      if (!socket.destroyed) socket.end(encodeJson('answer', { error: messageOf(error) }))
+      reject(error)
+    }
+    const parser = new FrameParser({
+      data: (kind, name, piece) => files.append(kind, name, piece),
+      json: (_kind, value) => {
+        const bytes = files.complete(End.parse(value).files)
+        socket.write(encodeJson('answer', { bytes }))
+        resolve(bytes)
+      },
+    })
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        parser.push(chunk)
+      } catch (error) {
+        fail(error as Error)
+      }
+    })
+    socket.once('error', fail)
+    socket.once('close', () => fail(new Error('Receiving images: the source closed the connection')))
+  })
+}
+
+class ReceivedFiles {
+  readonly #target: ReceiveTarget
+  readonly #files = new Map<string, OpenFile>()
+  #closed = false
+
+  constructor(target: ReceiveTarget) {
+    this.#target = target
+  }
+
+  append(kind: 'image' | 'log', name: string, piece: Buffer): void {
+    const file = this.#files.get(`${kind}:${name}`) ?? this.#open(kind, name)
+    if (!file) return
+    let written = 0
+    while (written < piece.length) written += writeSync(file.fd, piece, written)
+    file.bytes += piece.length
+  }
+
+  complete(expected: Record<string, number>): number {
+    let bytes = 0
+    for (const [name, length] of Object.entries(expected)) {
+      const got = this.#files.get(`image:${name}`)?.bytes
+      if (got !== length) throw new Error(`Receiving images: ${name} has ${got ?? 0} bytes, expected ${length}`)
+      bytes += length
+    }
+    this.close()
+    return bytes
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    for (const { fd } of this.#files.values()) closeSync(fd)
+  }
+
+  #open(kind: 'image' | 'log', name: string): OpenFile | undefined {
+    if (this.#closed) throw new Error('Receiving images: data after the end')
+    if (this.#files.size >= maximumFiles) throw new Error(`Receiving images: more than ${maximumFiles} files`)
+    const where = kind === 'log' ? this.#logPath(name) : this.#imagePath(name)
+    if (where === undefined) return undefined
+    const file = { fd: openSync(where, kind === 'log' ? 'a' : 'w', 0o600), bytes: 0 }
+    this.#files.set(`${kind}:${name}`, file)
+    return file
+  }
+
+  #imagePath(name: string): string {
+    const { container, file } = splitImageName(name)
+    this.#checkContainer(container)
+    const folder = this.#target.imageFolder(container)
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    return path.join(folder, file)
+  }
+
+  #logPath(container: string): string | undefined {
+    this.#checkContainer(container)
+    return this.#target.logFile(container)
+  }
+
+  #checkContainer(container: string): void {
+    if (!this.#target.containers.includes(container)) throw new Error(`Receiving images: "${container.slice(0, 80)}" is no container of this migration`)
+  }
+}

@@ -1,0 +1,136 @@
+// Sends image folders (tmpfs) and logs over one socket: large files while criu still writes them, everything else when it is done.
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import type { Duplex } from 'node:stream'
+import { encodeHeader, encodeJson, FrameParser } from './frame.ts'
+
+const chunkBytes = 1 << 20
+/** While dumping only files that are at least this much ahead are worth a frame. */
+const eagerBytes = 1 << 20
+
+export interface ImageFolder {
+  container: string
+  folder: string
+}
+
+interface Progress {
+  path: string
+  sentBytes: number
+}
+
+export class ImageSender {
+  readonly #socket: Duplex
+  readonly #files = new Map<string, Progress>()
+  readonly #buffers: Buffer[] = []
+  readonly #answer: Promise<unknown>
+  #bytes = 0
+
+  constructor(socket: Duplex) {
+    this.#socket = socket
+    this.#answer = readAnswer(socket)
+    this.#answer.catch(() => undefined)
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** What has grown by a good piece since the last time; returns the bytes sent. */
+  async sendGrown(folders: readonly ImageFolder[]): Promise<number> {
+    return await this.#sendFolders(folders, eagerBytes)
+  }
+
+  /** All that is left; resolves when the peer has everything on its tmpfs. */
+  async finish(folders: readonly ImageFolder[]): Promise<void> {
+    await this.#sendFolders(folders, 0)
+    const files = Object.fromEntries([...this.#files].map(([name, { sentBytes }]) => [name, sentBytes]))
+    this.#socket.write(encodeJson('end', { files }))
+    await this.#answer
+  }
+
+  /** Appends a part of a container's log on the peer. */
+  async sendLog(container: string, path: string, fromByte: number, toByte: number): Promise<void> {
+    await this.#sendFile('log', container, path, fromByte, toByte)
+  }
+
+  async #sendFolders(folders: readonly ImageFolder[], leastBytes: number): Promise<number> {
+    const before = this.#bytes
+    for (const { container, folder } of folders) {
+      for (const file of readdirSync(folder)) await this.#sendGrowth(`${container}/${file}`, `${folder}/${file}`, leastBytes)
+    }
+    return this.#bytes - before
+  }
+
+  async #sendGrowth(name: string, path: string, leastBytes: number): Promise<void> {
+    const known = this.#files.get(name)
+    const size = statSync(path).size
+    const sentBytes = known?.sentBytes ?? 0
+    if (size - sentBytes < leastBytes || (known && size === sentBytes)) return
+    await this.#sendFile('image', name, path, sentBytes, size)
+    this.#files.set(name, { path, sentBytes: size })
+  }
+
+  async #sendFile(kind: 'image' | 'log', name: string, path: string, fromByte: number, toByte: number): Promise<void> {
+    const fd = openSync(path, 'r')
+    try {
+      let at = fromByte
+      do {
+        const length = Math.min(chunkBytes, toByte - at)
+        await this.#sendChunk(kind, name, fd, at, length)
+        at += length
+      } while (at < toByte)
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  /** Read synchronously: tmpfs is memory, and a trip through the thread pool costs more than the copy. */
+  async #sendChunk(kind: 'image' | 'log', name: string, fd: number, at: number, length: number): Promise<void> {
+    const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(chunkBytes)
+    const read = length === 0 ? 0 : readSync(fd, buffer, 0, length, at)
+    if (read !== length) throw new Error(`Sending ${name}: read ${read} bytes at ${at}, expected ${length}: the file shrank`)
+    this.#socket.cork()
+    this.#socket.write(encodeHeader(kind, name, length))
+    const more = this.#socket.write(buffer.subarray(0, length), () => this.#buffers.push(buffer))
+    this.#socket.uncork()
+    this.#bytes += length
+    if (!more) await drained(this.#socket)
+  }
+}
+
+/** Resolves with the peer's word for "I have it all"; rejects with its reason, or when the socket ends first. */
+function readAnswer(socket: Duplex): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const parser = new FrameParser({
+      data: () => reject(new Error('Sending images: the peer sent data back')),
+      json: (_kind, value) => {
+        const { error } = value as { error?: string }
+        if (error === undefined) resolve(value)
+        else reject(new Error(`Sending images: the destination could not store them (${error})`))
+      },
+    })
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        parser.push(chunk)
+      } catch (error) {
+        reject(error as Error)
+      }
+    })
+    socket.once('error', reject)
+    socket.once('close', () => reject(new Error('Sending images: the destination closed the connection')))
+  })
+}
+
+function drained(socket: Duplex): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (socket.destroyed) return reject(new Error('Sending images: the connection to the destination is closed'))
+    const settle = (done: () => void) => () => {
+      socket.off('drain', onDrain)
+      socket.off('close', onClose)
+      done()
+    }
+    const onDrain = settle(resolve)
+    const onClose = settle(() => reject(new Error('Sending images: the connection to the destination closed')))
+    socket.once('drain', onDrain)
+    socket.once('close', onClose)
+  })
+}
