@@ -1,0 +1,86 @@
+// The `ip -batch` texts of each step. Only commands that cannot fail when the step is right: ip ends a batch at some errors even with -force.
+import { type Route, routeArguments } from './route-table.ts'
+
+/** Marks our routes and proxy neighbours, so that they can be listed and never be mistaken for somebody else's. */
+export const routeProtocol = 112
+
+export interface Veth {
+  name: string
+  /** Bridge it was a port of; absent: point-to-point. */
+  bridge?: string
+  mac: string
+}
+
+/** The route first, the neighbour last seen: from here the kernel's neighbour queue holds packets until `releaseBatch`. */
+export function holdBatch(ip: string, hostVeth: string, podMac: string): string {
+  return lines(
+    // `neigh del` of an absent entry would end the batch; replaced first, it is always there.
+    `neigh replace ${ip} lladdr ${podMac} dev ${hostVeth} nud stale`,
+    `neigh del ${ip} dev ${hostVeth}`,
+    deviceRoute(ip, hostVeth),
+  )
+}
+
+export function releaseBatch(ip: string, hostVeth: string, podMac: string): string {
+  return lines(`neigh replace ${ip} lladdr ${podMac} dev ${hostVeth} nud permanent`)
+}
+
+export interface Diversion {
+  ip: string
+  destinationNodeIp: string
+  /** Present on the source. */
+  veth?: Veth | undefined
+  bridgeMac?: string | undefined
+  /** Bridge on which this node answers ARP for the address: it is the home. */
+  homeBridge?: string | undefined
+}
+
+/**
+ * Source and home. A pod that was a port of the bridge keeps sending to the bridge's MAC until it is frozen: its veth takes that MAC, or
+ * the kernel would drop those packets as somebody else's.
+ */
+export function divertBatch({ ip, destinationNodeIp, veth, bridgeMac, homeBridge }: Diversion): string {
+  return lines(
+    gatewayRoute(ip, destinationNodeIp),
+    ...(homeBridge ? [proxyNeighbour('replace', ip, homeBridge)] : []),
+    ...(veth?.bridge && bridgeMac ? [`link set dev ${veth.name} address ${bridgeMac}`, `link set dev ${veth.name} nomaster`] : []),
+  )
+}
+
+export interface Restoration {
+  ip: string
+  /** Exact route before the migration; absent: there was none. */
+  previous?: Pick<Route, 'device' | 'gateway'> | undefined
+  /** A /32 route exists now. */
+  routed: boolean
+  veth?: Veth | undefined
+}
+
+/** The veth comes back before the route goes: at no instant does the address lead to a loop. */
+export function restoreBatch({ ip, previous, routed, veth }: Restoration): string {
+  return lines(
+    ...(veth?.bridge ? [`link set dev ${veth.name} master ${veth.bridge}`, `link set dev ${veth.name} address ${veth.mac}`] : []),
+    ...(previous ? [`route replace ${routeArguments(ip, previous)} proto ${routeProtocol}`] : []),
+    ...(!previous && routed ? [`route del ${ip}/32`] : []),
+  )
+}
+
+export function gatewayRoute(ip: string, gateway: string): string {
+  return `route replace ${ip}/32 via ${gateway} proto ${routeProtocol}`
+}
+
+export function deviceRoute(ip: string, device: string): string {
+  return `route replace ${ip}/32 dev ${device} proto ${routeProtocol}`
+}
+
+export function deleteRoute(ip: string): string {
+  return `route del ${ip}/32 proto ${routeProtocol}`
+}
+
+export function proxyNeighbour(verb: 'replace' | 'del', ip: string, bridge: string): string {
+  return `neigh ${verb} proxy ${ip} dev ${bridge}${verb === 'replace' ? ` protocol ${routeProtocol}` : ''}`
+}
+
+function lines(...commands: string[]): string {
+  return commands.map((command) => `${command}\n`).join('')
+}

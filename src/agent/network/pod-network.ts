@@ -1,0 +1,180 @@
+// The network half of a move on one node: each step records what it changes, then changes it with as few programs as possible.
+import type { NetworkState } from '../../api/agent-wire.ts'
+import type { AgentConfig } from '../config.ts'
+import type { Attached, FlowSurvey, Leg, PodNetwork } from '../rooms.ts'
+import { run, runInNetworkOf } from '../run.ts'
+import { applyWish } from './apply-wish.ts'
+import { type ConntrackEntry, parseEntries } from './conntrack-entries.ts'
+import { surveyFlows } from './flows.ts'
+import { divertBatch, holdBatch, proxyNeighbour, releaseBatch, restoreBatch, type Veth } from './ip-batches.ts'
+import { bridgeOf, connectedBridges, deviceExists, hostVethOf, macOf, readPodSockets, readRoutes, writeSysctls } from './kernel-files.ts'
+import { AddressLeases } from './leases.ts'
+import { deleteLine, planLegs } from './leg-plan.ts'
+import { type NetworkRecord, NetworkRecords } from './records.ts'
+import { hostRoute, type Route } from './route-table.ts'
+import { addMovable, lockRuleSet, unlockRuleSet } from './rule-sets.ts'
+import { holdSysctls, vethSysctls } from './sysctls.ts'
+import { Turn } from './turn.ts'
+
+type Role = NetworkRecord['role']
+
+export function createPodNetwork(config: AgentConfig): PodNetwork {
+  return new NodePodNetwork(config)
+}
+
+class NodePodNetwork implements PodNetwork {
+  readonly #helper: string
+  readonly #records: NetworkRecords
+  readonly #leases: AddressLeases
+  readonly #turn = new Turn()
+  /** Host veths that survey found, so that divert need not start a program to look inside the hold. */
+  readonly #vethNames = new Map<number, string>()
+
+  constructor(config: AgentConfig) {
+    this.#helper = config.helper
+    this.#records = new NetworkRecords(config.stateDir)
+    this.#leases = new AddressLeases(config.cniStateDir)
+  }
+
+  async survey(pod: { ip: string; sandboxPid: number; podCidrs: string[]; serviceIps: string[] }): Promise<FlowSurvey> {
+    const [entries, sockets, veth] = await Promise.all([
+      this.#entriesOf(pod.ip),
+      readPodSockets(pod.sandboxPid),
+      hostVethOf(pod.sandboxPid),
+    ])
+    this.#vethNames.set(pod.sandboxPid, veth.name)
+    return surveyFlows({ ip: pod.ip, serviceIps: pod.serviceIps, entries, sockets })
+  }
+
+  async arm(move: { uid: string; ip: string; nodeIp: string; legs: Leg[] }): Promise<void> {
+    const { record } = await this.#own(move.uid, move.ip, 'destination')
+    const plan = planLegs(move.ip, move.legs, await this.#entriesOf(move.ip))
+    // Repeated, the legs are there already: those of the first time stay ours.
+    await this.#records.write({ ...record, legs: [...(record.legs ?? []), ...plan.inserted] })
+    await Promise.all([this.#applyConntrack(plan.lines), run('nft', ['-f', '-'], { input: addMovable(move.ip) })])
+  }
+
+  async hold(move: { uid: string; ip: string; attached: Attached }): Promise<void> {
+    const { hostVeth, podMac } = move.attached
+    const { bridge } = await this.#own(move.uid, move.ip, 'destination')
+    await writeSysctls(holdSysctls(hostVeth))
+    // The pod comes home: its neighbours on the bridge go on asking the node for it, because it is no port of the bridge any more.
+    const proxy = bridge ? `${proxyNeighbour('replace', move.ip, bridge)}\n` : ''
+    await batch(`${proxy}${holdBatch(move.ip, hostVeth, podMac)}`)
+  }
+
+  async divert(move: { uid: string; ip: string; destinationNodeIp: string; role: 'source' | 'home'; sandboxPid?: number }): Promise<void> {
+    const { record, routes, bridge } = await this.#own(move.uid, move.ip, move.role)
+    const veth = record.veth ?? (move.role === 'source' ? await this.#vethOf(routes, move.ip, move.sandboxPid) : undefined)
+    const lease = record.lease ?? (bridge ? await this.#leases.find(move.ip) : undefined)
+    await this.#records.write({ ...record, ...(veth ? { veth } : {}), ...(lease ? { lease } : {}) })
+    if (veth) await writeSysctls(vethSysctls(veth.name))
+    const bridgeMac = veth?.bridge ? await macOf(veth.bridge) : undefined
+    const { ip, destinationNodeIp } = move
+    await batch(divertBatch({ ip, destinationNodeIp, veth, bridgeMac, homeBridge: bridge }))
+    if (bridge) await Promise.all([run(this.#helper, ['garp', bridge, ip]), this.#leases.keep(ip)])
+  }
+
+  async lock(move: { uid: string; sandboxPid: number }): Promise<void> {
+    await runInNetworkOf(move.sandboxPid, 'nft', ['-f', '-'], { input: lockRuleSet() })
+  }
+
+  async unlock(move: { uid: string; sandboxPid: number }): Promise<void> {
+    await runInNetworkOf(move.sandboxPid, 'nft', ['-f', '-'], { input: unlockRuleSet() })
+  }
+
+  async release(move: { uid: string; ip: string; attached: Attached }): Promise<void> {
+    await batch(releaseBatch(move.ip, move.attached.hostVeth, move.attached.podMac))
+  }
+
+  async undo(move: { uid: string; ip: string; role: Role; sandboxPid?: number }): Promise<void> {
+    const record = await this.#records.read(move.uid)
+    if (!record) return
+    await this.#restore(record)
+    if (record.veth?.bridge && move.sandboxPid !== undefined) {
+      // Neighbours on the bridge were told the bridge's MAC for the pod: its own announcement corrects them.
+      await runInNetworkOf(move.sandboxPid, this.#helper, ['garp', 'eth0', record.ip], { reject: false })
+    }
+    if (record.lease) await this.#leases.restore(record.lease)
+    await this.#applyConntrack((record.legs ?? []).map((leg) => deleteLine(leg.protocol, leg)))
+    await this.#records.remove(move.uid)
+  }
+
+  async settle(uid: string): Promise<void> {
+    await this.#records.remove(uid)
+  }
+
+  apply(state: NetworkState): Promise<void> {
+    return this.#turn.take(async () => {
+      const owned = new Set((await this.#records.list()).map((record) => record.ip))
+      await applyWish(state, { helper: this.#helper, leases: this.#leases, owned })
+    })
+  }
+
+  async sweep(openUids: string[], dryRun: boolean): Promise<string[]> {
+    const open = new Set(openUids)
+    const closed = (await this.#records.list()).filter((record) => !open.has(record.uid))
+    // Only the ownership goes: what the routes should be is then the controller's wish again.
+    if (!dryRun) await Promise.all(closed.map((record) => this.#records.remove(record.uid)))
+    return closed.map((record) => `network record of migration ${record.uid} (${record.role} of ${record.ip})`)
+  }
+
+  /** The record of this migration; made, with the route as it was, before the first change. */
+  #own(uid: string, ip: string, role: Role): Promise<{ record: NetworkRecord; routes: Route[]; bridge: string | undefined }> {
+    return this.#turn.take(async () => {
+      const routes = await readRoutes()
+      const bridge = (await connectedBridges(routes))(ip)
+      const known = await this.#records.read(uid)
+      if (known) return { record: known, routes, bridge }
+      const previous = hostRoute(routes, ip)
+      const previousRoute = previous ? routeOnly(previous) : null
+      // With a route of its own the pod was no port of the bridge, so the node answered for it already and goes on after a rollback.
+      const record: NetworkRecord = { uid, ip, role, previousRoute, ...(bridge && !previous ? { proxyBridge: bridge } : {}) }
+      await this.#records.write(record)
+      return { record, routes, bridge }
+    })
+  }
+
+  async #vethOf(routes: readonly Route[], ip: string, sandboxPid: number | undefined): Promise<Veth> {
+    const direct = hostRoute(routes, ip)
+    const known = direct && direct.gateway === undefined ? direct.device : this.#vethNames.get(sandboxPid ?? 0)
+    if (known !== undefined && (await deviceExists(known))) return await describeVeth(known)
+    if (sandboxPid === undefined) throw new Error(`Diverting ${ip}: its sandbox is not known: give its process, or the route to its veth`)
+    return await hostVethOf(sandboxPid)
+  }
+
+  async #restore(record: NetworkRecord): Promise<void> {
+    const [routes, previous] = await Promise.all([readRoutes(), usableRoute(record.previousRoute)])
+    const veth = record.veth && (await deviceExists(record.veth.name)) ? record.veth : undefined
+    const { ip, proxyBridge } = record
+    const text = restoreBatch({ ip, previous, routed: hostRoute(routes, ip) !== undefined, veth })
+    await batch(text)
+    // Apart and forgiving: the proxy neighbour may not have been made yet, and ip ends a batch at that.
+    if (proxyBridge) await run('ip', ['-batch', '-'], { input: `${proxyNeighbour('del', ip, proxyBridge)}\n`, reject: false })
+  }
+
+  async #entriesOf(ip: string): Promise<ConntrackEntry[]> {
+    return parseEntries((await run(this.#helper, ['conntrack', 'dump', '--ip', ip])).stdout)
+  }
+
+  async #applyConntrack(lines: readonly string[]): Promise<void> {
+    if (lines.length > 0) await run(this.#helper, ['conntrack', 'apply'], { input: `${lines.join('\n')}\n` })
+  }
+}
+
+async function batch(text: string): Promise<void> {
+  if (text !== '') await run('ip', ['-batch', '-'], { input: text })
+}
+
+async function describeVeth(name: string): Promise<Veth> {
+  const [bridge, mac] = await Promise.all([bridgeOf(name), macOf(name)])
+  return { name, mac, ...(bridge ? { bridge } : {}) }
+}
+
+function routeOnly({ device, gateway }: Route): Pick<Route, 'device' | 'gateway'> {
+  return { device, ...(gateway === undefined ? {} : { gateway }) }
+}
+
+async function usableRoute(route: NetworkRecord['previousRoute']): Promise<Pick<Route, 'device' | 'gateway'> | undefined> {
+  return route && (await deviceExists(route.device)) ? route : undefined
+}

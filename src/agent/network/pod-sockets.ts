@@ -1,0 +1,58 @@
+// The TCP sockets of a network namespace from the text of /proc/<pid>/net/tcp and tcp6.
+import { numberToAddress } from './addresses.ts'
+
+export interface PodSocket {
+  local: string
+  localPort: number
+  remote: string
+  remotePort: number
+  state: number
+}
+
+const listenState = 10
+/** ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING: a peer still counts on these. */
+const liveStates = new Set([1, 4, 5, 8, 9, 11])
+
+export function parseSockets(text: string): PodSocket[] {
+  return text
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields.length > 4)
+    .map(([, local = '', remote = '', state = '']) => {
+      const [address, port] = parseEndpoint(local)
+      const [peer, peerPort] = parseEndpoint(remote)
+      return { local: address, localPort: port, remote: peer, remotePort: peerPort, state: Number.parseInt(state, 16) }
+    })
+}
+
+function parseEndpoint(text: string): [string, number] {
+  const [address = '', port = '0'] = text.split(':')
+  return [parseAddress(address), Number.parseInt(port, 16)]
+}
+
+const mappedPrefix = '0000000000000000FFFF0000'
+
+function parseAddress(hex: string): string {
+  if (hex.length === 8) return numberToAddress(reversed(hex))
+  if (hex.startsWith(mappedPrefix)) return numberToAddress(reversed(hex.slice(24)))
+  return `ipv6:${hex}`
+}
+
+function reversed(hex: string): number {
+  return Number.parseInt((hex.match(/../g) ?? []).reverse().join(''), 16)
+}
+
+export function isListener(socket: PodSocket): boolean {
+  return socket.state === listenState
+}
+
+/** A connection that somebody outside the pod holds the other end of. */
+export function isOutside(socket: PodSocket): boolean {
+  if (!liveStates.has(socket.state)) return false
+  return !socket.remote.startsWith('127.') && socket.remote !== socket.local && socket.remote !== 'ipv6:00000000000000000000000001000000'
+}
+
+export function isIpv6(socket: PodSocket): boolean {
+  return socket.remote.startsWith('ipv6:')
+}

@@ -1,0 +1,58 @@
+// What each open migration changed on this node, one small file a migration: written before the change, read by undo and apply.
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { Leg } from '../rooms.ts'
+import type { Veth } from './ip-batches.ts'
+import type { Lease } from './leases.ts'
+import type { Route } from './route-table.ts'
+
+export interface NetworkRecord {
+  uid: string
+  ip: string
+  role: 'source' | 'destination' | 'home'
+  /** The exact route before the migration; null: there was none. Absent: not yet changed. */
+  previousRoute?: Pick<Route, 'device' | 'gateway'> | null
+  /** Legs inserted by arm. */
+  legs?: Leg[]
+  veth?: Veth
+  /** Bridge on which this migration made the node answer ARP for the address. */
+  proxyBridge?: string
+  /** The address lease as it was before. */
+  lease?: Lease
+}
+
+export class NetworkRecords {
+  readonly #folder: string
+
+  constructor(stateDir: string) {
+    this.#folder = path.join(stateDir, 'network')
+  }
+
+  async read(uid: string): Promise<NetworkRecord | undefined> {
+    const text = await readFile(this.#file(uid), 'utf8').catch(() => undefined)
+    return text === undefined ? undefined : (JSON.parse(text) as NetworkRecord)
+  }
+
+  async write(record: NetworkRecord): Promise<void> {
+    await mkdir(this.#folder, { recursive: true })
+    const file = this.#file(record.uid)
+    await writeFile(`${file}.new`, JSON.stringify(record))
+    await rename(`${file}.new`, file)
+  }
+
+  async remove(uid: string): Promise<void> {
+    await rm(this.#file(uid), { force: true })
+  }
+
+  async list(): Promise<NetworkRecord[]> {
+    const names = await readdir(this.#folder).catch(() => [])
+    const uids = names.filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length))
+    const records = await Promise.all(uids.map((uid) => this.read(uid)))
+    return records.filter((record) => record !== undefined)
+  }
+
+  #file(uid: string): string {
+    if (!/^[0-9A-Za-z-]{1,64}$/.test(uid)) throw new Error(`Keeping the network record of a migration: "${uid}" is no UID`)
+    return path.join(this.#folder, `${uid}.json`)
+  }
+}

@@ -1,0 +1,37 @@
+// Every kernel setting that podmotion changes on a node, and why.
+
+export interface Sysctl {
+  /** Path under /proc/sys. */
+  path: string
+  value: string
+}
+
+/** Set by the install for the node's life, taken back by uninstall. */
+export function nodeSysctls(uplinks: readonly string[], bridges: readonly string[]): Sysctl[] {
+  const devices = ['all', ...uplinks, ...bridges]
+  return [
+    // A node that forwards to a moved pod through the device the packet came from would tell the sender to go elsewhere, and senders obey.
+    ...devices.map((device) => ({ path: `net/ipv4/conf/${device}/send_redirects`, value: '0' })),
+    // The home answers ARP for a pod that left: at once, not after up to 0.8 s.
+    ...bridges.map((bridge) => ({ path: `net/ipv4/neigh/${bridge}/proxy_delay`, value: '0' })),
+  ]
+}
+
+/** Set on a pod's host veth; they go with it. */
+export function holdSysctls(hostVeth: string): Sysctl[] {
+  return [
+    // The hold is the neighbour queue: room for what peers may send meanwhile, and patience (200 tries, one a second).
+    { path: `net/ipv4/neigh/${hostVeth}/unres_qlen_bytes`, value: '16777216' },
+    { path: `net/ipv4/neigh/${hostVeth}/mcast_solicit`, value: '200' },
+    ...vethSysctls(hostVeth),
+  ]
+}
+
+export function vethSysctls(hostVeth: string): Sysctl[] {
+  return [
+    // 2 (loose), not 0: the kernel takes the greater of this and conf/all. While a pod is diverted, its own packets come from a device that its
+    // address no longer leads to.
+    { path: `net/ipv4/conf/${hostVeth}/rp_filter`, value: '2' },
+    { path: `net/ipv4/conf/${hostVeth}/send_redirects`, value: '0' },
+  ]
+}

@@ -1,0 +1,68 @@
+// From the controller's wish and what the node has now to the commands that close the gap; addresses of open migrations are left alone.
+import type { NetworkState } from '../../api/agent-wire.ts'
+import { deleteRoute, gatewayRoute, proxyNeighbour } from './ip-batches.ts'
+
+/** What the node has of ours now, as `ip -j` lists it. */
+export interface NodeNetwork {
+  routes: readonly { address: string; gateway?: string; device: string }[]
+  proxies: readonly { address: string; bridge: string }[]
+}
+
+export interface NetworkPlan {
+  commands: string[]
+  /** Neighbours on the bridge have to be told, once. */
+  announce: { address: string; bridge: string }[]
+  /** Addresses whose lease at home must outlive the sandbox they were leased for. */
+  keepLeases: string[]
+  /** Every address that a pod has: leases of ours outside this set are freed. */
+  wantedAddresses: Set<string>
+}
+
+export interface NetworkWish {
+  state: NetworkState
+  owned: ReadonlySet<string>
+  homeBridgeOf: (address: string) => string | undefined
+}
+
+export function planNetwork(wish: NetworkWish, now: NodeNetwork): NetworkPlan {
+  const { state, owned } = wish
+  const attached = now.routes.filter((route) => route.gateway === undefined).map((route) => route.address)
+  const away = awayFrom(state, new Set(attached))
+  const living = new Set([...away.keys(), ...attached])
+  const proxies = [...living].flatMap((address) => {
+    const bridge = owned.has(address) ? undefined : wish.homeBridgeOf(address)
+    return bridge === undefined ? [] : [{ address, bridge }]
+  })
+  const missing = proxies.filter((proxy) => !now.proxies.some((have) => samePlace(have, proxy)))
+  const leftover = now.proxies.filter((have) => !owned.has(have.address) && !proxies.some((proxy) => samePlace(have, proxy)))
+  return {
+    commands: [
+      ...routeCommands(away, owned, now),
+      ...missing.map((proxy) => proxyNeighbour('replace', proxy.address, proxy.bridge)),
+      ...leftover.map((proxy) => proxyNeighbour('del', proxy.address, proxy.bridge)),
+    ],
+    announce: missing,
+    keepLeases: proxies.map((proxy) => proxy.address),
+    wantedAddresses: new Set([...state.movable, ...state.moved.map((moved) => moved.ip), ...owned, ...attached]),
+  }
+}
+
+/**
+ * Moved pods that live on another node, by address. A route to a device of this node outweighs the wish: the kernel drops it with the
+ * veth, so while it is there the pod is here, and the wish is older than the move.
+ */
+function awayFrom(state: NetworkState, attached: ReadonlySet<string>): Map<string, string> {
+  const elsewhere = state.moved.filter((moved) => moved.nodeIp !== state.nodeIp && !attached.has(moved.ip))
+  return new Map(elsewhere.map((moved) => [moved.ip, moved.nodeIp]))
+}
+
+function routeCommands(away: ReadonlyMap<string, string>, owned: ReadonlySet<string>, now: NodeNetwork): string[] {
+  const current = new Map(now.routes.map((route) => [route.address, route.gateway]))
+  const wrong = [...away].filter(([address, gateway]) => !owned.has(address) && current.get(address) !== gateway)
+  const gone = now.routes.filter((route) => route.gateway !== undefined && !owned.has(route.address) && !away.has(route.address))
+  return [...wrong.map(([address, gateway]) => gatewayRoute(address, gateway)), ...gone.map((route) => deleteRoute(route.address))]
+}
+
+function samePlace(one: { address: string; bridge: string }, other: { address: string; bridge: string }): boolean {
+  return one.address === other.address && one.bridge === other.bridge
+}
