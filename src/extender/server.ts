@@ -100,11 +100,9 @@ function answerExplain(watched: WatchedIndex, deps: ControllerDeps, request: Req
 function parse(request: Request, response: Response): Asked | undefined {
   const parsed = ExtenderArguments.safeParse(request.body)
   if (!parsed.success) {
-    response
-      .status(400)
-      .json({
-        Error: `Reading ExtenderArgs: ${parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
-      })
+    response.status(400).json({
+      Error: `Reading ExtenderArgs: ${parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
+    })
     return undefined
   }
   const { Pod, Nodes, NodeNames } = parsed.data
