@@ -1,4 +1,5 @@
-// Connection tracking entries as the native helper prints and reads them, one a line (native/README.md).
+// Connection tracking entries as the native helper prints them (native/README.md), and its answer to changes.
+import { z } from 'zod'
 
 export type Protocol = 'tcp' | 'udp'
 
@@ -26,45 +27,47 @@ export interface ConntrackEntry {
 const sourceNatStatus = 0x10
 const destinationNatStatus = 0x20
 
+const WireTuple = z.tuple([z.string(), z.int(), z.string(), z.int()])
+const WireEntries = z.array(
+  z.object({
+    proto: z.enum(['tcp', 'udp']),
+    orig: WireTuple,
+    reply: WireTuple,
+    status: z.int(),
+    mark: z.int(),
+    state: z.int(),
+    wscaleOrig: z.int(),
+    wscaleReply: z.int(),
+  }),
+)
+
 export function parseEntries(text: string): ConntrackEntry[] {
-  return text
-    .split('\n')
-    .map(parseEntry)
-    .filter((entry) => entry !== undefined)
+  return WireEntries.parse(JSON.parse(text)).map((entry) => ({
+    protocol: entry.proto,
+    original: tupleOf(entry.orig),
+    reply: tupleOf(entry.reply),
+    sourceNat: (entry.status & sourceNatStatus) !== 0,
+    destinationNat: (entry.status & destinationNatStatus) !== 0,
+    mark: entry.mark,
+    state: entry.state,
+    windowScaleOriginal: entry.wscaleOrig,
+    windowScaleReply: entry.wscaleReply,
+  }))
 }
 
-function parseEntry(line: string): ConntrackEntry | undefined {
-  const words = line.trim().split(/\s+/)
-  const protocol = words[0]
-  if (protocol !== 'tcp' && protocol !== 'udp') return undefined
-  const plain = words.slice(1).filter((word) => /^[\d.]+$/.test(word))
-  const original = tupleFrom(plain.slice(0, 4))
-  const reply = tupleFrom(plain.slice(4, 8))
-  if (!original || !reply) return undefined
-  const numbers = new Map(words.filter((word) => word.includes('=')).map(parsePair))
-  const status = numbers.get('status') ?? 0
-  return {
-    protocol,
-    original,
-    reply,
-    sourceNat: (status & sourceNatStatus) !== 0,
-    destinationNat: (status & destinationNatStatus) !== 0,
-    mark: numbers.get('mark') ?? 0,
-    state: numbers.get('state') ?? 0,
-    windowScaleOriginal: numbers.get('wo') ?? 0,
-    windowScaleReply: numbers.get('wr') ?? 0,
-  }
+function tupleOf([source, sourcePort, destination, destinationPort]: z.infer<typeof WireTuple>): Tuple {
+  return { source, sourcePort, destination, destinationPort }
 }
 
-function parsePair(word: string): [string, number] {
-  const [key = '', value = ''] = word.split('=')
-  return [key, Number(value)]
-}
+const Applied = z.object({ errors: z.array(z.object({ line: z.int(), errno: z.int() })) })
+/** EEXIST: a packet of the flow was faster than we and made the entry itself. */
+const alreadyThere = 17
 
-function tupleFrom(words: readonly string[]): Tuple | undefined {
-  const [source, sourcePort, destination, destinationPort] = words
-  if (source === undefined || sourcePort === undefined || destination === undefined || destinationPort === undefined) return undefined
-  return { source, sourcePort: Number(sourcePort), destination, destinationPort: Number(destinationPort) }
+/** The lines that the kernel refused, in words; empty: all is as wanted. */
+export function refusedLines(answer: string, lines: readonly string[]): string[] {
+  return Applied.parse(JSON.parse(answer))
+    .errors.filter((error) => error.errno !== alreadyThere)
+    .map((error) => `${lines[error.line - 1]}: errno ${error.errno}`)
 }
 
 export function inverse(tuple: Tuple): Tuple {

@@ -4,7 +4,7 @@ import type { AgentConfig } from '../config.ts'
 import type { Attached, FlowSurvey, Leg, PodNetwork } from '../rooms.ts'
 import { run, runInNetworkOf } from '../run.ts'
 import { applyWish } from './apply-wish.ts'
-import { type ConntrackEntry, parseEntries } from './conntrack-entries.ts'
+import { type ConntrackEntry, parseEntries, refusedLines } from './conntrack-entries.ts'
 import { surveyFlows } from './flows.ts'
 import { divertBatch, holdBatch, proxyNeighbour, releaseBatch, restoreBatch, type Veth } from './ip-batches.ts'
 import { bridgeOf, connectedBridges, deviceExists, hostVethOf, macOf, readPodSockets, readRoutes, writeSysctls } from './kernel-files.ts'
@@ -158,7 +158,10 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async #applyConntrack(lines: readonly string[]): Promise<void> {
-    if (lines.length > 0) await run(this.#helper, ['conntrack', 'apply'], { input: `${lines.join('\n')}\n` })
+    if (lines.length === 0) return
+    const answer = await run(this.#helper, ['conntrack', 'apply'], { input: `${lines.join('\n')}\n` })
+    const refused = refusedLines(answer.stdout, lines)
+    if (refused.length > 0) throw new Error(`Writing conntrack entries: the kernel refused ${refused.slice(0, 5).join('; ')}`)
   }
 }
 
