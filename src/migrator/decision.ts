@@ -1,0 +1,52 @@
+// What the machine answers: the whole next status, the effects as data, and when to look again.
+import type { V1Pod } from '@kubernetes/client-node'
+import type { AwaitRequest, MoveRequest } from '../api/agent-wire.ts'
+import type { Phase } from '../api/phases.ts'
+import type { PodMigrationStatus } from '../api/pod-migration.ts'
+
+export interface PodReference {
+  namespace: string
+  name: string
+  uid: string
+}
+
+export type Effect =
+  | { kind: 'addFinalizer' }
+  | { kind: 'removeFinalizer' }
+  | { kind: 'awaitDestination'; nodeName: string; request: AwaitRequest }
+  | { kind: 'createDestinationPod'; pod: V1Pod }
+  | { kind: 'startMove'; nodeName: string; request: MoveRequest }
+  | { kind: 'abort'; nodeName: string; reason: string }
+  | { kind: 'finish'; nodeName: string; outcome: 'committed' | 'aborted'; bestEffort?: boolean }
+  | { kind: 'resolve'; nodeName: string; verdict: 'destinationGone' | 'committed' }
+  | { kind: 'deletePod'; pod: PodReference; gracePeriodSeconds?: number }
+  | { kind: 'patchPod'; pod: PodReference; patch: { metadata: object } }
+  | { kind: 'event'; on: 'migration' | 'sourcePod'; type: 'Normal' | 'Warning'; reason: string; message: string }
+
+export interface Decision {
+  status: PodMigrationStatus
+  /** Performed in order, after the status is written; the first one that throws stops the rest, and the next pass tries again. */
+  effects: readonly Effect[]
+  /** When to look again even if nothing happens. */
+  requeueAfterMs?: number
+}
+
+// While the agents act alone, the status follows them this closely.
+export const followEveryMs = 75
+// A wait for something the API server will tell us about; the watch usually wakes us earlier.
+export const waitEveryMs = 1000
+
+export function stay(status: PodMigrationStatus, effects: readonly Effect[] = [], requeueAfterMs: number = waitEveryMs): Decision {
+  return { status, effects, requeueAfterMs }
+}
+
+/** The next phase is looked at in the next pass, at once. */
+export function enter(phase: Phase, status: PodMigrationStatus, effects: readonly Effect[] = []): Decision {
+  return { status: { ...status, phase }, effects, requeueAfterMs: 0 }
+}
+
+/** A terminal phase: what ends the story. The room kept on the destination is free again. */
+export function end(phase: Phase, status: PodMigrationStatus, at: string, effects: readonly Effect[] = []): Decision {
+  const { reservation: _released, ...rest } = status
+  return { status: { ...rest, phase, completedAt: at }, effects }
+}

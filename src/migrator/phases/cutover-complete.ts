@@ -1,0 +1,125 @@
+// CutoverComplete: the destination gets the labels and its owner, the source is deleted, its frozen processes end silently.
+import type { V1Pod } from '@kubernetes/client-node'
+import { annotations } from '../../api/names.ts'
+import type { PodMigrationStatus } from '../../api/pod-migration.ts'
+import { isoTime } from '../conditions.ts'
+import { type Decision, type Effect, end, type PodReference, stay } from '../decision.ts'
+import { type Instant, isNodeGone, isRecord, type Migration, type Observed } from '../observed.ts'
+import { controllerOf } from '../owner.ts'
+import { isReady } from '../pod-containers.ts'
+import { recordIntoStatus } from '../records.ts'
+import { tellSourceCommitted } from './tell-source.ts'
+
+// A ReplicaSet prefers to delete a pod that is not Ready: with such a sibling it gets this long to recover, then we delete the source ourselves.
+const siblingPatienceMs = 10_000
+// The ReplicaSet deletes the surplus pod within a second; later than this it will not.
+const ownerPatienceMs = 10_000
+// A source node that is silent does not keep a finished move open for ever: its agent ends the frozen pod when it is back.
+const sourcePatienceMs = 300_000
+const lookEveryMs = 200
+
+export function cutoverComplete(migration: Migration, observed: Observed, nowMs: Instant): Decision {
+  const recorded = recordIntoStatus(migration.status, observed)
+  const status = recorded.cutoverAt ? recorded : { ...recorded, cutoverAt: isoTime(nowMs) }
+  const sinceMs = nowMs - Date.parse(status.cutoverAt ?? '')
+  const effects = [...tellSourceCommitted(status, observed), ...handOver(observed, status, sinceMs)]
+  if (isSourceEnded(observed, status, sinceMs)) return complete(status, observed, nowMs)
+  return stay({ ...status, message: describe(observed) }, effects, lookEveryMs)
+}
+
+function handOver(observed: Observed, status: PodMigrationStatus, sinceMs: number): Effect[] {
+  const { sourcePod, destinationPod } = observed
+  if (!sourcePod) return endSource(observed, status)
+  if (!destinationPod) return [...endSource(observed, status), ...deleteSource(sourcePod)]
+  if (!isLabelled(sourcePod, destinationPod)) return label(observed, status, sourcePod, destinationPod, sinceMs)
+  if (sourcePod.metadata?.deletionTimestamp) return endSource(observed, status)
+  return leaveToOwner(sourcePod, sinceMs) ? [] : [...endSource(observed, status), ...deleteSource(sourcePod)]
+}
+
+function leaveToOwner(source: V1Pod, sinceMs: number): boolean {
+  return controllerOf(source) !== undefined && sinceMs < ownerPatienceMs
+}
+
+function isLabelled(source: V1Pod, destination: V1Pod): boolean {
+  return Object.entries(missingLabels(source, destination)).length === 0
+}
+
+function missingLabels(source: V1Pod, destination: V1Pod): Record<string, string> {
+  const own = destination.metadata?.labels ?? {}
+  return Object.fromEntries(Object.entries(source.metadata?.labels ?? {}).filter(([key, value]) => !isOurs(key) && own[key] !== value))
+}
+
+/** Labels of an earlier move stay with the pod that it made. */
+function isOurs(label: string): boolean {
+  return label.startsWith('podmotion.io/')
+}
+
+function label(observed: Observed, status: PodMigrationStatus, source: V1Pod, destination: V1Pod, sinceMs: number): Effect[] {
+  const unreadySibling = observed.siblings.some((sibling) => !sibling.metadata?.deletionTimestamp && !isReady(sibling))
+  const adopt = patchDestination(observed, source, destination)
+  if (!controllerOf(source)) return [adopt]
+  if (isReady(destination) && !unreadySibling) return [lowestDeletionCost(source), adopt]
+  if (isReady(destination) && sinceMs < siblingPatienceMs) return []
+  // Left to itself the ReplicaSet would now delete the wrong pod: the source goes first.
+  return [...endSource(observed, status), ...deleteSource(source), adopt]
+}
+
+function patchDestination(observed: Observed, source: V1Pod, destination: V1Pod): Effect {
+  // A pod without a controller keeps its plain owners; one whose controller is gone gets it back, and is collected like the source would be.
+  const owners = (source.metadata?.ownerReferences ?? []).filter((owner) => !owner.controller || !observed.ownerExists)
+  return {
+    kind: 'patchPod',
+    pod: referenceTo(destination),
+    patch: { metadata: { labels: missingLabels(source, destination), ...(owners.length > 0 ? { ownerReferences: owners } : {}) } },
+  }
+}
+
+function lowestDeletionCost(source: V1Pod): Effect {
+  return {
+    kind: 'patchPod',
+    pod: referenceTo(source),
+    patch: { metadata: { annotations: { [annotations.podDeletionCost]: '-2147483648' } } },
+  }
+}
+
+function deleteSource(source: V1Pod): Effect[] {
+  return [{ kind: 'deletePod', pod: referenceTo(source), gracePeriodSeconds: 0 }]
+}
+
+function referenceTo(pod: V1Pod): PodReference {
+  return { namespace: pod.metadata?.namespace ?? '', name: pod.metadata?.name ?? '', uid: pod.metadata?.uid ?? '' }
+}
+
+/** Without this kubelet would wait the whole grace period for processes that cannot hear it. */
+function endSource({ source }: Observed, { sourceNode }: PodMigrationStatus): Effect[] {
+  if (!sourceNode || !isRecord(source) || source.state === 'finished') return []
+  return [{ kind: 'finish', nodeName: sourceNode, outcome: 'committed' }]
+}
+
+function isSourceEnded(observed: Observed, status: PodMigrationStatus, sinceMs: number): boolean {
+  if (observed.sourcePod) return false
+  const { source } = observed
+  if (source === 'absent' || (isRecord(source) && source.state === 'finished')) return true
+  return source === 'unreachable' && (isNodeGone(observed, status.sourceNode) || sinceMs > sourcePatienceMs)
+}
+
+function describe({ sourcePod, source }: Observed): string {
+  if (sourcePod && !sourcePod.metadata?.deletionTimestamp) return 'handing over to the owner'
+  if (source === 'unreachable') return 'waiting for the source agent to end the frozen pod'
+  return 'the source is going'
+}
+
+function complete(status: PodMigrationStatus, observed: Observed, nowMs: Instant): Decision {
+  const freezeMs = status.freeze?.freezeMs
+  const frozen = freezeMs === undefined ? '' : `, frozen for ${Math.round(freezeMs)} ms`
+  const message = `moved from ${status.sourceNode} to ${status.destinationNode} as ${status.destinationPodName}${frozen}`
+  const { nextStep: _done, ...rest } = status
+  const effects: Effect[] =
+    status.destinationNode && isRecord(observed.destination) && observed.destination.state !== 'finished'
+      ? [{ kind: 'finish', nodeName: status.destinationNode, outcome: 'committed', bestEffort: true }]
+      : []
+  return end('Complete', { ...rest, message }, isoTime(nowMs), [
+    ...effects,
+    { kind: 'event', on: 'migration', type: 'Normal', reason: 'Moved', message },
+  ])
+}

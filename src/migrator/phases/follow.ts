@@ -1,0 +1,94 @@
+// ZeroWindowArm to DisengageHold: the agents act alone, the status follows their records. Nothing here decides for them.
+import type { Phase } from '../../api/phases.ts'
+import type { PodMigrationStatus } from '../../api/pod-migration.ts'
+import { type Decision, type Effect, enter, followEveryMs, stay } from '../decision.ts'
+import { type Instant, isNodeGone, isRecord, type Migration, type Observed } from '../observed.ts'
+import { isCommitted, isGranted, phaseOfTimeline, recordIntoStatus, tcpConditions } from '../records.ts'
+import { moveRequest } from '../requests-to-agents.ts'
+import { becomeRollingBack, failureOf } from './roll-back.ts'
+import { tellSourceCommitted } from './tell-source.ts'
+
+/** In the order of a move; a record that is read late may skip some, none goes back. */
+export const followedPhases = [
+  'ZeroWindowArm',
+  'OverlayHandoff',
+  'FinalFreeze',
+  'StateCapture',
+  'Transferring',
+  'Restoring',
+  'RestoreSocketReattach',
+  'DisengageHold',
+] as const satisfies readonly Phase[]
+
+export function follow(migration: Migration, observed: Observed, nowMs: Instant): Decision {
+  const status = tcpConditions(recordIntoStatus(migration.status, observed), nowMs)
+  const seen = { ...migration, status }
+  if (isCommitted(status, observed)) return committed(status, observed)
+  if (isRecord(observed.source) && observed.source.state === 'aborted') return givenUp(seen, observed, nowMs)
+  if (isGranted(status, observed)) return granted(status, observed, nowMs)
+  if (failureOf(observed)) return givenUp(seen, observed, nowMs)
+  if (observed.source === 'absent') return unknownToSource(seen, observed, nowMs)
+  return stay({ ...status, phase: latest(status), message: describe(observed, status) }, [], followEveryMs)
+}
+
+function latest(status: PodMigrationStatus): Phase {
+  const order: readonly Phase[] = followedPhases
+  const told = phaseOfTimeline(status.timeline)
+  return order.indexOf(told) > order.indexOf(status.phase ?? 'ZeroWindowArm') ? told : (status.phase ?? 'ZeroWindowArm')
+}
+
+function describe(observed: Observed, status: PodMigrationStatus): string {
+  if (observed.source === 'unreachable')
+    return `the agent on ${status.sourceNode} does not answer; the agents go on, or thaw the source, by themselves`
+  return 'the agents move the pod'
+}
+
+function givenUp(migration: Migration, observed: Observed, nowMs: Instant): Decision {
+  const failure = failureOf(observed) ?? { code: 'Aborted', message: 'the agents gave up' }
+  return becomeRollingBack(migration, failure, nowMs)
+}
+
+function committed(status: PodMigrationStatus, observed: Observed): Decision {
+  const known: PodMigrationStatus = { ...status, granted: true }
+  const { destination } = observed
+  const live = isRecord(destination) && (destination.state === 'live' || destination.state === 'finished')
+  const effects = tellSourceCommitted(known, observed)
+  // A destination that has forgotten has nothing left to do either.
+  if (live || destination === 'absent') return enter('TCPVerifying', { ...known, message: 'the pod lives on the destination' }, effects)
+  return stay(
+    { ...known, phase: 'DisengageHold', message: `committed: the pod belongs to ${status.destinationNode}` },
+    effects,
+    followEveryMs,
+  )
+}
+
+// Granted and not heard of: the source stays frozen until somebody who knows speaks. Time alone proves nothing.
+function granted(status: PodMigrationStatus, observed: Observed, nowMs: Instant): Decision {
+  const next: PodMigrationStatus = { ...status, phase: 'DisengageHold', granted: true }
+  if (status.sourceNode && isNodeGone(observed, status.destinationNode)) {
+    const effects: Effect[] = [{ kind: 'resolve', nodeName: status.sourceNode, verdict: 'destinationGone' }]
+    return stay({ ...next, message: `the destination node ${status.destinationNode} is gone for good: the source may thaw` }, effects)
+  }
+  const waitedMs = nowMs - Date.parse(status.moveStartedAt ?? '')
+  if (!(waitedMs > patienceMs)) return stay({ ...next, message: 'granted: the destination is about to commit' }, [], followEveryMs)
+  return stay({
+    ...next,
+    message: `granted, but ${status.destinationNode} has not said whether it committed; the source stays frozen until that is known`,
+    nextStep: `bring the agent on ${status.destinationNode} back; if the node is gone for good: kubectl podmotion resolve ${status.sourcePodName}`,
+  })
+}
+
+// A commit takes milliseconds; after this a person should know what is being waited for.
+const patienceMs = 15_000
+
+// The order may have been lost on the way: it is given again, with the same name. Once work was seen, a source without memory of it is an error.
+function unknownToSource(migration: Migration, observed: Observed, nowMs: Instant): Decision {
+  const { status } = migration
+  const { sourcePod, destinationPod } = observed
+  if (status.timeline?.length || !sourcePod || !destinationPod || !status.sourceNode) {
+    const message = destinationPod ? `the agent on ${status.sourceNode} no longer knows this migration` : 'the destination pod vanished'
+    return becomeRollingBack(migration, { code: destinationPod ? 'SourceForgot' : 'DestinationDeleted', message }, nowMs)
+  }
+  const request = moveRequest(migration, observed, sourcePod, destinationPod)
+  return stay(status, [{ kind: 'startMove', nodeName: status.sourceNode, request }], followEveryMs)
+}

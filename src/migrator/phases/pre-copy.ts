@@ -1,0 +1,19 @@
+// PreCopyMemory (Checkpointing in mode Cold): memory copied before the freeze. This version copies it inside, and says so.
+import { intend } from '../conditions.ts'
+import { type Decision, enter } from '../decision.ts'
+import type { Instant, Migration, Observed } from '../observed.ts'
+
+export function preCopyMemory(migration: Migration, observed: Observed, nowMs: Instant): Decision {
+  const reason = 'stop-and-copy: this version copies all memory inside the freeze'
+  return prewarm({ ...migration, status: { ...migration.status, preCopy: { rounds: [], reason } } }, observed, nowMs)
+}
+
+/** Cold has no rounds by definition; its checkpoint is taken when the destination stands. */
+export function checkpointing(migration: Migration, observed: Observed, nowMs: Instant): Decision {
+  return prewarm(migration, observed, nowMs)
+}
+
+function prewarm({ status }: Migration, _observed: Observed, nowMs: Instant): Decision {
+  const intended = intend(status, 'DestinationNetnsReady', 'the destination pod is about to be created', nowMs)
+  return enter('DestinationPrewarm', { ...intended, message: `creating the destination pod ${status.destinationPodName}` })
+}

@@ -1,0 +1,92 @@
+// RollingBack: the source first says that it will never commit, then the destination is discarded; nothing is torn down before that.
+import type { PodMigrationStatus } from '../../api/pod-migration.ts'
+import { closeConditions, isoTime } from '../conditions.ts'
+import { type Decision, type Effect, end, enter, stay } from '../decision.ts'
+import { type AgentAnswer, type Instant, isNodeGone, isRecord, type Migration, type Observed } from '../observed.ts'
+import { isCommitted, isGranted, recordIntoStatus } from '../records.ts'
+
+const lookEveryMs = 200
+// A destination agent that stays away holds nothing that matters: without a grant it never runs the copy, and it sweeps when it is back.
+const destinationPatienceMs = 60_000
+
+export function rollingBack(migration: Migration, observed: Observed, nowMs: Instant): Decision {
+  const status = recordIntoStatus(migration.status, observed)
+  const sourceGaveUp = isDone(observed.source)
+  if (isCommitted(status, observed) || (isGranted(status, observed) && !sourceGaveUp)) return tooLate(status)
+  const reason = status.failure?.message ?? 'the move is given up'
+  if (!isSourceSafe(status, observed))
+    return stay({ ...status, message: sourceMessage(status, observed) }, abortAt(status.sourceNode, observed.source, reason), lookEveryMs)
+  if (isKept(migration, nowMs)) {
+    return stay({ ...status, message: 'the source runs; the failed destination is kept for inspection (spec.rollbackOnFailure: false)' })
+  }
+  return discardDestination(status, observed, reason, nowMs)
+}
+
+/** Between our timeout and the source's answer the grant went out: there is no way back any more. */
+function tooLate(status: PodMigrationStatus): Decision {
+  const { failure: _overtaken, rollbackStartedAt: _never, nextStep: _none, ...rest } = status
+  return enter('DisengageHold', { ...rest, granted: true, message: 'the grant was out already: the move goes on' })
+}
+
+function isDone(answer: AgentAnswer): boolean {
+  return answer === 'absent' || (isRecord(answer) && (answer.state === 'aborted' || answer.state === 'finished'))
+}
+
+/** Safe: it was never told to move, it said that it gave up, or its node is gone and with it everything that it held. */
+function isSourceSafe(status: PodMigrationStatus, observed: Observed): boolean {
+  return !status.moveStartedAt || isDone(observed.source) || (observed.source === 'unreachable' && isNodeGone(observed, status.sourceNode))
+}
+
+function sourceMessage(status: PodMigrationStatus, { source }: Observed): string {
+  return source === 'unreachable'
+    ? `waiting for the agent on ${status.sourceNode} to say that the pod runs again; it thaws by itself`
+    : `going back: ${status.failure?.message ?? ''}`
+}
+
+function abortAt(nodeName: string | undefined, answer: AgentAnswer, reason: string): Effect[] {
+  return nodeName && isRecord(answer) && !isDone(answer) ? [{ kind: 'abort', nodeName, reason }] : []
+}
+
+function isKept({ spec, status, metadata }: Migration, nowMs: Instant): boolean {
+  const deadlineMs = (Date.parse(status.startedAt ?? '') || 0) + spec.completionTimeoutSeconds * 1000
+  return !spec.rollbackOnFailure && !metadata.deletionTimestamp && status.moveStartedAt !== undefined && nowMs < deadlineMs
+}
+
+// The agent first: a pod object that goes while its stand-ins restore would be a crash, not a rollback.
+function discardDestination(status: PodMigrationStatus, observed: Observed, reason: string, nowMs: Instant): Decision {
+  const { destination, destinationPod } = observed
+  const effects = abortAt(status.destinationNode, destination, reason)
+  if (effects.length > 0) return stay(status, effects, lookEveryMs)
+  const pod = ourDestination(status, observed)
+  if (pod)
+    return stay({ ...status, message: 'discarding the destination pod' }, [{ kind: 'deletePod', pod, gracePeriodSeconds: 0 }], lookEveryMs)
+  const sinceMs = nowMs - Date.parse(status.rollbackStartedAt ?? '')
+  const silent = destination === 'unreachable' && !isNodeGone(observed, status.destinationNode) && status.destinationPodName !== undefined
+  if (silent && sinceMs < destinationPatienceMs && destinationPod === undefined) {
+    return stay({ ...status, message: `waiting for the agent on ${status.destinationNode} to clean up` })
+  }
+  return rolledBack(status, observed, nowMs)
+}
+
+function ourDestination(status: PodMigrationStatus, { destinationPod }: Observed) {
+  const metadata = destinationPod?.metadata
+  const ours = metadata?.uid !== undefined && (status.destinationPodUID === undefined || status.destinationPodUID === metadata.uid)
+  if (!ours || status.failure?.code === 'NameTaken') return undefined
+  return { namespace: metadata.namespace ?? '', name: metadata.name ?? '', uid: metadata.uid ?? '' }
+}
+
+function rolledBack(status: PodMigrationStatus, observed: Observed, nowMs: Instant): Decision {
+  const where = observed.sourcePod ? `the pod runs on ${status.sourceNode} as before` : 'the source pod is gone'
+  const message = `${where}: ${status.failure?.message ?? 'the move was given up'}`
+  const effects: Effect[] = [sweep(status.sourceNode, observed.source), sweep(status.destinationNode, observed.destination)].flat()
+  const closed = closeConditions(status, 'RolledBack', nowMs)
+  return end('RolledBack', { ...closed, message }, isoTime(nowMs), [
+    ...effects,
+    { kind: 'event', on: 'migration', type: 'Warning', reason: 'RolledBack', message },
+  ])
+}
+
+function sweep(nodeName: string | undefined, answer: AgentAnswer): Effect[] {
+  if (!nodeName || !isRecord(answer) || answer.state === 'finished') return []
+  return [{ kind: 'finish', nodeName, outcome: 'aborted', bestEffort: true }]
+}

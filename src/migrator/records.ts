@@ -1,0 +1,122 @@
+// What the two agents' records say together: steps in order, the phase they stand for, numbers for the status.
+import type { MoveRecord, MoveStep } from '../api/agent-wire.ts'
+import type { Phase } from '../api/phases.ts'
+import type { PodMigrationStatus } from '../api/pod-migration.ts'
+import { conditionsFromSteps, isoTime, setCondition } from './conditions.ts'
+import { type AgentAnswer, isRecord, type Observed } from './observed.ts'
+
+export type Steps = MoveRecord['steps']
+
+const longestTimeline = 100
+
+/** Steps of both sides by their real time; one that both sides tell is told once. */
+export function mergeSteps(...answers: readonly AgentAnswer[]): Steps {
+  const seen = new Set<string>()
+  return answers
+    .flatMap((answer) => (isRecord(answer) ? answer.steps : []))
+    .filter(({ step, node }) => !seen.has(`${step} ${node}`) && seen.add(`${step} ${node}`))
+    .toSorted((a, b) => a.atMs - b.atMs)
+}
+
+/** After this step the move is in that phase: the phase names what happens now, not what is done. */
+const phaseAfterStep: readonly [MoveStep, Phase][] = [
+  ['resumed', 'TCPVerifying'],
+  ['committed', 'DisengageHold'],
+  ['granted', 'DisengageHold'],
+  ['restored', 'RestoreSocketReattach'],
+  ['transferred', 'Restoring'],
+  ['dumped', 'Transferring'],
+  ['frozen', 'StateCapture'],
+  ['diverted', 'FinalFreeze'],
+  ['armed', 'OverlayHandoff'],
+]
+
+export function phaseOfTimeline(timeline: PodMigrationStatus['timeline']): Phase {
+  const done = new Set(timeline?.map(({ step }) => step))
+  return phaseAfterStep.find(([step]) => done.has(step))?.[1] ?? 'ZeroWindowArm'
+}
+
+export function isGranted(status: PodMigrationStatus, observed: Observed): boolean {
+  return status.granted === true || isCommitted(status, observed) || (isRecord(observed.source) && observed.source.state === 'granted')
+}
+
+export function isCommitted(status: PodMigrationStatus, observed: Observed): boolean {
+  return status.committedAt !== undefined || [observed.source, observed.destination].some(saysCommitted)
+}
+
+function saysCommitted(answer: AgentAnswer): boolean {
+  if (!isRecord(answer)) return false
+  return answer.state === 'committed' || answer.state === 'live' || answer.steps.some(({ step }) => step === 'committed')
+}
+
+/** Copies what the agents journalled into the status, with their real times. Nothing that was seen once is forgotten. */
+export function recordIntoStatus(status: PodMigrationStatus, observed: Observed): PodMigrationStatus {
+  const steps = mergeSteps(observed.source, observed.destination)
+  if (steps.length === 0) return status
+  let next: PodMigrationStatus = { ...status, timeline: timelineOf(status, steps) }
+  next = conditionsFromSteps(next, steps)
+  const committed = steps.find(({ step }) => step === 'committed')
+  if (committed && !next.committedAt) next.committedAt = isoTime(committed.atMs)
+  if (isGranted(status, observed)) next.granted = true
+  return { ...next, ...numbersOf(status, observed, steps) }
+}
+
+function timelineOf(status: PodMigrationStatus, steps: Steps): NonNullable<PodMigrationStatus['timeline']> {
+  const told = steps.map(({ step, atMs, node }) => ({ step, at: isoTime(atMs), node }))
+  // An agent that forgot (swept, reinstalled) does not make the story shorter.
+  const older = (status.timeline ?? []).filter((entry) => !told.some(({ step, node }) => step === entry.step && node === entry.node))
+  return [...older, ...told].toSorted((a, b) => a.at.localeCompare(b.at)).slice(-longestTimeline)
+}
+
+function numbersOf(status: PodMigrationStatus, observed: Observed, steps: Steps): Partial<PodMigrationStatus> {
+  const records = [observed.destination, observed.source].filter(isRecord)
+  const told = <K extends keyof MoveRecord>(key: K) => records.find((record) => record[key] !== undefined)?.[key]
+  const numbers: Partial<PodMigrationStatus> = {}
+  const [bytesMoved, connections, sequenceDelta] = [told('bytesMoved'), told('connections'), told('sequenceDelta')]
+  if (bytesMoved !== undefined) numbers.bytesMoved = bytesMoved
+  if (connections !== undefined) numbers.connections = connections
+  if (sequenceDelta !== undefined) numbers.sequenceDelta = sequenceDelta
+  const freeze = freezeOf(told('freezeMs'), told('holdMs'), steps)
+  return freeze ? { ...numbers, freeze: { ...status.freeze, ...freeze } } : numbers
+}
+
+const freezeBegins: MoveStep = 'frozen'
+
+function freezeOf(freezeMs: number | undefined, holdMs: number | undefined, steps: Steps): PodMigrationStatus['freeze'] {
+  const begin = steps.findIndex(({ step }) => step === freezeBegins)
+  if (begin < 0) return undefined
+  const inside = steps.slice(begin)
+  const lengths = inside.slice(1).map(({ step, atMs }, index) => ({ name: step, ms: roundMs(atMs - (inside[index]?.atMs ?? atMs)) }))
+  const lastRunning = inside.findIndex(({ step }) => step === 'resumed' || step === 'thawed')
+  return {
+    ...(freezeMs === undefined ? {} : { freezeMs: roundMs(freezeMs) }),
+    ...(holdMs === undefined ? {} : { holdMs: roundMs(holdMs) }),
+    steps: lastRunning < 0 ? lengths : lengths.slice(0, lastRunning),
+  }
+}
+
+function roundMs(ms: number): number {
+  return Math.round(ms * 10) / 10
+}
+
+/** Parity and continuity as the agents measured them while the traffic was held. */
+export function tcpConditions(status: PodMigrationStatus, atMs: number): PodMigrationStatus {
+  const { connections, sequenceDelta } = status
+  let next = status
+  if (connections) {
+    const kept = connections.lost === 0
+    const message = `${connections.source} connections on the source, ${connections.destination} on the destination, ${connections.lost} lost`
+    next = setCondition(
+      next,
+      { type: 'ConnectionCountParity', status: kept ? 'True' : 'False', reason: kept ? 'AllKept' : 'SomeLost', message },
+      atMs,
+    )
+  }
+  if (sequenceDelta !== undefined) {
+    const equal = sequenceDelta === 0
+    const message = `sum of sequence differences: ${sequenceDelta}`
+    const reason = equal ? 'Equal' : 'Different'
+    next = setCondition(next, { type: 'TCPSequenceContinuityVerified', status: equal ? 'True' : 'False', reason, message }, atMs)
+  }
+  return next
+}

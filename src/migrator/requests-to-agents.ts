@@ -1,0 +1,76 @@
+// What the controller tells the agents, built from what was observed: the announcement to the destination, the order to the source.
+import type { V1Node, V1Pod } from '@kubernetes/client-node'
+import type { AwaitRequest, MoveRequest } from '../api/agent-wire.ts'
+import { podCidrsOf, wirePod } from './inventory.ts'
+import { contains } from './ip-range.ts'
+import { capacityOf, type Migration, type Observed } from './observed.ts'
+import { movedContainers } from './pod-containers.ts'
+
+export function migrationKey(migration: Migration): string {
+  return `${migration.metadata.namespace}/${migration.metadata.name}`
+}
+
+export function agentAddress(observed: Observed, nodeName: string | undefined): string {
+  return capacityOf(observed, nodeName)?.status?.agentAddress ?? ''
+}
+
+export function nodeIp(observed: Observed, nodeName: string | undefined): string {
+  const node = observed.nodes.find((candidate) => candidate.metadata?.name === nodeName)
+  return (
+    capacityOf(observed, nodeName)?.status?.nodeIp ??
+    node?.status?.addresses?.find((address) => address.type === 'InternalIP')?.address ??
+    ''
+  )
+}
+
+export function awaitRequest(migration: Migration, observed: Observed, source: V1Pod): AwaitRequest {
+  const { status, spec } = migration
+  return {
+    migrationName: migrationKey(migration),
+    pod: {
+      namespace: spec.podNamespace,
+      name: status.destinationPodName ?? '',
+      ip: status.podIP ?? '',
+      containers: movedContainers(source).map((container) => container.name),
+    },
+    source: { nodeName: status.sourceNode ?? '', address: agentAddress(observed, status.sourceNode) },
+  }
+}
+
+export function moveRequest(migration: Migration, observed: Observed, source: V1Pod, destination: V1Pod): MoveRequest {
+  const { spec, status } = migration
+  const home = homeNode(migration, observed)
+  return {
+    migrationName: migrationKey(migration),
+    pod: wirePod(source, observed.claims, spec),
+    destination: {
+      nodeName: status.destinationNode ?? '',
+      nodeIp: nodeIp(observed, status.destinationNode),
+      address: agentAddress(observed, status.destinationNode),
+      podName: destination.metadata?.name ?? '',
+      podUid: destination.metadata?.uid ?? '',
+    },
+    ...(home ? { home } : {}),
+    mode: spec.mode,
+    tcpPreservationMode: spec.tcpPreservationMode,
+    storageStrategy: spec.storageStrategy,
+    // Cold has no freeze to keep short: only the completion timeout bounds it.
+    freezeWindowBudgetMs: spec.mode === 'Cold' ? spec.completionTimeoutSeconds * 1000 : spec.freezeWindowBudgetMs,
+    bandwidthLimitMbps: spec.bandwidthLimitMbps,
+    keepFailedDestination: !spec.rollbackOnFailure,
+    podCidrs: podCidrsOf(observed),
+    serviceIps: [...observed.serviceIps],
+  }
+}
+
+/** The node whose range holds the pod's address, when it is neither source nor destination: its routes have to follow too. */
+function homeNode({ status }: Migration, observed: Observed): MoveRequest['home'] {
+  const home = observed.nodes.find((node) => rangesOf(node).some((range) => contains(range, status.podIP ?? '')))
+  const nodeName = home?.metadata?.name
+  if (!nodeName || nodeName === status.sourceNode || nodeName === status.destinationNode) return undefined
+  return { nodeName, address: agentAddress(observed, nodeName) }
+}
+
+export function rangesOf(node: V1Node): string[] {
+  return node.spec?.podCIDRs ?? (node.spec?.podCIDR ? [node.spec.podCIDR] : [])
+}
