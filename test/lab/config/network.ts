@@ -1,0 +1,42 @@
+// The shell script that sets up a host's own network when it boots.
+import { control, fabricCidr, type Host, outsideAddress, podCidr, routesOf } from '../hosts.ts'
+import type { LabOptions } from '../options.ts'
+
+export function networkScript(host: Host, options: LabOptions): string {
+  return [
+    '# Addresses, routes and sysctls of this host.',
+    'set -e',
+    'ip link set lo up',
+    `ip addr add ${host.address}/24 dev eth0`,
+    'ip link set eth0 up',
+    ...(host.kind === 'node' ? [`ip route add default via ${control.address}`] : []),
+    ...(host.kind === 'client' ? [`ip addr add ${outsideAddress}/32 dev lo`] : []),
+    ...routesOf(host, options.nodes).map(({ to, via }) => `ip route add ${to} via ${via}`),
+    'sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0',
+    ...(host.kind === 'node' ? nodeNetwork(options) : []),
+    '',
+  ].join('\n')
+}
+
+function nodeNetwork(options: LabOptions): string[] {
+  return [
+    // Service traffic between pods of one bridge passes netfilter too, as kubeadm asks of every node.
+    'sysctl -qw net.bridge.bridge-nf-call-iptables=1 2> /dev/null || true',
+    ...masquerade(options),
+  ]
+}
+
+function masquerade({ masquerade }: LabOptions): string[] {
+  if (masquerade === 'none') return []
+  const inside = masquerade === 'outside' ? `{ ${podCidr}, ${fabricCidr} }` : podCidr
+  return [
+    'nft -f - << RULES',
+    'table ip lab-masquerade {',
+    '  chain postrouting {',
+    '    type nat hook postrouting priority 100;',
+    `    ip saddr ${podCidr} ip daddr != ${inside} oifname "eth0" masquerade fully-random`,
+    '  }',
+    '}',
+    'RULES',
+  ]
+}

@@ -1,0 +1,126 @@
+// The command lines of each host's services.
+import { control, type Host, podCidr, serviceCidr } from '../hosts.ts'
+import type { ProxyMode } from '../options.ts'
+
+export const apiServer = `https://${control.address}:6443`
+export const schedulerFolder = '/etc/kubernetes/scheduler'
+
+const pki = '/etc/kubernetes/pki'
+
+export type Services = Record<string, readonly string[]>
+
+export function controlServices(proxyMode: ProxyMode): Services {
+  return {
+    etcd: etcd(),
+    'kube-apiserver': kubeApiserver(),
+    'kube-controller-manager': kubeControllerManager(),
+    'kube-scheduler': ['kube-scheduler', `--config=${schedulerFolder}/config.yaml`, ...ownAuthentication('scheduler'), '--v=1'],
+    'kube-proxy': kubeProxy(control, proxyMode),
+  }
+}
+
+export function nodeServices(host: Host, proxyMode: ProxyMode): Services {
+  return {
+    containerd: ['containerd'],
+    kubelet: [
+      'kubelet',
+      '--config=/etc/kubernetes/kubelet.yaml',
+      '--kubeconfig=/etc/kubernetes/kubelet.conf',
+      `--hostname-override=${host.name}`,
+      `--node-ip=${host.address}`,
+      '--v=1',
+    ],
+    'kube-proxy': kubeProxy(host, proxyMode),
+  }
+}
+
+// Those that would only fail and back off before the API server answers.
+export const startedLater = ['kubelet', 'kube-proxy', 'kube-controller-manager', 'kube-scheduler']
+
+// On a tmpfs and without fsync: a lab's history is worth nothing.
+function etcd(): string[] {
+  return [
+    'etcd',
+    '--data-dir=/run/etcd',
+    '--unsafe-no-fsync',
+    '--listen-client-urls=http://127.0.0.1:2379',
+    '--advertise-client-urls=http://127.0.0.1:2379',
+    '--listen-peer-urls=http://127.0.0.1:2380',
+    '--log-level=warn',
+  ]
+}
+
+function kubeApiserver(): string[] {
+  return [
+    'kube-apiserver',
+    '--etcd-servers=http://127.0.0.1:2379',
+    `--bind-address=0.0.0.0`,
+    `--advertise-address=${control.address}`,
+    '--secure-port=6443',
+    `--client-ca-file=${pki}/ca.crt`,
+    `--tls-cert-file=${pki}/apiserver.crt`,
+    `--tls-private-key-file=${pki}/apiserver.key`,
+    `--kubelet-certificate-authority=${pki}/ca.crt`,
+    `--kubelet-client-certificate=${pki}/kubelet-client.crt`,
+    `--kubelet-client-key=${pki}/kubelet-client.key`,
+    '--kubelet-preferred-address-types=InternalIP',
+    `--requestheader-client-ca-file=${pki}/front-proxy-ca.crt`,
+    '--requestheader-allowed-names=front-proxy-client',
+    '--requestheader-extra-headers-prefix=X-Remote-Extra-',
+    '--requestheader-group-headers=X-Remote-Group',
+    '--requestheader-username-headers=X-Remote-User',
+    `--proxy-client-cert-file=${pki}/front-proxy-client.crt`,
+    `--proxy-client-key-file=${pki}/front-proxy-client.key`,
+    '--authorization-mode=Node,RBAC',
+    '--enable-admission-plugins=NodeRestriction',
+    '--allow-privileged=true',
+    '--service-account-issuer=https://kubernetes.default.svc.cluster.local',
+    `--service-account-key-file=${pki}/service-accounts.pub`,
+    `--service-account-signing-key-file=${pki}/service-accounts.key`,
+    `--service-cluster-ip-range=${serviceCidr}`,
+    '--v=1',
+  ]
+}
+
+function kubeControllerManager(): string[] {
+  return [
+    'kube-controller-manager',
+    '--kubeconfig=/etc/kubernetes/controller-manager.conf',
+    ...ownAuthentication('controller-manager'),
+    '--use-service-account-credentials=true',
+    `--service-account-private-key-file=${pki}/service-accounts.key`,
+    `--root-ca-file=${pki}/ca.crt`,
+    `--cluster-signing-cert-file=${pki}/ca.crt`,
+    `--cluster-signing-key-file=${pki}/ca.key`,
+    // Ranges are written into the Node objects by the lab: node-N has 10.244.N.0/24, always.
+    '--allocate-node-cidrs=false',
+    '--leader-elect=false',
+    '--bind-address=127.0.0.1',
+    '--v=1',
+  ]
+}
+
+function ownAuthentication(name: string): string[] {
+  return [`--authentication-kubeconfig=/etc/kubernetes/${name}.conf`, `--authorization-kubeconfig=/etc/kubernetes/${name}.conf`]
+}
+
+function kubeProxy(host: Host, mode: ProxyMode): string[] {
+  return [
+    'kube-proxy',
+    '--kubeconfig=/etc/kubernetes/kube-proxy.conf',
+    `--hostname-override=${host.name}`,
+    `--proxy-mode=${mode}`,
+    `--cluster-cidr=${podCidr}`,
+    // These sysctls belong to the whole machine.
+    '--conntrack-max-per-core=0',
+    '--conntrack-min=0',
+    '--conntrack-tcp-timeout-established=0',
+    '--conntrack-tcp-timeout-close-wait=0',
+    '--v=1',
+  ]
+}
+
+// exec: the supervisor must know the service's own process.
+export function serviceScript(command: readonly string[]): string {
+  return `#!/bin/sh\nexec ${command.join(' \\\n  ')}\n`
+}

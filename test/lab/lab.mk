@@ -1,0 +1,20 @@
+# The lab's commands: a real Kubernetes on this machine. LAB_NAME picks one of several labs.
+LAB := node --import tsx test/lab/cli.ts
+NODE ?= node-1
+
+lab: node_modules ## boot a real Kubernetes to play with (ARGS="--nodes 2 --proxy iptables")
+	@$(LAB) up $(ARGS)
+
+lab-down: node_modules ## end the lab and take away everything it made
+	@$(LAB) down
+
+lab-shell: node_modules ## a shell on a host of the lab, NODE=node-1, control or client
+	@$(LAB) shell $(NODE)
+
+kubectl: node_modules ## kubectl in the lab, ARGS="get pods -A"
+	@$(LAB) kubectl $(ARGS)
+
+images: bundle native ## build the product's images and import them into the running lab
+	@$(LAB) images
+
+.PHONY: lab lab-down lab-shell kubectl images

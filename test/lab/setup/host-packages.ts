@@ -1,0 +1,26 @@
+// Installs with apt what set-up itself runs on this machine.
+import { isProgram } from './prerequisites.ts'
+import type { Run } from './step.ts'
+
+const packageOf: Record<string, string> = {
+  mmdebstrap: 'mmdebstrap',
+  ip: 'iproute2',
+  openssl: 'openssl',
+  tar: 'tar',
+  make: 'make',
+}
+
+export function missingPackages(): string[] {
+  return Object.entries(packageOf)
+    .filter(([program]) => !isProgram(program))
+    .map(([, name]) => name)
+}
+
+export async function installPackages(names: string[], run: Run): Promise<void> {
+  const install = ['install', '-y', '--no-install-recommends', ...names]
+  const env = { DEBIAN_FRONTEND: 'noninteractive' }
+  // Package lists may be missing or stale: only then pay for an update.
+  if (await run('apt-get', install, { env, mayFail: true })) return
+  await run('apt-get', ['update'], { env })
+  await run('apt-get', install, { env })
+}

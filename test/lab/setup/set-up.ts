@@ -1,0 +1,64 @@
+// Everything that a lab needs before it can boot, built side by side and kept in the cache.
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { cacheDir } from '../layout.ts'
+import { installPackages, missingPackages } from './host-packages.ts'
+import { containerdStateStep, imagesStep } from './images.ts'
+import { helmStep, kubernetesStep } from './kubernetes.ts'
+import { nativeStep } from './native.ts'
+import { checkPrerequisites } from './prerequisites.ts'
+import { describeVersions, rootFileSystems } from './root-fs.ts'
+import { cachedDir, removeUnfinished, timed } from './step.ts'
+import { toolsStep } from './tools.ts'
+
+export type SetUp = {
+  readonly kubernetes: string
+  readonly helm: string
+  readonly native: string
+  // Lower layers of an overlay mount, uppermost first.
+  readonly nodeLowers: string
+  readonly clientLowers: string
+  readonly baseImages: string
+  readonly containerdState: string
+  readonly versions: string
+}
+
+export async function setUp(): Promise<SetUp> {
+  await checkPrerequisites()
+  await mkdir(cacheDir(), { recursive: true })
+  await removeUnfinished()
+  const missing = missingPackages()
+  if (missing.length > 0) await timed('host-packages', (run) => installPackages(missing, run))
+  const native = await cachedDir(await nativeStep())
+  // The compiler keeps the processors busy, the root file systems mostly wait for the network.
+  const [programs, files] = await allSettledOrFirstError(goPrograms(), debianFiles(native))
+  const tools = await cachedDir(await toolsStep({ kubernetes: programs.kubernetes, native, nodeRoot: files.roots.node }))
+  return {
+    ...programs,
+    native,
+    nodeLowers: [tools, files.roots.node, files.roots.base].join(':'),
+    clientLowers: [tools, files.roots.app, files.roots.base].join(':'),
+    baseImages: files.baseImages,
+    containerdState: files.containerdState,
+    versions: await describeVersions(files.roots),
+  }
+}
+
+async function goPrograms(): Promise<{ kubernetes: string; helm: string }> {
+  const kubernetes = await cachedDir(await kubernetesStep())
+  const helm = await cachedDir(helmStep())
+  return { kubernetes, helm }
+}
+
+async function debianFiles(native: string) {
+  const roots = await rootFileSystems()
+  const baseImages = await cachedDir(await imagesStep({ base: roots.base, app: roots.app, agent: roots.agent, pause: join(native, 'pause') }))
+  const containerdState = join(await cachedDir(await containerdStateStep(baseImages, `${roots.node}:${roots.base}`)), 'containerd')
+  return { roots, baseImages, containerdState }
+}
+
+// A failure of one side is reported only after the other ended: it would go on writing into the cache.
+async function allSettledOrFirstError<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second])
+  return [await first, await second]
+}
