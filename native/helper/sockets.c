@@ -15,7 +15,6 @@ typedef struct {
 	inode_set seen, unix_sockets;
 	reasons found;
 	unsigned printed;
-	pid_t pid; // the last one: all share its network namespace, or unix-peers says which do not
 } survey;
 
 static void take_socket(survey *s, pid_t pid, int pidfd, int number, uint64_t inode)
@@ -52,7 +51,8 @@ static int survey_process(survey *s, pid_t pid)
 		int saved = errno;
 		if (directory) closedir(directory);
 		if (pidfd >= 0) close(pidfd);
-		return complain("sockets: process %d: %s", (int)pid, strerror(saved));
+		// Ended since the agent listed it: nothing of it is left to move.
+		return saved == ESRCH || saved == ENOENT ? 0 : complain("sockets: process %d: %s", (int)pid, strerror(saved));
 	}
 	struct dirent *entry;
 	while ((entry = readdir(directory)))
