@@ -1,11 +1,14 @@
-// Labels of namespaces for selectors: asked for when needed, remembered for half a minute.
+// Labels of namespaces for selectors: asked for when a selector needs them, remembered for half a minute.
 import type { V1Namespace } from '@kubernetes/client-node'
+import type { LabelSelector } from '../api/migration-policy.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { namespacePath } from '../kube/paths.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { log } from '../runtime/log.ts'
 
 export type NamespaceLabels = Readonly<Record<string, string>>
+
+const nameLabel = 'kubernetes.io/metadata.name'
 
 const rememberMs = 30_000
 
@@ -19,19 +22,19 @@ export class Namespaces {
     this.#clock = clock
   }
 
+  /** Throws when they cannot be read and never were: a guess could take a pod out of the scope that protects it. */
   async labelsOf(name: string): Promise<NamespaceLabels> {
     const known = this.#known.get(name)
     if (known && known.untilMs > this.#clock.nowMs()) return known.labels
-    // Every namespace has this label, so selectors by name work even when the API server does not answer.
-    const own = { 'kubernetes.io/metadata.name': name }
     try {
       const namespace = await this.#client.get<V1Namespace>(namespacePath(name))
-      const labels = { ...own, ...namespace.metadata?.labels }
+      const labels = { ...nameOnly(name), ...namespace.metadata?.labels }
       this.#known.set(name, { labels, untilMs: this.#clock.nowMs() + rememberMs })
       return labels
     } catch (error) {
-      log.warn({ err: error, namespace: name }, 'labels of the namespace were not read')
-      return known?.labels ?? own
+      if (!known) throw error
+      log.warn({ err: error, namespace: name }, 'labels of the namespace were not read, using the last known')
+      return known.labels
     }
   }
 
@@ -40,4 +43,14 @@ export class Namespaces {
     const labels = await Promise.all(unique.map((name) => this.labelsOf(name)))
     return new Map(unique.map((name, position) => [name, labels[position] ?? {}]))
   }
+}
+
+/** Every namespace has this label; selectors that ask for nothing else need no question to the API server. */
+export function nameOnly(name: string): NamespaceLabels {
+  return { [nameLabel]: name }
+}
+
+export function asksForMoreThanNames(selector: LabelSelector | undefined): boolean {
+  const keys = [...Object.keys(selector?.matchLabels ?? {}), ...(selector?.matchExpressions ?? []).map(({ key }) => key)]
+  return keys.some((key) => key !== nameLabel)
 }

@@ -12,7 +12,7 @@ import type { PlannedMove } from './balance/plan.ts'
 import type { CandidateQuestion } from './candidates.ts'
 import { type Cycle, type CycleInput, planCycle } from './cycle.ts'
 import { migrationForMove } from './migration-for-move.ts'
-import type { Namespaces } from './namespaces.ts'
+import { asksForMoreThanNames, nameOnly, type Namespaces } from './namespaces.ts'
 
 export type RefusalsOf = CandidateQuestion['refusalsOf']
 
@@ -35,6 +35,8 @@ async function inputFor(
 ): Promise<CycleInput> {
   const { nodes, pods, capacities, migrations, policies } = deps.caches
   const ours = pods.list().filter((pod) => pod.spec?.runtimeClassName === runtimeClassName)
+  const names = ours.map((pod) => pod.metadata?.namespace ?? '')
+  const needed = policies.list().some(({ spec }) => asksForMoreThanNames(spec.namespaceSelector))
   return {
     policy,
     policies: policies.list(),
@@ -42,7 +44,7 @@ async function inputFor(
     pods: pods.list(),
     capacities: capacities.list(),
     migrations: migrations.list(),
-    namespaceLabels: await namespaces.labelsOfAll(ours.map((pod) => pod.metadata?.namespace ?? '')),
+    namespaceLabels: needed ? await namespaces.labelsOfAll(names) : new Map(names.map((name) => [name, nameOnly(name)])),
     refusalsOf,
     nowMs: deps.clock.nowMs(),
   }

@@ -9,7 +9,7 @@ import { inScope, specificity } from '../scope.ts'
 import { attemptsOf, maxAttempts } from './attempts.ts'
 
 export type EvictionDecision =
-  | { verdict: 'allow'; why: string }
+  | { verdict: 'allow'; why: string; warning?: string }
   | { verdict: 'deny'; code: 404 | 429; message: string }
   | { verdict: 'move'; migrationName: string; config: MigrationWebhookConfig }
 
