@@ -61,7 +61,9 @@ function podSpec(options: PostgresOptions): object {
 
 function prefer(nodeName: string): object {
   const expression = { key: 'kubernetes.io/hostname', operator: 'In', values: [nodeName] }
-  return { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, preference: { matchExpressions: [expression] } }] } }
+  return {
+    nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, preference: { matchExpressions: [expression] } }] },
+  }
 }
 
 function service(options: PostgresOptions): object {

@@ -1,0 +1,117 @@
+// One act of the demo: PostgreSQL on a node, pgbench on it through its Service, an unmodified kubectl drain of the node, and what came of it.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { PodMigration } from '../../../src/api/pod-migration.ts'
+import type { Lab } from '../lab.ts'
+import { BenchClient, failures, initializePgbench } from '../workloads/bench-client.ts'
+import { ratePerSlice, type Transaction, worstGapMs } from '../workloads/pgbench.ts'
+import { postgresManifests } from '../workloads/postgres.ts'
+import { freezePicture, say, strip } from './show.ts'
+
+export interface DrainOptions {
+  name: string
+  movable: boolean
+  seconds: number
+}
+
+export interface DrainOutcome {
+  drainExitCode: number
+  podsMoved: number
+  freezeMs: number | undefined
+  worstGapMs: number
+  transactions: number
+  failed: number
+}
+
+const namespace = 'default'
+const viewEveryMs = 500
+
+export async function drainUnderLoad(lab: Lab, options: DrainOptions): Promise<DrainOutcome> {
+  const { address, nodeName } = await deploy(lab, options)
+  say(`PostgreSQL runs on ${nodeName}; pgbench -c 8 -j 8 reaches it through its Service at ${address}`)
+  const bench = await BenchClient.start(lab, { address, seconds: options.seconds, logFolder: `/tmp/pgbench-${options.name}` })
+  const view = watchIt(lab, bench)
+  await sleep(6000)
+  say(`kubectl drain ${nodeName}`)
+  const drain = await lab.kubectl(['drain', nodeName, '--ignore-daemonsets', '--delete-emptydir-data', '--timeout=120s'], {
+    reject: false,
+    all: true,
+  })
+  say(`kubectl drain ended with ${drain.exitCode}`)
+  if (drain.exitCode !== 0) console.log(drain.all)
+  const result = await bench.finish()
+  await view.stop()
+  const outcome = judge(result, drain.exitCode ?? 128, await migrations(lab))
+  await cleanUp(lab, options.name, nodeName)
+  return outcome
+}
+
+async function deploy(lab: Lab, options: DrainOptions): Promise<{ address: string; nodeName: string }> {
+  const { name, movable } = options
+  await lab.kubectl(['apply', '-f', '-'], { input: JSON.stringify(postgresManifests({ name, namespace, movable, nodeName: 'node-1' })) })
+  await lab.kubectl(['rollout', 'status', `deployment/${name}`, '--timeout=90s'])
+  const address = (await lab.kubectl(['get', 'service', name, '-o', 'jsonpath={.spec.clusterIP}'])).stdout
+  const nodeName = (await lab.kubectl(['get', 'pods', '-l', `app=${name}`, '-o', 'jsonpath={.items[0].spec.nodeName}'])).stdout
+  await initializePgbench(lab, address)
+  return { address, nodeName }
+}
+
+async function migrations(lab: Lab): Promise<PodMigration[]> {
+  const { stdout } = await lab.kubectl(['get', 'podmigrations', '-n', namespace, '-o', 'json'], { reject: false })
+  return stdout ? JSON.parse(stdout).items : []
+}
+
+/** Prints the live strip until stopped: how fast the clients go, and each phase of the migration once. */
+function watchIt(lab: Lab, bench: BenchClient): { stop(): Promise<void> } {
+  let running = true
+  const shown = new Set<string>()
+  const loop = (async () => {
+    while (running) {
+      const [transactions, found] = await Promise.all([bench.transactions(), migrations(lab)])
+      strip(recentTps(transactions), newPhases(found, shown))
+      await sleep(viewEveryMs)
+    }
+  })()
+  return {
+    async stop() {
+      running = false
+      await loop
+    },
+  }
+}
+
+function recentTps(transactions: readonly Transaction[]): number {
+  const lastMs = Math.max(0, ...transactions.slice(-200).map((one) => one.endMs))
+  const nowMs = Date.now()
+  if (nowMs - lastMs > 3000) return 0
+  return transactions.filter((one) => one.endMs > nowMs - 1000).length
+}
+
+function newPhases(found: readonly PodMigration[], shown: Set<string>): string {
+  const steps = found.flatMap((one) => [...(one.status?.timeline ?? []).map((step) => step.step), one.status?.phase ?? ''])
+  const fresh = [...new Set(steps)].filter((step) => step !== '' && !shown.has(step))
+  for (const step of fresh) shown.add(step)
+  return fresh.join(' → ')
+}
+
+function judge(result: Awaited<ReturnType<BenchClient['finish']>>, drainExitCode: number, found: readonly PodMigration[]): DrainOutcome {
+  const complete = found.filter((one) => one.status?.phase === 'Complete')
+  const frozenAt = complete[0]?.status?.timeline?.find((step) => step.step === 'frozen')?.at
+  if (frozenAt) {
+    const fromMs = Date.parse(frozenAt) - 1000
+    say(freezePicture(ratePerSlice(result.transactionsLog, fromMs, fromMs + 2500, 50), 50))
+  }
+  return {
+    drainExitCode,
+    podsMoved: complete.length,
+    freezeMs: complete[0]?.status?.freeze?.freezeMs === undefined ? undefined : Math.round(complete[0].status.freeze.freezeMs),
+    worstGapMs: worstGapMs(result.transactionsLog),
+    transactions: result.transactions,
+    failed: failures(result),
+  }
+}
+
+async function cleanUp(lab: Lab, name: string, nodeName: string): Promise<void> {
+  await lab.kubectl(['uncordon', nodeName])
+  await lab.kubectl(['delete', `deployment/${name}`, `service/${name}`, '--wait=true', '--timeout=60s'], { reject: false })
+  await lab.kubectl(['delete', 'podmigrations', '--all', '-n', namespace, '--timeout=60s'], { reject: false })
+}

@@ -1,0 +1,80 @@
+// pgbench on the client host, outside the cluster: started, followed while it runs, judged when it ends.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ResultPromise } from 'execa'
+import type { Lab } from '../lab.ts'
+import { type PgbenchReport, parsePgbenchLog, parsePgbenchReport, type Transaction } from './pgbench.ts'
+
+const pgbench = '/usr/lib/postgresql/18/bin/pgbench'
+
+export interface BenchOptions {
+  address: string
+  seconds: number
+  clients?: number
+  /** A folder of its own for the per-transaction logs. */
+  logFolder: string
+}
+
+export interface BenchResult extends PgbenchReport {
+  exitCode: number
+  transactionsLog: Transaction[]
+  output: string
+}
+
+/** Makes the tables; retries until PostgreSQL answers. */
+export async function initializePgbench(lab: Lab, address: string, scale = 5): Promise<void> {
+  const args = ['-h', address, '-U', 'postgres', '-i', '-q', '-s', String(scale), 'postgres']
+  let last = ''
+  for (let attempt = 0; attempt < 60; attempt++) {
+    const result = await lab.client.run(pgbench, args, { reject: false, all: true })
+    if (!result.failed) return
+    last = result.all ?? ''
+    await sleep(500)
+  }
+  throw new Error(`Filling PostgreSQL at ${address}: pgbench -i kept failing (${last.slice(-300)})`)
+}
+
+export class BenchClient {
+  readonly #lab: Lab
+  readonly #options: BenchOptions
+  readonly #process: ResultPromise<{ reject: false; all: true }>
+
+  /** Starts `pgbench -c 8 -j 8 -P 1` and returns at once. */
+  static async start(lab: Lab, options: BenchOptions): Promise<BenchClient> {
+    await lab.client.run('sh', ['-c', 'rm -rf "$1" && mkdir -p "$1"', 'sh', options.logFolder])
+    return new BenchClient(lab, options)
+  }
+
+  private constructor(lab: Lab, options: BenchOptions) {
+    this.#lab = lab
+    this.#options = options
+    const clients = String(options.clients ?? 8)
+    const args = ['-h', options.address, '-U', 'postgres', '-n', '-c', clients, '-j', clients, '-P', '1', '-T', String(options.seconds)]
+    const log = ['--log', `--log-prefix=${options.logFolder}/log`, '--max-tries=1', 'postgres']
+    this.#process = lab.client.run(pgbench, [...args, ...log], { reject: false, all: true })
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid
+  }
+
+  /** What the clients have finished so far. */
+  async transactions(): Promise<Transaction[]> {
+    const { stdout } = await this.#lab.client.run('sh', ['-c', 'cat "$1"/log* 2>/dev/null', 'sh', this.#options.logFolder], {
+      reject: false,
+      maxBuffer: 1 << 28,
+    })
+    return parsePgbenchLog(stdout)
+  }
+
+  async finish(): Promise<BenchResult> {
+    const result = await this.#process
+    const output = result.all ?? ''
+    return { ...parsePgbenchReport(output), exitCode: result.exitCode ?? 128, transactionsLog: await this.transactions(), output }
+  }
+}
+
+/** Everything a user would call a failure: failed transactions, clients that lost their connection, a pgbench that gave up. */
+export function failures(result: BenchResult): number {
+  const gaveUp = result.exitCode !== 0 && result.abortedClients === 0 ? 1 : 0
+  return result.failedTransactions + result.abortedClients + gaveUp
+}
