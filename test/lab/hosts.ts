@@ -14,7 +14,6 @@ export const podCidr = '10.244.0.0/16'
 export const serviceCidr = '10.96.0.0/16'
 export const apiServiceAddress = '10.96.0.1'
 // An address that is outside of the cluster and its fabric; the client host answers on it.
-export const outsideCidr = '198.51.100.0/24'
 export const outsideAddress = '198.51.100.10'
 
 export const control: Host = { name: 'control', kind: 'control', address: '172.30.0.254', index: 0 }
@@ -39,6 +38,5 @@ export function routesOf(host: Host, count: number): Route[] {
   const pods = nodes(count)
     .filter((other) => other.name !== host.name)
     .map((other) => ({ to: podCidrOf(other), via: other.address }))
-  if (host.kind === 'client') return [...pods, { to: serviceCidr, via: node(1).address }]
-  return [...pods, { to: outsideCidr, via: client.address }]
+  return host.kind === 'client' ? [...pods, { to: serviceCidr, via: node(1).address }] : pods
 }

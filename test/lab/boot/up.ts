@@ -80,4 +80,6 @@ async function startLater(lab: Lab, host: Host, services: readonly string[]): Pr
 
 async function waitReady(lab: Lab, count: number): Promise<void> {
   await lab.kubectl(['wait', '--for=condition=Ready', '--timeout=120s', ...nodes(count).map((host) => `node/${host.name}`)])
+  // The first pod is refused until the controller manager has made this one.
+  await lab.kubectl(['wait', '--for=create', '--timeout=60s', 'serviceaccount/default'])
 }

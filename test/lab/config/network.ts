@@ -1,5 +1,5 @@
 // The shell script that sets up a host's own network when it boots.
-import { control, fabricCidr, type Host, outsideAddress, podCidr, routesOf } from '../hosts.ts'
+import { client, fabricCidr, type Host, outsideAddress, podCidr, routesOf } from '../hosts.ts'
 import type { LabOptions } from '../options.ts'
 
 export function networkScript(host: Host, options: LabOptions): string {
@@ -9,8 +9,8 @@ export function networkScript(host: Host, options: LabOptions): string {
     'ip link set lo up',
     `ip addr add ${host.address}/24 dev eth0`,
     'ip link set eth0 up',
-    ...(host.kind === 'node' ? [`ip route add default via ${control.address}`] : []),
-    ...(host.kind === 'client' ? [`ip addr add ${outsideAddress}/32 dev lo`] : []),
+    // The client is the way to the outside; without a default route not even Services could be reached.
+    host.kind === 'client' ? `ip addr add ${outsideAddress}/32 dev lo` : `ip route add default via ${client.address}`,
     ...routesOf(host, options.nodes).map(({ to, via }) => `ip route add ${to} via ${via}`),
     'sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0',
     ...(host.kind === 'node' ? nodeNetwork(options) : []),

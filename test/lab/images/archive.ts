@@ -8,7 +8,7 @@ import { execa } from 'execa'
 import { type Blob, type Document, imageConfig, imageIndex, imageManifest, type ImageRecipe, type NamedManifest } from './oci.ts'
 
 // Package lists and downloads serve the next layer's installation only; the rest belongs to the running system.
-const leftOut = ['./var/lib/apt/lists/*', './var/cache/apt/*', './proc/*', './sys/*', './dev/*', './run/*', './tmp/*']
+const leftOut = ['./var/lib/apt/lists/*', './var/cache/apt/*', './proc/*', './sys/*', './dev/*', './tmp/*']
 
 // The same folder always gives the same digest: times are those of the files unless `flatTimes` is asked for.
 export async function addLayer(layout: string, folder: string, flatTimes = false): Promise<Blob> {
