@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PodMigration } from '../../../src/api/pod-migration.ts'
 import type { Lab } from '../lab.ts'
+import { said } from '../said.ts'
 import { BenchClient, failures, initializePgbench } from '../workloads/bench-client.ts'
 import { ratePerSlice, type Transaction, worstGapMs } from '../workloads/pgbench.ts'
 import { postgresManifests } from '../workloads/postgres.ts'
@@ -40,7 +41,7 @@ export async function drainUnderLoad(lab: Lab, options: DrainOptions): Promise<D
   if (drain.exitCode !== 0) console.log(drain.all)
   const result = await bench.finish()
   await view.stop()
-  const outcome = judge(result, drain.exitCode ?? 128, await migrations(lab))
+  const outcome = judge(result, drain.exitCode, await migrations(lab))
   await cleanUp(lab, options.name, nodeName)
   return outcome
 }
@@ -49,14 +50,14 @@ async function deploy(lab: Lab, options: DrainOptions): Promise<{ address: strin
   const { name, movable } = options
   await lab.kubectl(['apply', '-f', '-'], { input: JSON.stringify(postgresManifests({ name, namespace, movable, nodeName: 'node-1' })) })
   await lab.kubectl(['rollout', 'status', `deployment/${name}`, '--timeout=90s'])
-  const address = (await lab.kubectl(['get', 'service', name, '-o', 'jsonpath={.spec.clusterIP}'])).stdout
-  const nodeName = (await lab.kubectl(['get', 'pods', '-l', `app=${name}`, '-o', 'jsonpath={.items[0].spec.nodeName}'])).stdout
+  const address = (await said(lab.kubectl(['get', 'service', name, '-o', 'jsonpath={.spec.clusterIP}']))).stdout
+  const nodeName = (await said(lab.kubectl(['get', 'pods', '-l', `app=${name}`, '-o', 'jsonpath={.items[0].spec.nodeName}']))).stdout
   await initializePgbench(lab, address)
   return { address, nodeName }
 }
 
 async function migrations(lab: Lab): Promise<PodMigration[]> {
-  const { stdout } = await lab.kubectl(['get', 'podmigrations', '-n', namespace, '-o', 'json'], { reject: false })
+  const { stdout } = await said(lab.kubectl(['get', 'podmigrations', '-n', namespace, '-o', 'json'], { reject: false }))
   return stdout ? JSON.parse(stdout).items : []
 }
 

@@ -5,6 +5,7 @@ import { parse, stringify } from 'yaml'
 import { schedulerConfiguration } from '../config/scheduler.ts'
 import type { Lab } from '../lab.ts'
 import { projectRoot } from '../layout.ts'
+import { said } from '../said.ts'
 
 export const productNamespace = 'podmotion'
 export const extenderClusterIp = '10.96.100.10'
@@ -55,7 +56,7 @@ function decode(base64: string): string {
 }
 
 async function readObject(lab: Lab, what: string[]): Promise<{ data?: Record<string, string> }> {
-  const { stdout } = await lab.kubectl(['-n', productNamespace, 'get', ...what, '-o', 'json'])
+  const { stdout } = await said(lab.kubectl(['-n', productNamespace, 'get', ...what, '-o', 'json']))
   return JSON.parse(stdout)
 }
 
@@ -69,7 +70,7 @@ export async function waitEligible(lab: Lab, timeoutMs = 120_000): Promise<void>
   const endMs = Date.now() + timeoutMs
   let seen: Capacity[] = []
   while (Date.now() < endMs) {
-    const { stdout } = await lab.kubectl(['get', 'nodemigrationcapacities', '-o', 'json'], { reject: false })
+    const { stdout } = await said(lab.kubectl(['get', 'nodemigrationcapacities', '-o', 'json'], { reject: false }))
     seen = stdout ? (JSON.parse(stdout).items ?? []) : []
     if (seen.filter((one) => one.status?.eligible).length === lab.options.nodes) return
     await sleep(500)

@@ -1,7 +1,7 @@
 // pgbench on the client host, outside the cluster: started, followed while it runs, judged when it ends.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ResultPromise } from 'execa'
 import type { Lab } from '../lab.ts'
+import { type Said, said } from '../said.ts'
 import { type PgbenchReport, parsePgbenchLog, parsePgbenchReport, type Transaction } from './pgbench.ts'
 
 const pgbench = '/usr/lib/postgresql/18/bin/pgbench'
@@ -25,9 +25,9 @@ export async function initializePgbench(lab: Lab, address: string, scale = 5): P
   const args = ['-h', address, '-U', 'postgres', '-i', '-q', '-s', String(scale), 'postgres']
   let last = ''
   for (let attempt = 0; attempt < 60; attempt++) {
-    const result = await lab.client.run(pgbench, args, { reject: false, all: true })
-    if (!result.failed) return
-    last = result.all ?? ''
+    const result = await said(lab.client.run(pgbench, args, { reject: false, all: true }))
+    if (result.exitCode === 0) return
+    last = result.all
     await sleep(500)
   }
   throw new Error(`Filling PostgreSQL at ${address}: pgbench -i kept failing (${last.slice(-300)})`)
@@ -36,7 +36,7 @@ export async function initializePgbench(lab: Lab, address: string, scale = 5): P
 export class BenchClient {
   readonly #lab: Lab
   readonly #options: BenchOptions
-  readonly #process: ResultPromise<{ reject: false; all: true }>
+  readonly #ended: Promise<Said>
 
   /** Starts `pgbench -c 8 -j 8 -P 1` and returns at once. */
   static async start(lab: Lab, options: BenchOptions): Promise<BenchClient> {
@@ -50,26 +50,19 @@ export class BenchClient {
     const clients = String(options.clients ?? 8)
     const args = ['-h', options.address, '-U', 'postgres', '-n', '-c', clients, '-j', clients, '-P', '1', '-T', String(options.seconds)]
     const log = ['--log', `--log-prefix=${options.logFolder}/log`, '--max-tries=1', 'postgres']
-    this.#process = lab.client.run(pgbench, [...args, ...log], { reject: false, all: true })
-  }
-
-  get pid(): number | undefined {
-    return this.#process.pid
+    this.#ended = said(lab.client.run(pgbench, [...args, ...log], { reject: false, all: true }))
   }
 
   /** What the clients have finished so far. */
   async transactions(): Promise<Transaction[]> {
-    const { stdout } = await this.#lab.client.run('sh', ['-c', 'cat "$1"/log* 2>/dev/null', 'sh', this.#options.logFolder], {
-      reject: false,
-      maxBuffer: 1 << 28,
-    })
+    const read = ['-c', 'cat "$1"/log* 2>/dev/null', 'sh', this.#options.logFolder]
+    const { stdout } = await said(this.#lab.client.run('sh', read, { reject: false, maxBuffer: 1 << 28 }))
     return parsePgbenchLog(stdout)
   }
 
   async finish(): Promise<BenchResult> {
-    const result = await this.#process
-    const output = result.all ?? ''
-    return { ...parsePgbenchReport(output), exitCode: result.exitCode ?? 128, transactionsLog: await this.transactions(), output }
+    const { all: output, exitCode } = await this.#ended
+    return { ...parsePgbenchReport(output), exitCode, transactionsLog: await this.transactions(), output }
   }
 }
 
