@@ -4,7 +4,15 @@ import { CodedError } from '../runtime/errors.ts'
 import { log } from '../runtime/log.ts'
 import type { Journal } from './journal/journal.ts'
 import { decideDestination, type DestinationAction, type DestinationMessage } from './protocol/destination.ts'
-import { type DestinationMove, foldRecord, isOpen, type JournalRecord, type Move, type MoveFacts, type SourceMove } from './protocol/move.ts'
+import {
+  type DestinationMove,
+  foldRecord,
+  isOpen,
+  type JournalRecord,
+  type Move,
+  type MoveFacts,
+  type SourceMove,
+} from './protocol/move.ts'
 import { decideSource, type SourceAction, type SourceMessage } from './protocol/source.ts'
 
 /** States that a crash may forget: what came before them leads to the same end. */
@@ -93,7 +101,11 @@ export class Moves {
     this.#journal.forget(uid)
   }
 
-  #carry<Action>(uid: string, type: string, decision: { records: JournalRecord[]; actions: Action[]; refused?: { code: string; message: string } }): Action[] {
+  #carry<Action>(
+    uid: string,
+    type: string,
+    decision: { records: JournalRecord[]; actions: Action[]; refused?: { code: string; message: string } },
+  ): Action[] {
     if (decision.refused) throw new CodedError(decision.refused.code, decision.refused.message)
     const durable = decision.records.some((record) => record.type !== 'state' || !forgettable.has(record.state))
     this.#write(uid, decision.records, durable)

@@ -89,7 +89,7 @@ export class LineClient {
   }
 
   #wake(): void {
-    for (const wake of [...this.#waiters]) wake()
+    for (const wake of this.#waiters) wake()
   }
 }
 

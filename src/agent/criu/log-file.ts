@@ -9,7 +9,12 @@ export function lastErrors(text: string): string | undefined {
   if (errors.length === 0) return undefined
   return errors
     .slice(-quotedLines)
-    .map((line) => line.replace(/^\([\d.]+\)\s*/, '').replace(/^\s*\d+:\s*/, '').trim())
+    .map((line) =>
+      line
+        .replace(/^\([\d.]+\)\s*/, '')
+        .replace(/^\s*\d+:\s*/, '')
+        .trim(),
+    )
     .join('; ')
 }
 

@@ -1,5 +1,16 @@
 // The journal on disk: one file of lines per migration, written before the act; what survives the agent and the node.
-import { closeSync, fdatasyncSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, truncateSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fdatasyncSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs'
 import path from 'node:path'
 import { foldAll, type JournalRecord, type Move } from '../protocol/move.ts'
 import { decodeLines, encodeLine } from './line.ts'

@@ -23,7 +23,8 @@ export function decodeLines(text: string): JournalText {
   for (const [index, line] of lines.entries()) {
     if (line === '' && index === lines.length - 1) break
     const record = index === lines.length - 1 ? undefined : decodeLine(line)
-    if (!record && lines.slice(index + 1).some((later) => decodeLine(later))) throw new Error(`Reading a journal: line ${index + 1} is damaged: ${line.slice(0, 80)}`)
+    if (!record && lines.slice(index + 1).some((later) => decodeLine(later)))
+      throw new Error(`Reading a journal: line ${index + 1} is damaged: ${line.slice(0, 80)}`)
     if (!record) break
     records.push(record)
     wholeBytes += Buffer.byteLength(line) + 1
@@ -35,7 +36,8 @@ function decodeLine(line: string): JournalRecord | undefined {
   const [found, sum, ...rest] = line.split(' ')
   const body = rest.join(' ')
   if (sum !== checksum(body)) return undefined
-  if (Number(found) !== version) throw new Error(`Reading a journal: it has version ${found}, this agent reads version ${version}: run the agent that wrote it`)
+  if (Number(found) !== version)
+    throw new Error(`Reading a journal: it has version ${found}, this agent reads version ${version}: run the agent that wrote it`)
   return JSON.parse(body) as JournalRecord
 }
 

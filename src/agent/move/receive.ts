@@ -7,13 +7,21 @@ import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { awaitedFolder, type AgentContext, moveFolders, podLogFolder } from '../context.ts'
 import { treeOf } from '../criu/process-tree.ts'
-import { type ContainerFolders, discard, reconnect, type ReceivedContainer, restoreToGate, standInStatus } from '../criu/received-container.ts'
+import {
+  type ContainerFolders,
+  discard,
+  reconnect,
+  type ReceivedContainer,
+  restoreToGate,
+  standInStatus,
+} from '../criu/received-container.ts'
 import { readSockets } from '../criu/sockets.ts'
 import { nowMs } from '../moves.ts'
-import type { Arm, Committed, Outcome, Restored, Standing } from '../peer/wire.ts'
+import type { Arm, Committed, Outcome, Restored, Standing, Steps } from '../peer/wire.ts'
 import { outcomeOf } from '../protocol/destination.ts'
 import type { DestinationMove } from '../protocol/move.ts'
 import type { Attached } from '../rooms.ts'
+import type { StorageRoot } from '../storage/transport.ts'
 import type { ReceiveTarget } from '../transfer/image-receiver.ts'
 
 /** How long the gates wait for the grant when the source does not say. */
@@ -76,11 +84,12 @@ export class Receiver {
     return { standing: this.#move.state === 'standing', bundles: await this.#bundles() }
   }
 
-  async arm({ legs, podUid }: Arm): Promise<void> {
+  async arm({ legs, podUid }: Arm): Promise<Steps> {
     this.#podUid = podUid
     const { config, network, moves } = this.#context
     await network.arm({ uid: this.#uid, ip: this.#request.pod.ip, nodeIp: config.nodeIp, legs })
     moves.step(this.#uid, 'armed')
+    return { steps: this.#move.steps }
   }
 
   /** The decision is on disk before the hold begins, so that the hold does not wait for the disk. */
@@ -88,11 +97,12 @@ export class Receiver {
     if (this.#move.state === 'standing') this.#context.moves.decideDestination(this.#uid, { type: 'hold' })
   }
 
-  async hold(): Promise<void> {
+  async hold(): Promise<Steps> {
     this.prepareHold()
     const { network, moves } = this.#context
     await network.hold({ uid: this.#uid, ip: this.#request.pod.ip, attached: this.#attached() })
     moves.step(this.#uid, 'held')
+    return { steps: this.#move.steps }
   }
 
   /** All containers side by side, to their gates. */
@@ -117,7 +127,10 @@ export class Receiver {
   awaitGrant(waitMs = defaultGrantWaitMs): void {
     this.#heldAtMs = nowMs()
     clearTimeout(this.#deadline)
-    this.#deadline = setTimeout(() => void this.#carry(this.#context.moves.decideDestination(this.#uid, { type: 'deadlinePassed' })), waitMs)
+    this.#deadline = setTimeout(
+      () => void this.#carry(this.#context.moves.decideDestination(this.#uid, { type: 'deadlinePassed' })),
+      waitMs,
+    )
   }
 
   /** The commit. From its record on nothing stops it; asked again it answers again. */
@@ -125,7 +138,10 @@ export class Receiver {
     const actions = this.#context.moves.decideDestination(this.#uid, { type: 'grant', heldAtMs: this.#heldAtMs, deadlineMs })
     if (outcomeOf(this.#move) !== 'committed') {
       void this.#carry(actions)
-      throw new CodedError('NeverCommitted', this.#move.failure?.message ?? `Granting migration ${this.#uid}: the destination is ${this.#move.state}`)
+      throw new CodedError(
+        'NeverCommitted',
+        this.#move.failure?.message ?? `Granting migration ${this.#uid}: the destination is ${this.#move.state}`,
+      )
     }
     clearTimeout(this.#deadline)
     await this.release()
@@ -146,7 +162,11 @@ export class Receiver {
     const actions = this.#context.moves.decideDestination(this.#uid, { type: 'outcomeAsked' })
     void this.#carry(actions)
     const move = this.#move
-    return { outcome: outcomeOf(move) === 'committed' ? 'committed' : 'never', ...(move.failure ? { failure: move.failure } : {}), steps: move.steps }
+    return {
+      outcome: outcomeOf(move) === 'committed' ? 'committed' : 'never',
+      ...(move.failure ? { failure: move.failure } : {}),
+      steps: move.steps,
+    }
   }
 
   async abort(reason: string): Promise<void> {
@@ -180,6 +200,13 @@ export class Receiver {
         return file && existsSync(file) ? file : undefined
       },
     }
+  }
+
+  /** The source may only write into folders of the pod that is received here. */
+  async checkRoot(root: StorageRoot): Promise<void> {
+    if (root.kind === 'emptyDir' && root.podUid === this.#podUid) return
+    if (root.kind === 'rootfs' && Object.values(await this.#bundles()).includes(root.bundle)) return
+    throw new CodedError('ForeignFolder', `Receiving files: the folder that the source named is not of this pod`)
   }
 
   async #carry(actions: readonly string[]): Promise<void> {
@@ -293,17 +320,26 @@ export class Receiver {
   #folders(container: string): ContainerFolders {
     const { config } = this.#context
     const { images, work } = moveFolders(config, this.#uid, 'destination')
-    return { meeting: path.join(awaitedFolder(config, this.#request.pod), container), images: path.join(images, container), work: path.join(work, container) }
+    return {
+      meeting: path.join(awaitedFolder(config, this.#request.pod), container),
+      images: path.join(images, container),
+      work: path.join(work, container),
+    }
   }
 }
 
 /** What podmotion-cni wrote: `key=value`, one a line. */
 export function parseAttached(text: string): Attached {
-  const values = new Map(text.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1).trim()] as const))
+  const values = new Map(
+    text.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1).trim()] as const),
+  )
   const need = (key: string): string => {
     const value = values.get(key)
     if (value) return value
-    throw new CodedError('NotAttached', `Reading how the sandbox is attached: ${key} is missing: is podmotion-cni the last plugin of the chain?`)
+    throw new CodedError(
+      'NotAttached',
+      `Reading how the sandbox is attached: ${key} is missing: is podmotion-cni the last plugin of the chain?`,
+    )
   }
   return { hostVeth: need('hostveth'), podMac: need('podmac'), gateway: need('gateway'), netns: need('netns') }
 }

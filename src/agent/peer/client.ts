@@ -108,7 +108,10 @@ async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
 }
 
 function unreachable(address: string, path: string, error: Error): CodedError {
-  return new CodedError('PeerUnreachable', `Asking the agent at ${address} for ${path}: ${messageOf(error)}`, { retryable: true, cause: error })
+  return new CodedError('PeerUnreachable', `Asking the agent at ${address} for ${path}: ${messageOf(error)}`, {
+    retryable: true,
+    cause: error,
+  })
 }
 
 function wireError(address: string, path: string, status: number, text: string): CodedError {

@@ -4,8 +4,9 @@ import { moveSteps } from '../../api/agent-wire.ts'
 import { ContainerName } from '../transfer/names.ts'
 
 //   POST /v1/peer/:uid/standing  Standing request -> Standing      the stand-ins wait, the sandbox is attached
-//   POST /v1/peer/:uid/arm       Arm              -> {}
-//   POST /v1/peer/:uid/hold      {}               -> {}
+//   POST /v1/peer/:uid/arm       Arm              -> Steps
+//   POST /v1/peer/:uid/prepare-hold {}            -> {}            journals that the hold may begin
+//   POST /v1/peer/:uid/hold      {}               -> Steps
 //   POST /v1/peer/:uid/restore   {}               -> Restored      all gates reached
 //   POST /v1/peer/:uid/grant     Grant            -> Committed     committed and running, or an error after which /outcome is asked
 //   POST /v1/peer/:uid/outcome   {}               -> Outcome       final once given
@@ -47,6 +48,9 @@ export const SocketNumbers = z.object({
 export type SocketNumbers = z.infer<typeof SocketNumbers>
 
 export const WireStep = z.object({ step: z.enum(moveSteps), atMs: z.number(), node: z.string() })
+
+export const Steps = z.object({ steps: z.array(WireStep) })
+export type Steps = z.infer<typeof Steps>
 
 export const Restored = z.object({ sockets: z.array(SocketNumbers), steps: z.array(WireStep) })
 export type Restored = z.infer<typeof Restored>

@@ -67,7 +67,8 @@ export function outcomeOf(move: DestinationMove): 'committed' | 'never' | 'open'
 function onGrant(move: DestinationMove, message: DestinationMessage & { type: 'grant' }, nowMs: number): Answer {
   if (!isBeforeCommit(move)) return nothing
   if (move.state !== 'held') return never(nowMs, `the grant came while ${move.state}`)
-  if (message.heldAtMs === undefined || nowMs - message.heldAtMs > message.deadlineMs) return never(nowMs, 'the grant came after its deadline')
+  if (message.heldAtMs === undefined || nowMs - message.heldAtMs > message.deadlineMs)
+    return never(nowMs, 'the grant came after its deadline')
   return { records: [state('committed', nowMs)], actions: ['release'] }
 }
 
@@ -89,7 +90,8 @@ function onFinish(move: DestinationMove, outcome: 'committed' | 'aborted', nowMs
 function onRestarted(move: DestinationMove, nowMs: number): Answer {
   if (move.state === 'awaiting' || move.state === 'standing') return { records: [], actions: ['watchStanding'] }
   if (move.state === 'held') return { records: [], actions: ['awaitGrant'] }
-  if (isBeforeCommit(move)) return giveUp(nowMs, { code: 'AgentRestarted', message: `Receiving: the destination agent restarted while ${move.state}: try again` })
+  if (isBeforeCommit(move))
+    return giveUp(nowMs, { code: 'AgentRestarted', message: `Receiving: the destination agent restarted while ${move.state}: try again` })
   if (move.state === 'committed') return { records: [], actions: ['release'] }
   if (move.settled || move.state === 'live') return nothing
   return { records: [], actions: [move.committed ? 'cleanUp' : 'giveUp'] }

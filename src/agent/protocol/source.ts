@@ -71,7 +71,10 @@ function onAbort(move: SourceMove, reason: string, nowMs: number): Decision<Sour
 function onOutcome(move: SourceMove, outcome: 'committed' | 'never', failure: Failure | undefined, nowMs: number): Decision<SourceAction> {
   if (move.state !== 'granted') return { records: [], actions: [] }
   if (outcome === 'committed') return become('committed', nowMs, [])
-  return abort(nowMs, failure ?? { code: 'NeverCommitted', message: 'Moving: the destination did not commit in time and said that it never will: try again' })
+  return abort(
+    nowMs,
+    failure ?? { code: 'NeverCommitted', message: 'Moving: the destination did not commit in time and said that it never will: try again' },
+  )
 }
 
 function onFinish(move: SourceMove, outcome: 'committed' | 'aborted', nowMs: number): Decision<SourceAction> {

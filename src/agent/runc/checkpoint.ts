@@ -64,5 +64,8 @@ async function failsEarly(name: string, folders: DumpFolders, ended: Promise<Run
 
 async function dumpFailure(name: string, folders: DumpFolders, result: RunResult): Promise<CodedError> {
   const reason = (await criuErrors(`${folders.work}/dump.log`)) ?? (result.stderr.trim().slice(-500) || 'no reason given')
-  return new CodedError('DumpFailed', `Dumping container ${name}: runc checkpoint exited ${result.exitCode} (${reason}): exclude the pod or remove what cannot be checkpointed`)
+  return new CodedError(
+    'DumpFailed',
+    `Dumping container ${name}: runc checkpoint exited ${result.exitCode} (${reason}): exclude the pod or remove what cannot be checkpointed`,
+  )
 }

@@ -48,7 +48,10 @@ async function waitUntil(freezers: readonly Freezer[], frozen: boolean, timeoutM
 
 function failure(frozen: boolean, timeoutMs: number): CodedError {
   const what = frozen ? 'Freezing' : 'Thawing'
-  return new CodedError('FreezeFailed', `${what} the pod: its processes did not follow within ${timeoutMs} ms (one sleeps uninterruptibly?): try again`)
+  return new CodedError(
+    'FreezeFailed',
+    `${what} the pod: its processes did not follow within ${timeoutMs} ms (one sleeps uninterruptibly?): try again`,
+  )
 }
 
 /** undefined: the cgroup is gone. */

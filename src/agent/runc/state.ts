@@ -54,10 +54,13 @@ export function freezerOf(cgroupPaths: Readonly<Record<string, string>>): Freeze
   if (cgroupPaths.freezer) return { version: 1, folder: cgroupPaths.freezer }
   const unified = cgroupPaths['']
   if (unified) return { version: 2, folder: unified }
-  throw new CodedError('NoFreezer', `Looking for the container's freezer: runc knows the cgroups ${Object.keys(cgroupPaths).join(', ')} only`)
+  throw new CodedError(
+    'NoFreezer',
+    `Looking for the container's freezer: runc knows the cgroups ${Object.keys(cgroupPaths).join(', ')} only`,
+  )
 }
 
-async function sandboxPidOf(bundle: string): Promise<number | undefined> {
+export async function sandboxPidOf(bundle: string): Promise<number | undefined> {
   try {
     const config = BundleConfig.parse(JSON.parse(await readFile(`${bundle}/config.json`, 'utf8')))
     const sandboxId = config.annotations['io.kubernetes.cri.sandbox-id']
@@ -70,7 +73,11 @@ async function sandboxPidOf(bundle: string): Promise<number | undefined> {
 async function readState(id: string): Promise<z.infer<typeof RuncState>> {
   const file = path.join(runcRoot, checkedId(id), 'state.json')
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new CodedError('ContainerNotRunning', `Reading the state of container ${id.slice(0, 13)}: runc knows no such container here: is it running under the RuntimeClass podmotion?`, { cause })
+    throw new CodedError(
+      'ContainerNotRunning',
+      `Reading the state of container ${id.slice(0, 13)}: runc knows no such container here: is it running under the RuntimeClass podmotion?`,
+      { cause },
+    )
   })
   return RuncState.parse(JSON.parse(text))
 }

@@ -15,7 +15,8 @@ const kindNames = new Map<number, FrameKind>(Object.entries(frameKinds).map(([na
 
 export function encodeHeader(kind: FrameKind, name: string, dataLength: number): Buffer {
   const nameBytes = Buffer.from(name)
-  if (nameBytes.length > maximumNameBytes) throw new Error(`Sending ${name.slice(0, 80)}: its name is longer than ${maximumNameBytes} bytes`)
+  if (nameBytes.length > maximumNameBytes)
+    throw new Error(`Sending ${name.slice(0, 80)}: its name is longer than ${maximumNameBytes} bytes`)
   const header = Buffer.allocUnsafe(headerBytes + nameBytes.length)
   header.writeUInt8(frameKinds[kind], 0)
   header.writeUInt8(0, 1)

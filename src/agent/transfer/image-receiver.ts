@@ -111,6 +111,7 @@ class ReceivedFiles {
   }
 
   #checkContainer(container: string): void {
-    if (!this.#target.containers.includes(container)) throw new Error(`Receiving images: "${container.slice(0, 80)}" is no container of this migration`)
+    if (!this.#target.containers.includes(container))
+      throw new Error(`Receiving images: "${container.slice(0, 80)}" is no container of this migration`)
   }
 }

@@ -1,0 +1,69 @@
+// What the source agent sees of a pod before anything happens: sizes, connections, and every reason against a move.
+import { readFileSync } from 'node:fs'
+import type { Inventory, InventoryRequest } from '../../api/agent-wire.ts'
+import type { AgentContext } from '../context.ts'
+import { treeOf } from '../criu/process-tree.ts'
+import { readSockets } from '../criu/sockets.ts'
+import type { NodeReason } from '../rooms.ts'
+import { processesOf } from '../runc/freezer.ts'
+import { readPod, type RunningContainer, type RunningPod } from '../runc/state.ts'
+
+export async function takeInventory({ config, network, storage }: AgentContext, request: InventoryRequest): Promise<Inventory> {
+  const { pod, podCidrs, serviceIps } = request
+  const running = await readPod(pod.containers)
+  const pids = processesOfPod(running)
+  const storagePod = { uid: pod.uid, containers: running.containers, volumes: pod.volumes }
+  const [survey, files, sockets] = await Promise.all([
+    network.survey({ ip: pod.ip, sandboxPid: running.sandboxPid, podCidrs, serviceIps }),
+    storage.measure(storagePod),
+    readSockets(config, pids),
+  ])
+  return {
+    connections: survey.connections,
+    listeners: survey.listeners,
+    memoryBytes: pids.reduce((sum, pid) => sum + residentBytes(pid), 0),
+    writableBytes: files.writableBytes,
+    processes: pids.length,
+    reasons: [...survey.reasons, ...files.reasons, ...sockets.reasons.map(descriptorReason), ...running.containers.flatMap(strangers)],
+  }
+}
+
+function processesOfPod(pod: RunningPod): number[] {
+  return pod.containers.flatMap(({ freezer }) => processesOf(freezer.folder))
+}
+
+function descriptorReason(sentence: string): NodeReason {
+  return {
+    code: 'DescriptorNotMovable',
+    message: `Looking at the pod's descriptors: ${sentence}`,
+    remedy: 'exclude the pod with the annotation podmotion.io/migrate: "false", or change the program',
+    blocking: true,
+  }
+}
+
+/** `kubectl exec`: its process hangs on a stream of the source's runtime, which stays behind. */
+function strangers({ name, initPid, freezer }: RunningContainer): NodeReason[] {
+  const family = new Set(treeOf(initPid))
+  const others = processesOf(freezer.folder).filter((pid) => !family.has(pid))
+  if (others.length === 0) return []
+  const message = `Looking at container ${name}: ${others.length} processes were put in from outside (kubectl exec?): ${others.slice(0, 5).map(describe).join(', ')}`
+  return [{ code: 'ExecInProgress', message, remedy: 'end the kubectl exec sessions, then try again', blocking: true }]
+}
+
+function describe(pid: number): string {
+  return `${pid} (${readProcFile(pid, 'comm').trim()})`
+}
+
+/** Shared pages count once per process that maps them as a proportional share. */
+function residentBytes(pid: number): number {
+  const kilobytes = /^Pss:\s+(\d+) kB/m.exec(readProcFile(pid, 'smaps_rollup'))?.[1]
+  return Number(kilobytes ?? 0) * 1024
+}
+
+function readProcFile(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,25 @@
+// The marker that keeps kubelet from starting a second copy of a pod while it is moved away.
+import { mkdir, open, readdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import type { AgentConfig } from '../config.ts'
+import { movingMarker } from '../context.ts'
+
+export async function writeMarker(config: AgentConfig, podUid: string, migrationName: string): Promise<void> {
+  const file = movingMarker(config, podUid)
+  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+  const handle = await open(file, 'w', 0o600)
+  try {
+    await handle.writeFile(`${migrationName}\n`)
+    await handle.datasync()
+  } finally {
+    await handle.close()
+  }
+}
+
+export async function removeMarker(config: AgentConfig, podUid: string): Promise<void> {
+  await rm(movingMarker(config, podUid), { force: true })
+}
+
+export async function listMarkers(config: AgentConfig): Promise<string[]> {
+  return await readdir(path.join(config.stateDir, 'moving')).catch(() => [])
+}

@@ -1,0 +1,348 @@
+// The source's part of a move, in order: prepare while the pod runs, hand the network over, freeze, dump, send, prove, grant.
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import type { z } from 'zod'
+import type { MoveRequest } from '../../api/agent-wire.ts'
+import { CodedError, messageOf } from '../../runtime/errors.ts'
+import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
+import { readSockets } from '../criu/sockets.ts'
+import { nowMs } from '../moves.ts'
+import type { Peer } from '../peer/client.ts'
+import { Committed, Nothing, Restored, Standing, Steps } from '../peer/wire.ts'
+import type { StorageDestination, StoragePod } from '../rooms.ts'
+import { type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
+import { freeze, isFrozen, processesOf } from '../runc/freezer.ts'
+import { readPod, type RunningPod } from '../runc/state.ts'
+import { FileTransport } from '../transfer/file-transport.ts'
+import { ImageSender } from '../transfer/image-sender.ts'
+import { ContainerLogs } from './container-logs.ts'
+import { writeMarker } from './marker.ts'
+import { compareSockets, type Verification } from './verify.ts'
+
+const standingTimeoutMs = 120_000
+const standingPollMs = 50
+/** A pass over the files that took this long left enough behind to be worth another one. */
+const quickPassMs = 300
+const maximumPasses = 5
+/** How long a good destination needs from the grant to the commit's record, many times over. */
+const grantDeadlineMs = 5000
+const warmConnections = 3
+/** While criu writes, how often its files are looked at. */
+const growthPollMs = 2
+
+/** Everything of one attempt that is open while it lasts. */
+export class Sending {
+  readonly #context: AgentContext
+  readonly #uid: string
+  readonly #request: MoveRequest
+  readonly #peer: Peer
+  readonly #signal: AbortSignal
+  #pod!: RunningPod
+  #storagePod!: StoragePod
+  #transport: FileTransport | undefined
+  #images: ImageSender | undefined
+  #logs: ContainerLogs
+  #dumps: HeldDump[] = []
+  #destinationFiles!: StorageDestination
+  #closers: (() => void)[] = []
+
+  constructor(context: AgentContext, uid: string, signal: AbortSignal) {
+    this.#context = context
+    this.#uid = uid
+    this.#signal = signal
+    this.#request = context.moves.source(uid).request
+    this.#peer = context.peers.to(this.#request.destination.address)
+    const { pod } = this.#request
+    this.#logs = new ContainerLogs(
+      podLogFolder(context.config, pod),
+      pod.containers.map(({ name }) => name),
+    )
+  }
+
+  /** Ends with the grant journalled and sent, and the destination's answer recorded; throws otherwise. */
+  async run(): Promise<void> {
+    try {
+      await this.#prepare()
+      await this.#handOver()
+      const numbers = await this.#freezeAndLock()
+      await this.#capture()
+      const restored = await this.#restoreThere()
+      this.#verify(compareSockets(numbers, restored.sockets), restored)
+      await this.#grant()
+    } finally {
+      this.close()
+    }
+  }
+
+  close(): void {
+    for (const dump of this.#dumps) dump.cancel()
+    for (const close of this.#closers) close()
+    this.#closers = []
+  }
+
+  /** All that can be done while the pod runs. */
+  async #prepare(): Promise<void> {
+    const { moves, config } = this.#context
+    this.#pod = await readPod(this.#request.pod.containers)
+    const { bundles } = await this.#untilStanding()
+    moves.decideSource(this.#uid, { type: 'proceed', to: 'moving' })
+    await this.#openStreams(bundles)
+    await this.#presync()
+    await this.#arm()
+    await this.#startDumps()
+    await this.#warm()
+    await writeMarker(config, this.#request.pod.uid, this.#request.migrationName)
+    // From this record on a restart has something to thaw. On disk before the hold begins.
+    moves.decideSource(this.#uid, { type: 'freeze' })
+    await this.#call('prepare-hold', {}, Nothing)
+  }
+
+  async #untilStanding(): Promise<Standing> {
+    const deadlineMs = performance.now() + standingTimeoutMs
+    const podUid = this.#request.destination.podUid
+    for (;;) {
+      this.#signal.throwIfAborted()
+      const answer = await this.#call('standing', { podUid }, Standing)
+      if (answer.standing) return answer
+      if (performance.now() > deadlineMs)
+        throw new CodedError(
+          'DestinationNotStanding',
+          `Waiting for pod ${this.#request.destination.podName} on ${this.#request.destination.nodeName}: ${answer.missing ?? 'it does not stand'} after ${standingTimeoutMs / 1000} s: see its events`,
+        )
+      await new Promise((resolve) => setTimeout(resolve, standingPollMs))
+    }
+  }
+
+  async #openStreams(bundles: Record<string, string>): Promise<void> {
+    const { config } = this.#context
+    const { pod, destination } = this.#request
+    const images = await this.#peer.open(this.#path('images'))
+    this.#closers.push(() => images.destroy())
+    this.#images = new ImageSender(images)
+    const transport = await FileTransport.listen(path.join(config.runDir, 'transport', `${this.#uid}.sock`), () =>
+      this.#peer.open(this.#path('files')),
+    )
+    this.#closers.push(() => transport.close())
+    this.#transport = transport
+    this.#destinationFiles = { transportSocket: transport.socketPath, podUid: destination.podUid, bundles }
+    this.#storagePod = {
+      uid: pod.uid,
+      containers: this.#pod.containers.map(({ name, id, bundle }) => ({ name, id, bundle })),
+      volumes: pod.volumes,
+    }
+  }
+
+  async #presync(): Promise<void> {
+    if (this.#images) await this.#logs.send(this.#images)
+    if (this.#request.storageStrategy !== 'Skip') {
+      for (let pass = 0; pass < maximumPasses; pass++) {
+        const startedMs = performance.now()
+        await this.#syncFiles(false)
+        this.#signal.throwIfAborted()
+        if (performance.now() - startedMs < quickPassMs) break
+      }
+    }
+    this.#context.moves.step(this.#uid, 'presync')
+  }
+
+  async #syncFiles(final: boolean): Promise<number> {
+    return await this.#context.storage.sync({
+      uid: this.#uid,
+      pod: this.#storagePod,
+      destination: this.#destinationFiles,
+      final,
+      bandwidthLimitMbps: final ? 0 : this.#request.bandwidthLimitMbps,
+    })
+  }
+
+  async #arm(): Promise<void> {
+    const { pod, podCidrs, serviceIps, destination, tcpPreservationMode } = this.#request
+    const survey = await this.#context.network.survey({ ip: pod.ip, sandboxPid: this.#pod.sandboxPid, podCidrs, serviceIps })
+    const refusing = survey.reasons.filter((reason) => tcpPreservationMode === 'Strict' || reason.blocking)
+    if (refusing.length > 0) throw new CodedError(refusing[0]?.code ?? 'Refused', refusing.map(({ message }) => message).join('; '))
+    for (const reason of survey.reasons) this.#context.moves.warn(this.#uid, reason.message)
+    const legs = tcpPreservationMode === 'None' ? [] : survey.legs
+    this.#take(await this.#call('arm', { legs, podUid: destination.podUid }, Steps))
+  }
+
+  /** runc and criu start now and wait for `go`: their start is not part of the freeze. */
+  async #startDumps(): Promise<void> {
+    const { config } = this.#context
+    const { images, work } = moveFolders(config, this.#uid, 'source')
+    await Promise.all([images, work].map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })))
+    const started = this.#pod.containers.map(async (container) => {
+      const dump = await startHeldDump(config, container, {
+        images: path.join(images, container.name),
+        work: path.join(work, container.name),
+      })
+      this.#dumps.push(dump)
+    })
+    await Promise.all(started)
+  }
+
+  async #warm(): Promise<void> {
+    const { podUid } = this.#request.destination
+    const streams = this.#request.pod.containers.length + this.#request.pod.volumes.filter(({ kind }) => kind.startsWith('emptyDir')).length
+    await Promise.all([this.#transport?.warm(streams), this.#peer.warm(warmConnections, this.#path('standing'), { podUid })])
+    this.#signal.throwIfAborted()
+  }
+
+  /** The network moves first: the peers' packets start to wait on the destination. Destination first, else routes loop. */
+  async #handOver(): Promise<void> {
+    const { moves, network } = this.#context
+    const { pod, destination, home } = this.#request
+    const held = await this.#call('hold', {}, Steps)
+    if (home) {
+      const homeAgent = this.#context.peers.to(home.address)
+      const wish = { ip: pod.ip, destinationNodeIp: destination.nodeIp }
+      await homeAgent.call(this.#path('divert'), wish, Nothing, { signal: this.#signal })
+    }
+    await network.divert({
+      uid: this.#uid,
+      ip: pod.ip,
+      destinationNodeIp: destination.nodeIp,
+      role: 'source',
+      sandboxPid: this.#pod.sandboxPid,
+    })
+    moves.step(this.#uid, 'diverted')
+    this.#take(held)
+    this.#signal.throwIfAborted()
+  }
+
+  async #freezeAndLock(): Promise<Restored['sockets']> {
+    const { moves, network, config } = this.#context
+    moves.step(this.#uid, 'frozen')
+    await freeze(this.#pod.containers.map(({ freezer }) => freezer))
+    await network.lock({ uid: this.#uid, sandboxPid: this.#pod.sandboxPid })
+    moves.step(this.#uid, 'locked')
+    const pids = this.#pod.containers.flatMap(({ freezer }) => processesOf(freezer.folder))
+    const { sockets } = await readSockets(config, pids)
+    this.#signal.throwIfAborted()
+    return sockets
+  }
+
+  /** Dump, files and transfer side by side; large images leave while criu still writes them. */
+  async #capture(): Promise<void> {
+    const { moves, config } = this.#context
+    const images = this.#images as ImageSender
+    const base = moveFolders(config, this.#uid, 'source').images
+    const folders = this.#pod.containers.map(({ name }) => ({ container: name, folder: path.join(base, name) }))
+    const dumping = allEnded(this.#dumps.splice(0).map((dump) => dump.go())).then(() => moves.step(this.#uid, 'dumped'))
+    const files = this.#request.storageStrategy === 'Skip' ? Promise.resolve(0) : this.#syncFiles(true)
+    const synced = files.then(() => moves.step(this.#uid, 'synced'))
+    synced.catch(() => undefined)
+    await sendWhile(dumping, () => images.sendGrown(folders))
+    await this.#logs.send(images)
+    await this.#withinBudget(images.finish(folders))
+    moves.step(this.#uid, 'transferred')
+    await this.#withinBudget(synced)
+    moves.facts(this.#uid, { bytesMoved: images.bytes })
+    if (!this.#pod.containers.every(({ freezer }) => isFrozen(freezer)))
+      throw new CodedError('SourceThawed', 'Dumping: the source runs again although it should be frozen: something else thawed its cgroup')
+  }
+
+  async #restoreThere(): Promise<Restored> {
+    const budgetMs = this.#request.freezeWindowBudgetMs
+    const restored = await this.#withinBudget(this.#call('restore', {}, Restored, budgetMs + 10_000))
+    this.#take(restored)
+    return restored
+  }
+
+  #verify({ connections, sequenceDelta, differences }: Verification, restored: Restored): void {
+    const { moves } = this.#context
+    moves.facts(this.#uid, { connections, sequenceDelta })
+    moves.step(this.#uid, 'verified')
+    if (differences.length === 0 || this.#request.tcpPreservationMode === 'None') return
+    const message = `Verifying ${connections.source} connections while held (${restored.sockets.length} sockets restored): ${differences.join('; ')}`
+    if (this.#request.tcpPreservationMode === 'Strict')
+      throw new CodedError(connections.lost > 0 ? 'ConnectionsLost' : 'SequencesDiffer', message)
+    moves.warn(this.#uid, message)
+  }
+
+  async #grant(): Promise<void> {
+    const { moves } = this.#context
+    const frozenAtMs = this.#stepAt('frozen')
+    moves.decideSource(this.#uid, { type: 'verified', frozenAtMs, budgetMs: this.#request.freezeWindowBudgetMs })
+    const { state, failure } = moves.source(this.#uid)
+    if (state !== 'granted') throw new CodedError(failure?.code ?? 'NotGranted', failure?.message ?? `Granting: the move is ${state}`)
+    moves.step(this.#uid, 'granted')
+    const committed = await this.#peer.call(this.#path('grant'), { deadlineMs: grantDeadlineMs }, Committed, { timeoutMs: 20_000 })
+    moves.decideSource(this.#uid, { type: 'outcome', outcome: 'committed' })
+    this.#recordCommit(committed)
+  }
+
+  #take({ steps }: { steps: Committed['steps'] }): void {
+    for (const { step, atMs, node } of steps) this.#context.moves.step(this.#uid, step, atMs, node)
+  }
+
+  /** Over the budget nothing is worth waiting for. A dump is: criu must not be stopped in the middle of it. */
+  async #withinBudget<T>(work: Promise<T>): Promise<T> {
+    const budgetMs = this.#request.freezeWindowBudgetMs
+    const leftMs = budgetMs - (nowMs() - this.#stepAt('frozen'))
+    work.catch(() => undefined)
+    let timer: NodeJS.Timeout | undefined
+    const over = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new CodedError('FreezeBudgetExceeded', overBudget(budgetMs))), Math.max(0, leftMs))
+    })
+    return await Promise.race([work, over]).finally(() => clearTimeout(timer))
+  }
+
+  #recordCommit(committed: Committed): void {
+    recordCommit(this.#context, this.#uid, committed.steps, committed.holdMs)
+  }
+
+  #stepAt(step: string): number {
+    return this.#context.moves.source(this.#uid).steps.find((one) => one.step === step)?.atMs ?? 0
+  }
+
+  async #call<T>(what: string, body: unknown, schema: z.ZodType<T>, timeoutMs?: number): Promise<T> {
+    return await this.#peer.call(this.#path(what), body, schema, {
+      signal: this.#signal,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    })
+  }
+
+  #path(what: string): string {
+    return `/v1/peer/${this.#uid}/${what}`
+  }
+}
+
+/** The destination's steps become the source's too, and with them the freeze as a whole is known. */
+export function recordCommit({ moves }: AgentContext, uid: string, steps: Committed['steps'], holdMs: number | undefined): void {
+  for (const { step, atMs, node } of steps) moves.step(uid, step, atMs, node)
+  const all = moves.source(uid).steps
+  const frozenAtMs = all.find((one) => one.step === 'frozen')?.atMs
+  const resumedAtMs = all.find((one) => one.step === 'resumed')?.atMs
+  moves.facts(uid, {
+    ...(holdMs === undefined ? {} : { holdMs }),
+    ...(frozenAtMs === undefined || resumedAtMs === undefined ? {} : { freezeMs: resumedAtMs - frozenAtMs }),
+  })
+}
+
+/** The first failure, but only when none of them works any more: a thaw under a running dump would end badly. */
+async function allEnded(works: Promise<void>[]): Promise<void> {
+  await Promise.allSettled(works)
+  await Promise.all(works)
+}
+
+function overBudget(budgetMs: number): string {
+  return `Moving: the pod was frozen for longer than its budget of ${budgetMs} ms before the destination could commit: raise freezeWindowBudgetMs or move it when it is idle`
+}
+
+/** Runs `send` again and again until `work` is done; the failure of either ends both. */
+async function sendWhile(work: Promise<unknown>, send: () => Promise<number>): Promise<void> {
+  let done = false
+  const finished = work.finally(() => {
+    done = true
+  })
+  finished.catch(() => undefined)
+  while (!done) {
+    const sent = await send()
+    if (sent === 0) await Promise.race([finished, new Promise((resolve) => setTimeout(resolve, growthPollMs))])
+  }
+  await finished
+}
+
+export function failureOf(error: unknown): { code: string; message: string } {
+  return { code: error instanceof CodedError ? error.code : 'MoveFailed', message: messageOf(error) }
+}

@@ -1,0 +1,213 @@
+// One migration on its source: runs the move, and carries out what the protocol says when it ends, fails or the agent comes back.
+import { rm } from 'node:fs/promises'
+import { messageOf } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
+import { type AgentContext, moveFolders } from '../context.ts'
+import { Nothing, Outcome } from '../peer/wire.ts'
+import type { SourceAction } from '../protocol/source.ts'
+import type { SourceMove } from '../protocol/move.ts'
+import { processesOf, thaw } from '../runc/freezer.ts'
+import { readContainer, type RunningContainer, sandboxPidOf } from '../runc/state.ts'
+import { removeMarker } from './marker.ts'
+import { failureOf, recordCommit, Sending } from './send.ts'
+
+const askEveryMs = { first: 100, longest: 5000 }
+const tellPeerTimeoutMs = 2000
+const tellPeerTries = 10
+
+export class Source {
+  readonly #context: AgentContext
+  readonly #uid: string
+  #stop = new AbortController()
+  #running: Promise<void> | undefined
+  #rollingBack: Promise<void> | undefined
+  #asking = false
+
+  constructor(context: AgentContext, uid: string) {
+    this.#context = context
+    this.#uid = uid
+  }
+
+  get #move(): SourceMove {
+    return this.#context.moves.source(this.#uid)
+  }
+
+  /** Returns at once; everything that happens is in the move's record. */
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  async abort(reason: string): Promise<void> {
+    await this.#carry(this.#context.moves.decideSource(this.#uid, { type: 'abort', reason }))
+  }
+
+  async resolve(verdict: 'committed' | 'destinationGone'): Promise<void> {
+    await this.#carry(this.#context.moves.decideSource(this.#uid, { type: 'resolve', verdict }))
+  }
+
+  async finish(outcome: 'committed' | 'aborted'): Promise<void> {
+    await this.#carry(this.#context.moves.decideSource(this.#uid, { type: 'finish', outcome }))
+  }
+
+  async restarted(): Promise<void> {
+    await this.#carry(this.#context.moves.decideSource(this.#uid, { type: 'restarted' }))
+  }
+
+  async #run(): Promise<void> {
+    const sending = new Sending(this.#context, this.#uid, this.#stop.signal)
+    try {
+      await sending.run()
+      // A person may have said meanwhile that the destination is gone.
+      this.#running = undefined
+      if (this.#move.state === 'aborted' && !this.#move.settled) await this.#rollBack()
+    } catch (error) {
+      log.warn({ uid: this.#uid, state: this.#move.state, err: error }, 'the move failed')
+      this.#running = undefined
+      const actions = this.#context.moves.decideSource(this.#uid, { type: 'failed', failure: failureOf(error) })
+      const aborted = this.#move.state === 'aborted' && !this.#move.settled
+      await this.#carry(aborted && actions.length === 0 ? ['rollBack'] : actions)
+    }
+  }
+
+  async #carry(actions: readonly SourceAction[]): Promise<void> {
+    for (const action of actions) {
+      if (action === 'rollBack') await this.#rollBack()
+      else if (action === 'askOutcome') void this.#askOutcome()
+      else if (action === 'endSource') await this.#endSource()
+      else if (action === 'cleanUp') await this.#cleanUp()
+    }
+  }
+
+  /** While the move still runs it is stopped first, and undoes itself when its last step has returned: never both at once. */
+  async #rollBack(): Promise<void> {
+    if (this.#running) {
+      this.#stop.abort(new Error(this.#move.failure?.message ?? 'aborted'))
+      return
+    }
+    this.#rollingBack ??= this.#undo().catch((error: unknown) => {
+      this.#rollingBack = undefined
+      log.error({ uid: this.#uid, err: error }, 'rolling back failed; it is tried again')
+      setTimeout(() => void this.#rollBack(), 1000).unref()
+    })
+    await this.#rollingBack
+  }
+
+  /** The pod first; nothing here waits for an unreachable destination, which can never commit without a grant. */
+  async #undo(): Promise<void> {
+    const { network, moves, config } = this.#context
+    const { pod } = this.#move.request
+    void this.#tellPeers()
+    const containers = await this.#containers()
+    const sandboxPid = await this.#sandboxPid(containers)
+    await network.undo({ uid: this.#uid, ip: pod.ip, role: 'source', ...(sandboxPid === undefined ? {} : { sandboxPid }) })
+    if (sandboxPid !== undefined) await network.unlock({ uid: this.#uid, sandboxPid })
+    await thaw(containers.map(({ freezer }) => freezer))
+    moves.step(this.#uid, 'thawed')
+    await removeMarker(config, pod.uid)
+    await this.#removeFolders()
+    moves.step(this.#uid, 'undone')
+    moves.settled(this.#uid)
+  }
+
+  async #tellPeers(): Promise<void> {
+    const { request, failure } = this.#move
+    const reason = failure?.message ?? 'The source rolled back'
+    const tell = [this.#repeat(request.destination.address, 'abort', { reason })]
+    if (request.home)
+      tell.push(
+        this.#repeat(request.home.address, 'divert', { ip: request.pod.ip, destinationNodeIp: request.destination.nodeIp, undo: true }),
+      )
+    await Promise.all(tell)
+  }
+
+  async #repeat(address: string, what: string, body: unknown): Promise<void> {
+    for (let tries = 1; tries <= tellPeerTries; tries++) {
+      try {
+        await this.#context.peers.to(address).call(`/v1/peer/${this.#uid}/${what}`, body, Nothing, { timeoutMs: tellPeerTimeoutMs })
+        return
+      } catch (error) {
+        log.warn({ uid: this.#uid, address, what, tries, reason: messageOf(error) }, 'telling another agent failed')
+        await new Promise((resolve) => setTimeout(resolve, 200 * tries))
+      }
+    }
+  }
+
+  /** After the grant only an answer ends this: committed, never, or a person's word. */
+  async #askOutcome(): Promise<void> {
+    if (this.#asking) return
+    this.#asking = true
+    let waitMs = askEveryMs.first
+    while (this.#move.state === 'granted') {
+      const answer = await this.#outcomeOfPeer()
+      if (answer && this.#move.state === 'granted') return await this.#takeOutcome(answer)
+      await new Promise((resolve) => setTimeout(resolve, waitMs))
+      waitMs = Math.min(waitMs * 2, askEveryMs.longest)
+    }
+    this.#asking = false
+  }
+
+  async #outcomeOfPeer(): Promise<Outcome | undefined> {
+    try {
+      const peer = this.#context.peers.to(this.#move.request.destination.address)
+      return await peer.call(`/v1/peer/${this.#uid}/outcome`, {}, Outcome)
+    } catch (error) {
+      log.warn({ uid: this.#uid, reason: messageOf(error) }, 'asking for the outcome failed')
+      return undefined
+    }
+  }
+
+  async #takeOutcome({ outcome, failure, steps }: Outcome): Promise<void> {
+    this.#asking = false
+    const actions = this.#context.moves.decideSource(this.#uid, { type: 'outcome', outcome, ...(failure ? { failure } : {}) })
+    if (outcome === 'committed') recordCommit(this.#context, this.#uid, steps, undefined)
+    await this.#carry(actions)
+  }
+
+  /** Silently: the namespace is locked, so no FIN and no RST leaves; killed while frozen, so not one instruction runs. */
+  async #endSource(): Promise<void> {
+    const containers = await this.#containers()
+    for (const { freezer } of containers) killAll(freezer.folder)
+    await thaw(containers.map(({ freezer }) => freezer))
+    this.#context.moves.step(this.#uid, 'sourceEnded')
+    await this.#cleanUp()
+  }
+
+  async #cleanUp(): Promise<void> {
+    if (this.#move.committed) await this.#context.network.settle(this.#uid)
+    await this.#removeFolders()
+    this.#context.moves.settled(this.#uid)
+  }
+
+  async #removeFolders(): Promise<void> {
+    const { images, work } = moveFolders(this.#context.config, this.#uid, 'source')
+    await Promise.all([images, work].map((folder) => rm(folder, { recursive: true, force: true })))
+  }
+
+  async #sandboxPid(containers: readonly RunningContainer[]): Promise<number | undefined> {
+    return containers[0] && ((await sandboxPidOf(containers[0].bundle)) ?? containers[0].initPid)
+  }
+
+  /** Those that still exist: a node that was rebooted has none of them. */
+  async #containers(): Promise<RunningContainer[]> {
+    const found = await Promise.allSettled(this.#move.request.pod.containers.map(({ name, id }) => readContainer(name, id)))
+    return found.filter((one) => one.status === 'fulfilled').map((one) => one.value)
+  }
+}
+
+function killAll(cgroupFolder: string): void {
+  for (const pid of processesThere(cgroupFolder)) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has ended already.
+    }
+  }
+}
+
+function processesThere(cgroupFolder: string): number[] {
+  try {
+    return processesOf(cgroupFolder)
+  } catch {
+    return []
+  }
+}

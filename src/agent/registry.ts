@@ -1,0 +1,156 @@
+// The moves of this node as working objects: finds, opens, restarts and forgets them.
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import path from 'node:path'
+import type { AwaitRequest, MoveRecord, MoveRequest } from '../api/agent-wire.ts'
+import { CodedError } from '../runtime/errors.ts'
+import { log } from '../runtime/log.ts'
+import { awaitedFolder, type AgentContext, restoredFolder } from './context.ts'
+import { listMarkers, removeMarker } from './move/marker.ts'
+import { Receiver } from './move/receive.ts'
+import { Source } from './move/source.ts'
+import { nowMs } from './moves.ts'
+import { isOpen, type Move, toWire } from './protocol/move.ts'
+
+/** How long an ended move can still be asked about. */
+const keepEndedMs = 24 * 60 * 60 * 1000
+
+export class Registry {
+  readonly #context: AgentContext
+  readonly #sources = new Map<string, Source>()
+  readonly #receivers = new Map<string, Receiver>()
+
+  constructor(context: AgentContext) {
+    this.#context = context
+  }
+
+  record(uid: string): MoveRecord | undefined {
+    const move = this.#context.moves.get(uid)
+    return move && toWire(move)
+  }
+
+  records(): MoveRecord[] {
+    return this.#context.moves.list().map(toWire)
+  }
+
+  inFlight(): number {
+    return this.#context.moves.list().filter((move) => isOpen(move) && !['live', 'committed'].includes(move.state)).length
+  }
+
+  inDoubt(): number {
+    return this.#context.moves.list().filter((move) => move.state === 'granted').length
+  }
+
+  /** Told again it is the same move; the first telling counts. */
+  async await(uid: string, request: AwaitRequest): Promise<MoveRecord> {
+    const known = this.#context.moves.get(uid)
+    if (!known) {
+      this.#context.moves.open(uid, { type: 'opened', atMs: nowMs(), role: 'destination', request })
+      await this.receiver(uid).announce()
+    } else if (known.role !== 'destination') throw wrongRole(uid, known)
+    return this.#wire(uid)
+  }
+
+  move(uid: string, request: MoveRequest): MoveRecord {
+    const known = this.#context.moves.get(uid)
+    if (!known) {
+      this.#context.moves.open(uid, { type: 'opened', atMs: nowMs(), role: 'source', request })
+      this.source(uid).start()
+    } else if (known.role !== 'source') throw wrongRole(uid, known)
+    return this.#wire(uid)
+  }
+
+  async abort(uid: string, reason: string): Promise<MoveRecord> {
+    await this.#either(uid).abort(reason)
+    return this.#wire(uid)
+  }
+
+  async finish(uid: string, outcome: 'committed' | 'aborted'): Promise<MoveRecord> {
+    await this.#either(uid).finish(outcome)
+    return this.#wire(uid)
+  }
+
+  async resolve(uid: string, verdict: 'committed' | 'destinationGone'): Promise<MoveRecord> {
+    await this.source(uid).resolve(verdict)
+    return this.#wire(uid)
+  }
+
+  source(uid: string): Source {
+    this.#context.moves.source(uid)
+    return take(this.#sources, uid, () => new Source(this.#context, uid))
+  }
+
+  receiver(uid: string): Receiver {
+    this.#context.moves.destination(uid)
+    return take(this.#receivers, uid, () => new Receiver(this.#context, uid))
+  }
+
+  /** Asked about a migration it never heard of, a destination says never, and a late await of it is refused. */
+  receiverOrTombstone(uid: string): Receiver {
+    if (!this.#context.moves.get(uid)) {
+      const failure = { code: 'NeverAwaited', message: `Receiving migration ${uid}: this node does not know it (its journal was lost?)` }
+      this.#context.moves.open(uid, { type: 'tombstone', atMs: nowMs(), failure })
+    }
+    return this.receiver(uid)
+  }
+
+  /** After the agent's start: every open move is brought to where the protocol says. */
+  async recover(): Promise<void> {
+    const moves = this.#context.moves.list()
+    const work = moves.map((move) => (move.role === 'source' ? this.source(move.uid).restarted() : this.receiver(move.uid).restarted()))
+    const results = await Promise.allSettled(work)
+    for (const [index, result] of results.entries()) {
+      if (result.status === 'rejected') log.error({ uid: moves[index]?.uid, err: result.reason }, 'recovering a move failed')
+    }
+  }
+
+  /** What belongs to pods that are gone, and moves that ended long ago. */
+  async sweep(): Promise<void> {
+    const { config, moves } = this.#context
+    const openPods = new Set(moves.list().flatMap((move) => (move.role === 'source' && isOpen(move) ? [move.request.pod.uid] : [])))
+    for (const podUid of await listMarkers(config)) {
+      const gone = !existsSync(path.join(config.kubeletDir, 'pods', podUid))
+      if (gone && !openPods.has(podUid)) await removeMarker(config, podUid)
+    }
+    for (const move of moves.list()) if (!isOpen(move) && nowMs() - move.changedAtMs > keepEndedMs) await this.#forget(move)
+  }
+
+  async #forget(move: Move): Promise<void> {
+    const { config, moves } = this.#context
+    if (move.role === 'destination' && move.request && !move.committed) {
+      await Promise.all(
+        [awaitedFolder, restoredFolder].map((folder) =>
+          rm(folder(config, (move.request as AwaitRequest).pod), { recursive: true, force: true }),
+        ),
+      )
+    }
+    moves.forget(move.uid)
+    this.#sources.delete(move.uid)
+    this.#receivers.delete(move.uid)
+  }
+
+  #either(uid: string): Source | Receiver {
+    const move = this.#context.moves.get(uid)
+    if (!move) throw new CodedError('UnknownMigration', `Looking for migration ${uid}: this node does not know it`)
+    return move.role === 'source' ? this.source(uid) : this.receiver(uid)
+  }
+
+  #wire(uid: string): MoveRecord {
+    const record = this.record(uid)
+    if (!record) throw new CodedError('UnknownMigration', `Looking for migration ${uid}: this node does not know it`)
+    return record
+  }
+}
+
+function take<T>(map: Map<string, T>, uid: string, make: () => T): T {
+  const known = map.get(uid) ?? make()
+  map.set(uid, known)
+  return known
+}
+
+function wrongRole(uid: string, { role, state }: Move): CodedError {
+  return new CodedError(
+    'WrongState',
+    `Opening migration ${uid}: this node is its ${role} already (${state}); source and destination must be two nodes`,
+  )
+}

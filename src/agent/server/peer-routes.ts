@@ -1,0 +1,79 @@
+// The routes that another agent calls (peer/wire.ts), and the raw streams behind an HTTP upgrade.
+import type { IncomingMessage } from 'node:http'
+import type { Server } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { type Request, Router } from 'express'
+import { messageOf } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
+import { clientName, requireClient } from '../../runtime/tls.ts'
+import { AbortRequest } from '../../api/agent-wire.ts'
+import type { AgentContext } from '../context.ts'
+import { Arm, Divert, Grant, StandingRequest } from '../peer/wire.ts'
+import type { Registry } from '../registry.ts'
+import { parseToken, serveRsync } from '../storage/transport.ts'
+import { readFirstLine } from '../transfer/first-line.ts'
+import { receiveImages } from '../transfer/image-receiver.ts'
+import { Uid } from '../transfer/names.ts'
+import { body, uidOf } from './requests.ts'
+
+const peerName = 'podmotion-agent'
+
+/** Only for a migration that the controller told this agent to await; `divert` is asked of a node that awaits nothing. */
+export function peerRoutes(context: AgentContext, registry: Registry): Router {
+  const router = Router()
+  router.use(requireClient(peerName))
+  const post = (what: string, answer: (uid: string, request: Request) => Promise<unknown>): void => {
+    router.post(`/:uid/${what}`, async (request, response) => void response.json((await answer(uidOf(request), request)) ?? {}))
+  }
+  post('standing', async (uid, request) => await registry.receiver(uid).standing(body(StandingRequest, request).podUid))
+  post('arm', async (uid, request) => await registry.receiver(uid).arm(body(Arm, request)))
+  post('prepare-hold', async (uid) => registry.receiver(uid).prepareHold())
+  post('hold', async (uid) => await registry.receiver(uid).hold())
+  post('restore', async (uid) => await registry.receiver(uid).restore())
+  post('grant', async (uid, request) => await registry.receiver(uid).grant(body(Grant, request).deadlineMs))
+  post('outcome', async (uid) => registry.receiverOrTombstone(uid).outcome())
+  post('abort', async (uid, request) => await registry.receiver(uid).abort(body(AbortRequest, request).reason))
+  post('divert', async (uid, request) => await divertHome(context, uid, body(Divert, request)))
+  return router
+}
+
+async function divertHome({ network }: AgentContext, uid: string, { ip, destinationNodeIp, undo }: Divert): Promise<void> {
+  if (undo) await network.undo({ uid, ip, role: 'home' })
+  else await network.divert({ uid, ip, destinationNodeIp, role: 'home' })
+}
+
+export function acceptStreams(server: Server, context: AgentContext, registry: Registry): void {
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', (error) => log.debug({ reason: messageOf(error) }, 'a peer stream broke'))
+    try {
+      const serve = streamFor(request, context, registry)
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: podmotion\r\n\r\n')
+      if (head.length > 0) socket.unshift(head)
+      ;(socket as Duplex & { setNoDelay?: (on: boolean) => void }).setNoDelay?.(true)
+      serve(socket).catch((error: unknown) => log.warn({ path: request.url, reason: messageOf(error) }, 'a peer stream failed'))
+    } catch (error) {
+      refuseStream(socket, request, error)
+    }
+  })
+}
+
+function streamFor(request: IncomingMessage, { config }: AgentContext, registry: Registry): (socket: Duplex) => Promise<unknown> {
+  const [, uid, what] = /^\/v1\/peer\/([^/]+)\/(images|files)$/.exec(request.url ?? '') ?? []
+  if (clientName(request) !== peerName) throw new Error('only agents may open streams')
+  const receiver = registry.receiver(Uid.parse(uid))
+  if (what === 'images') return async (socket) => await receiveImages(socket, receiver.receiveTarget())
+  return async (socket) => {
+    const token = await readFirstLine(socket)
+    const root = parseToken(token)
+    await receiver.checkRoot(root)
+    await serveRsync(config, socket, root)
+  }
+}
+
+function refuseStream(socket: Duplex, request: IncomingMessage, error: unknown): void {
+  log.warn({ path: request.url, reason: messageOf(error) }, 'a peer stream was refused')
+  const text = JSON.stringify({ code: 'StreamRefused', message: `Opening ${request.url}: ${messageOf(error)}` })
+  socket.end(
+    `HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
+  )
+}

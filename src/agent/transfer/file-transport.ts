@@ -1,0 +1,60 @@
+// The unix socket through which rsync reaches the destination: each connection is one raw stream to the peer's agent.
+import { mkdirSync, rmSync } from 'node:fs'
+import net from 'node:net'
+import path from 'node:path'
+import type { Duplex } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { messageOf } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
+
+export class FileTransport {
+  readonly socketPath: string
+  readonly #open: () => Promise<Duplex>
+  readonly #warm: Duplex[] = []
+  readonly #server: net.Server
+
+  private constructor(socketPath: string, open: () => Promise<Duplex>) {
+    this.socketPath = socketPath
+    this.#open = open
+    this.#server = net.createServer({ allowHalfOpen: true }, (local) => void this.#carry(local))
+  }
+
+  static async listen(socketPath: string, open: () => Promise<Duplex>): Promise<FileTransport> {
+    mkdirSync(path.dirname(socketPath), { recursive: true, mode: 0o700 })
+    rmSync(socketPath, { force: true })
+    const transport = new FileTransport(socketPath, open)
+    await new Promise<void>((resolve, reject) => {
+      transport.#server.once('error', reject)
+      transport.#server.listen(socketPath, resolve)
+    })
+    return transport
+  }
+
+  /** Opens streams ahead: no handshake inside the freeze. */
+  async warm(count: number): Promise<void> {
+    const opened = await Promise.all(Array.from({ length: Math.max(0, count - this.#warm.length) }, this.#open))
+    this.#warm.push(...opened)
+    for (const stream of opened) stream.on('error', () => undefined)
+  }
+
+  close(): void {
+    this.#server.close()
+    for (const stream of this.#warm) stream.destroy()
+    rmSync(this.socketPath, { force: true })
+  }
+
+  async #carry(local: net.Socket): Promise<void> {
+    try {
+      const remote = this.#takeWarm() ?? (await this.#open())
+      await Promise.all([pipeline(local, remote), pipeline(remote, local)])
+    } catch (error) {
+      log.debug({ reason: messageOf(error) }, 'a file stream ended early')
+      local.destroy()
+    }
+  }
+
+  #takeWarm(): Duplex | undefined {
+    for (let stream = this.#warm.pop(); stream; stream = this.#warm.pop()) if (!stream.destroyed) return stream
+    return undefined
+  }
+}
