@@ -2,7 +2,7 @@
 import { execa } from 'execa'
 
 export interface RunOptions {
-  input?: string
+  input?: string | Uint8Array
   timeoutMs?: number
   /** false: a failed command is a result, not an exception. */
   reject?: boolean

@@ -8,6 +8,7 @@ export function configIn(folder: string): AgentConfig {
   const config = readConfig({
     NODE_NAME: 'a',
     NODE_IP: '192.0.2.1',
+    HOST_ROOT: '/',
     RUN_DIR: path.join(folder, 'run'),
     STATE_DIR: path.join(folder, 'state'),
     KUBELET_DIR: path.join(folder, 'kubelet'),

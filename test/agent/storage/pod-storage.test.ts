@@ -1,0 +1,142 @@
+// Real overlays, real rsync: after the last pass the destination's folders are the source's, whatever the pod did to them.
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { expect } from 'chai'
+import type { StorageDestination, StoragePod } from '../../../src/agent/rooms.ts'
+import { createPodStorage } from '../../../src/agent/storage/pod-storage.ts'
+import { configIn, type Peer, startPeer } from './peer.ts'
+
+const pod = (folder: string): StoragePod => ({
+  uid: 'source-uid',
+  containers: [{ name: 'app', id: 'aaa', bundle: path.join(folder, 'task/aaa') }],
+  volumes: [
+    { name: 'data', kind: 'emptyDir' },
+    { name: 'token', kind: 'projected' },
+  ],
+})
+
+describe('copying the files of a pod', function () {
+  this.timeout(30_000)
+  let folder: string
+  let peer: Peer
+  let destination: StorageDestination
+
+  beforeEach(async function () {
+    if (process.getuid?.() !== 0) this.skip()
+    folder = mkdtempSync('/var/tmp/podmotion-storage-')
+    sh(
+      'mkdir -p image/etc image/opaque/sub image/gone; echo old > image/etc/conf; echo hidden > image/opaque/sub/f; echo x > image/opaque/g',
+    )
+    sh('echo y > image/gone/file; echo stays > image/etc/stays; echo typed > image/typed')
+    for (const id of ['aaa', 'bbb']) mountOverlay(id)
+    for (const uid of ['source-uid', 'destination-uid']) mkdirSync(emptyDir(uid), { recursive: true })
+    const config = configIn(folder)
+    peer = await startPeer(config, path.join(folder, 'peer.sock'))
+    destination = { transportSocket: peer.socket, podUid: 'destination-uid', bundles: { app: path.join(folder, 'task/bbb') } }
+  })
+
+  afterEach(() => {
+    peer?.close()
+    for (const id of ['aaa', 'bbb']) sh(`umount ${path.join(folder, 'task', id, 'rootfs')}`)
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('carries every kind of change of the writable layer', async () => {
+    sh(`cd task/aaa/rootfs && echo new > etc/conf && rm -r gone && rm -r opaque && mkdir opaque && echo only > opaque/only
+      mkdir -p made/deep && echo z > made/deep/z && ln made/deep/z made/hard && ln -s /etc/passwd made/link && mkfifo made/pipe
+      setfattr -n user.colour -v red made/deep/z 2>/dev/null || true; chown 70:70 made/deep; chmod 2755 made
+      truncate -s 5M made/sparse; rm typed; mkdir typed; touch 'made/with space and
+newline'; printf x > "$(printf 'made/\\377bytes')"`)
+    await sync(false)
+    sh('cd task/aaa/rootfs && rm -r made/deep && echo later > etc/later && mkdir gone && echo back > gone/back')
+    await sync(true)
+    expect(differences('task/aaa/rootfs/', 'task/bbb/rootfs/')).to.equal('')
+    expect(sh('stat -c "%u %a" task/bbb/rootfs/made')).to.equal('0 2755\n')
+    expect(sh('ls task/bbb/rootfs/opaque task/bbb/rootfs/gone').split('\n')).to.include.members(['only', 'back']).and.not.include('g')
+    expect(peer.errors).to.deep.equal([])
+  })
+
+  it('carries emptyDirs, deletes what was deleted, and leaves other volumes alone', async () => {
+    writeFileSync(path.join(emptyDir('source-uid'), 'a'), 'first')
+    writeFileSync(path.join(emptyDir('source-uid'), 'b'), 'second')
+    await sync(false)
+    sh(`rm ${emptyDir('source-uid')}/b; mkdir ${emptyDir('source-uid')}/sub; echo c > ${emptyDir('source-uid')}/sub/c`)
+    await sync(true)
+    expect(differences(`${emptyDir('source-uid')}/`, `${emptyDir('destination-uid')}/`)).to.equal('')
+    expect(sh(`ls ${emptyDir('destination-uid')}`)).to.equal('a\nsub\n')
+  })
+
+  it('sees a file that was written again within the same tick, with the same size', async () => {
+    const file = path.join(emptyDir('source-uid'), 'counter')
+    writeFileSync(file, 'one')
+    const now = new Date()
+    utimesSync(file, now, now)
+    await sync(false)
+    writeFileSync(file, 'two')
+    utimesSync(file, now, now)
+    await sync(true)
+    expect(sh(`cat ${emptyDir('destination-uid')}/counter`)).to.equal('two')
+  })
+
+  it('sends only changed blocks in the last pass', async () => {
+    sh(`head -c 8M /dev/urandom > ${emptyDir('source-uid')}/table`)
+    await sync(false)
+    sh(`printf changed | dd of=${emptyDir('source-uid')}/table bs=1 seek=4000000 conv=notrunc 2>/dev/null`)
+    const sent = await sync(true)
+    expect(sent).to.be.greaterThan(0).and.lessThan(200_000)
+    expect(differences(`${emptyDir('source-uid')}/`, `${emptyDir('destination-uid')}/`)).to.equal('')
+  })
+
+  it('fails with the words of rsync when the destination has no such folder', async () => {
+    rmSync(emptyDir('destination-uid'), { recursive: true })
+    const error = await sync(true).then(
+      () => undefined,
+      (reason: Error) => reason,
+    )
+    expect(error?.message).to.match(/^Copying the emptyDir data: rsync exited \d+ \(/)
+    expect(peer.errors.join()).to.match(/Looking for volume data: .* is no directory/)
+  })
+
+  it('measures what is written, not the image', async () => {
+    sh(`head -c 3M /dev/urandom > task/aaa/rootfs/big; head -c 2M /dev/urandom > ${emptyDir('source-uid')}/f`)
+    const measured = await createPodStorage(configIn(folder)).measure(pod(folder))
+    expect(measured.reasons).to.deep.equal([])
+    expect(measured.writableBytes).to.be.within(5 * 1024 * 1024, 5.3 * 1024 * 1024)
+  })
+
+  it('names a volume that nothing can carry', async () => {
+    const withDisk: StoragePod = { ...pod(folder), volumes: [{ name: 'disk', kind: 'skip' }] }
+    const measured = await createPodStorage(configIn(folder)).measure(withDisk)
+    expect(measured.reasons.map(({ code, blocking }) => ({ code, blocking }))).to.deep.equal([{ code: 'VolumeNotMovable', blocking: true }])
+    expect(measured.reasons[0]?.message).to.contain('volume disk')
+  })
+
+  let storage: ReturnType<typeof createPodStorage> | undefined
+  afterEach(() => {
+    storage = undefined
+  })
+  function sync(final: boolean): Promise<number> {
+    storage ??= createPodStorage(configIn(folder))
+    return storage.sync({ uid: 'm1', pod: pod(folder), destination, final, bandwidthLimitMbps: 0 })
+  }
+
+  function emptyDir(uid: string): string {
+    return path.join(folder, 'kubelet/pods', uid, 'volumes/kubernetes.io~empty-dir/data')
+  }
+
+  function mountOverlay(id: string): void {
+    sh(`mkdir -p task/${id}/rootfs layers/${id}/fs layers/${id}/work
+      mount -t overlay overlay -o lowerdir=${folder}/image,upperdir=${folder}/layers/${id}/fs,workdir=${folder}/layers/${id}/work task/${id}/rootfs`)
+  }
+
+  function sh(script: string): string {
+    return execFileSync('sh', ['-ec', script], { cwd: folder, encoding: 'utf8' })
+  }
+
+  function differences(one: string, other: string): string {
+    const flags = ['-aHAXn', '--modify-window=-1', '--checksum', '--delete', '--itemize-changes']
+    // The time of the root itself is nobody's data.
+    return execFileSync('rsync', [...flags, one, other], { cwd: folder, encoding: 'utf8' }).replace('.d..t...... ./\n', '')
+  }
+})
