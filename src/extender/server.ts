@@ -4,8 +4,8 @@ import express, { type Request, type Response, Router } from 'express'
 import { ExtenderArguments, type ExtenderFilterResult } from '../api/extender-wire.ts'
 import type { ControllerDeps } from '../controller-deps.ts'
 import { extenderSeconds } from '../runtime/metrics.ts'
+import { requireClient } from '../runtime/tls.ts'
 import { type FilterAnswer, filterNames, neutralPriorities, prioritizeNames } from './answer.ts'
-import { type CallerOf, callerByCertificate, requireCaller } from './caller.ts'
 import { explain } from './explain.ts'
 import { neutralAnswers } from './metrics.ts'
 import { type WatchedIndex, watchIndex } from './watch.ts'
@@ -13,11 +13,11 @@ import { type WatchedIndex, watchIndex } from './watch.ts'
 /** A scheduler that is not set to nodeCacheCapable sends whole Node objects: 5000 of them are some 60 MB. */
 const bodyLimit = '128mb'
 
-export function extenderRouter(deps: ControllerDeps, callerOf: CallerOf = callerByCertificate): Router {
+export function extenderRouter(deps: ControllerDeps): Router {
   const watched = watchIndex(deps.caches)
   const router = Router()
-  const scheduler = requireCaller(['podmotion-scheduler'], callerOf)
-  const anyOfUs = requireCaller(['podmotion-scheduler', 'podmotion-controller', 'podmotion-agent'], callerOf)
+  const scheduler = requireClient('podmotion-scheduler')
+  const anyOfUs = requireClient('podmotion-scheduler', 'podmotion-controller', 'podmotion-agent')
   const body = express.json({ limit: bodyLimit, type: () => true })
   router.post(
     '/filter',
