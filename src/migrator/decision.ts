@@ -21,7 +21,7 @@ export type Effect =
   | { kind: 'resolve'; nodeName: string; verdict: 'destinationGone' | 'committed' }
   | { kind: 'deletePod'; pod: PodReference; gracePeriodSeconds?: number }
   | { kind: 'patchPod'; pod: PodReference; patch: { metadata: object } }
-  | { kind: 'event'; on: 'migration' | 'sourcePod'; type: 'Normal' | 'Warning'; reason: string; message: string }
+  | { kind: 'event'; type: 'Normal' | 'Warning'; reason: string; message: string }
 
 export interface Decision {
   status: PodMigrationStatus

@@ -24,7 +24,7 @@ export function becomeRollingBack(migration: Migration, failure: Failure, nowMs:
 
 // The source's agent alone knows whether the grant is out. It thaws, or answers that it may not.
 function abortSource({ status }: Migration, failure: Failure): Effect[] {
-  const event: Effect = { kind: 'event', on: 'migration', type: 'Warning', reason: failure.code, message: `going back: ${failure.message}` }
+  const event: Effect = { kind: 'event', type: 'Warning', reason: failure.code, message: `going back: ${failure.message}` }
   if (!status.moveStartedAt || !status.sourceNode) return [event]
   return [{ kind: 'abort', nodeName: status.sourceNode, reason: `${failure.code}: ${failure.message}` }, event]
 }

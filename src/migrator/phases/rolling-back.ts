@@ -82,7 +82,7 @@ function rolledBack(status: PodMigrationStatus, observed: Observed, nowMs: Insta
   const closed = closeConditions(status, 'RolledBack', nowMs)
   return end('RolledBack', { ...closed, message }, isoTime(nowMs), [
     ...effects,
-    { kind: 'event', on: 'migration', type: 'Warning', reason: 'RolledBack', message },
+    { kind: 'event', type: 'Warning', reason: 'RolledBack', message },
   ])
 }
 

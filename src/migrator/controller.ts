@@ -1,0 +1,62 @@
+// The leader's part: every open migration is looked at whenever something about it changes, and the network wish is kept at the agents.
+import type { V1Pod } from '@kubernetes/client-node'
+import { labels } from '../api/names.ts'
+import { isTerminal, phases } from '../api/phases.ts'
+import type { PodMigration } from '../api/pod-migration.ts'
+import type { ControllerDeps } from '../controller-deps.ts'
+import { WorkQueue } from '../kube/work-queue.ts'
+import { migrationsOpen } from '../runtime/metrics.ts'
+import { createAgentClient } from './agent-client.ts'
+import type { Agents } from './agents.ts'
+import { syncNetwork } from './network-sync.ts'
+import { Reconciler } from './reconciler.ts'
+
+// Passes mostly wait for answers; this many moves at once are followed without one waiting for another.
+const concurrency = 16
+const backoff = { baseBackoffMs: 200, maxBackoffMs: 10_000 }
+
+/** Runs until the signal aborts. Only one replica at a time may be in here. */
+export async function startMigrator(
+  deps: ControllerDeps,
+  signal: AbortSignal,
+  agents: Agents = createAgentClient(deps.tlsDir),
+): Promise<void> {
+  const queue = new WorkQueue({ clock: deps.clock, ...backoff, name: 'migrations' })
+  const reconciler = new Reconciler(deps, agents)
+  watch(deps, queue, signal)
+  for (const migration of deps.caches.migrations.list()) queue.add(keyOf(migration))
+  const handle = (key: string) => reconciler.reconcile(...splitKey(key))
+  await Promise.all([queue.run(handle, { concurrency, signal }), syncNetwork(deps, agents, signal)])
+}
+
+function watch({ caches }: ControllerDeps, queue: WorkQueue, signal: AbortSignal): void {
+  caches.migrations.onChange(({ object, type }) => {
+    if (signal.aborted) return
+    countOpen(caches.migrations.list())
+    if (type !== 'deleted') queue.add(keyOf(object))
+  })
+  caches.pods.onChange(({ object }) => {
+    if (signal.aborted) return
+    for (const migration of caches.migrations.list()) if (isAbout(migration, object)) queue.add(keyOf(migration))
+  })
+}
+
+function isAbout(migration: PodMigration, pod: V1Pod): boolean {
+  if (isTerminal(migration.status?.phase) || migration.spec.podNamespace !== pod.metadata?.namespace) return false
+  return migration.spec.podName === pod.metadata.name || pod.metadata.labels?.[labels.migrationUid] === migration.metadata.uid
+}
+
+function keyOf({ metadata }: PodMigration): string {
+  return `${metadata.namespace}/${metadata.name}`
+}
+
+function splitKey(key: string): [string, string] {
+  const slash = key.indexOf('/')
+  return [key.slice(0, slash), key.slice(slash + 1)]
+}
+
+function countOpen(migrations: readonly PodMigration[]): void {
+  for (const phase of phases.filter((each) => !isTerminal(each))) {
+    migrationsOpen.set({ phase }, migrations.filter((migration) => (migration.status?.phase ?? 'Pending') === phase).length)
+  }
+}

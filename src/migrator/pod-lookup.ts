@@ -1,0 +1,39 @@
+// Answers from the caches about one migration: its pods, their siblings, whether their owner still exists.
+import type { V1Pod, V1ReplicaSet } from '@kubernetes/client-node'
+import type { Migration } from './observed.ts'
+import { controllerOf } from './owner.ts'
+
+export interface PodView {
+  get(namespace: string | undefined, name: string): V1Pod | undefined
+  list(): readonly V1Pod[]
+}
+
+/** Before the UID is known the name counts: Validating then says what is wrong with the pod that has it. */
+export function findSourcePod({ spec, status }: Migration, pods: PodView): V1Pod | undefined {
+  const pod = pods.get(spec.podNamespace, spec.podName)
+  const judged = status.phase === undefined || status.phase === 'Pending' || status.phase === 'Validating'
+  return judged || pod?.metadata?.uid === status.sourcePodUID ? pod : undefined
+}
+
+export function findDestinationPod({ spec, status }: Migration, pods: PodView): V1Pod | undefined {
+  return status.destinationPodName ? pods.get(spec.podNamespace, status.destinationPodName) : undefined
+}
+
+export function siblingsOf(source: V1Pod | undefined, destinationName: string | undefined, pods: PodView): V1Pod[] {
+  const owner = source && controllerOf(source)
+  if (!owner) return []
+  return pods.list().filter((pod) => {
+    const ended = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
+    const itself = pod.metadata?.uid === source.metadata?.uid || pod.metadata?.name === destinationName
+    return !ended && !itself && controllerOf(pod)?.uid === owner.uid
+  })
+}
+
+export function ownerExists(
+  source: V1Pod | undefined,
+  replicaSets: { get(namespace: string | undefined, name: string): V1ReplicaSet | undefined },
+): boolean {
+  const owner = source && controllerOf(source)
+  if (!owner) return true
+  return replicaSets.get(source.metadata?.namespace, owner.name)?.metadata?.uid === owner.uid
+}
