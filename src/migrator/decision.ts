@@ -48,5 +48,5 @@ export function enter(phase: Phase, status: PodMigrationStatus, effects: readonl
 /** A terminal phase: what ends the story. The room kept on the destination is free again. */
 export function end(phase: Phase, status: PodMigrationStatus, at: string, effects: readonly Effect[] = []): Decision {
   const { reservation: _released, ...rest } = status
-  return { status: { ...rest, phase, completedAt: at }, effects }
+  return { status: { ...rest, phase, completedAt: at }, effects, requeueAfterMs: 0 }
 }

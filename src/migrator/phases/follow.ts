@@ -44,7 +44,11 @@ function describe(observed: Observed, status: PodMigrationStatus): string {
 }
 
 function givenUp(migration: Migration, observed: Observed, nowMs: Instant): Decision {
-  const failure = failureOf(observed) ?? { code: 'Aborted', message: 'the agents gave up' }
+  // Granted and yet aborted: the destination said that it never will, or its node was proven to be gone.
+  const gone = migration.status.granted && isNodeGone(observed, migration.status.destinationNode)
+  const failure = gone
+    ? { code: 'DestinationGone', message: `node ${migration.status.destinationNode} went away before the pod lived there` }
+    : (failureOf(observed) ?? { code: 'Aborted', message: 'the agents gave up' })
   return becomeRollingBack(migration, failure, nowMs)
 }
 
