@@ -1,5 +1,10 @@
 // One connection to a line server of the native programs (stand-in, gate): sends orders, waits for answers.
+import { closeSync, openSync } from 'node:fs'
 import net from 'node:net'
+import path from 'node:path'
+
+/** sockaddr_un has room for 108 bytes; long pod names need more. */
+const longestSocketPath = 100
 
 export class LineClient {
   readonly #socket: net.Socket
@@ -9,24 +14,23 @@ export class LineClient {
   #ended = false
   #waiters = new Set<() => void>()
 
-  private constructor(socket: net.Socket, path: string) {
+  private constructor(socket: net.Socket, file: string) {
     this.#socket = socket
-    this.#path = path
+    this.#path = file
     socket.setEncoding('utf8')
     socket.on('data', (text: string) => this.#take(text))
     socket.on('error', () => this.#end())
     socket.on('close', () => this.#end())
   }
 
-  static connect(path: string): Promise<LineClient> {
-    return new Promise((resolve, reject) => {
-      const socket = net.connect(path)
-      socket.once('error', reject)
-      socket.once('connect', () => {
-        socket.off('error', reject)
-        resolve(new LineClient(socket, path))
-      })
-    })
+  static async connect(file: string): Promise<LineClient> {
+    if (Buffer.byteLength(file) <= longestSocketPath) return new LineClient(await connectTo(file), file)
+    const folder = openSync(path.dirname(file), 'r')
+    try {
+      return new LineClient(await connectTo(`/proc/self/fd/${folder}/${path.basename(file)}`), file)
+    } finally {
+      closeSync(folder)
+    }
   }
 
   send(line: string): void {
@@ -93,15 +97,26 @@ export class LineClient {
   }
 }
 
+function connectTo(file: string): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(file)
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      socket.off('error', reject)
+      resolve(socket)
+    })
+  })
+}
+
 /** Connects as soon as somebody listens there. */
-export async function connectWhenThere(path: string, timeoutMs: number, signal?: AbortSignal): Promise<LineClient> {
+export async function connectWhenThere(file: string, timeoutMs: number, signal?: AbortSignal): Promise<LineClient> {
   const deadlineMs = performance.now() + timeoutMs
   for (;;) {
     signal?.throwIfAborted()
     try {
-      return await LineClient.connect(path)
+      return await LineClient.connect(file)
     } catch (error) {
-      if (performance.now() > deadlineMs) throw new Error(`Connecting to ${path}: nobody listens after ${timeoutMs} ms`, { cause: error })
+      if (performance.now() > deadlineMs) throw new Error(`Connecting to ${file}: nobody listens after ${timeoutMs} ms`, { cause: error })
     }
     await new Promise((resolve) => setTimeout(resolve, 1))
   }

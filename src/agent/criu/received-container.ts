@@ -8,6 +8,7 @@ import { connectWhenThere, LineClient } from './line-client.ts'
 const restoreTimeoutMs = 60_000
 const answerTimeoutMs = 5000
 const quitTimeoutMs = 3000
+const askEveryMs = 10
 
 export interface ContainerFolders {
   /** awaited/<ns>_<pod>/<container>: the sockets. */
@@ -50,7 +51,8 @@ export async function restoreToGate(name: string, folders: ContainerFolders, sig
 /** After an agent's restart: the same stand-in and gate, wherever they are by now. */
 export async function reconnect(name: string, folders: ContainerFolders): Promise<ReceivedContainer> {
   const standIn = await LineClient.connect(path.join(folders.meeting, 'standin.sock'))
-  standIn.send('status')
+  // Only who ordered the restore is told of its end; this connection has to ask.
+  const asking = setInterval(() => (standIn.ended ? clearInterval(asking) : standIn.send('status')), askEveryMs)
   const gate = await LineClient.connect(path.join(folders.meeting, 'gate.sock')).catch(() => undefined)
   return new ReceivedContainer(name, folders, standIn, gate)
 }

@@ -4,12 +4,12 @@ import path from 'node:path'
 import type { AgentConfig } from '../config.ts'
 import { movingMarker } from '../context.ts'
 
-export async function writeMarker(config: AgentConfig, podUid: string, migrationName: string): Promise<void> {
+export async function writeMarker(config: AgentConfig, podUid: string, migrationUid: string): Promise<void> {
   const file = movingMarker(config, podUid)
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
   const handle = await open(file, 'w', 0o600)
   try {
-    await handle.writeFile(`${migrationName}\n`)
+    await handle.writeFile(`${migrationUid}\n`)
     await handle.datasync()
   } finally {
     await handle.close()

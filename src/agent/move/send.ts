@@ -91,7 +91,7 @@ export class Sending {
     await this.#arm()
     await this.#startDumps()
     await this.#warm()
-    await writeMarker(config, this.#request.pod.uid, this.#request.migrationName)
+    await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
     moves.decideSource(this.#uid, { type: 'freeze' })
     await this.#call('prepare-hold', {}, Nothing)

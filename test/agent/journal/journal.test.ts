@@ -1,0 +1,81 @@
+// The journal: what was appended comes back, a torn end is cut, a damaged middle is refused.
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { Journal } from '../../../src/agent/journal/journal.ts'
+import { decodeLines, encodeLine } from '../../../src/agent/journal/line.ts'
+import type { JournalRecord } from '../../../src/agent/protocol/move.ts'
+import { sourceOpened, uid } from '../samples.ts'
+
+const frozen: JournalRecord = { type: 'state', atMs: 5, state: 'frozen' }
+const granted: JournalRecord = { type: 'state', atMs: 6, state: 'granted' }
+
+describe('the journal', () => {
+  let folder = ''
+  const file = (): string => path.join(folder, `${uid}.jsonl`)
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'journal-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true }))
+
+  function written(...records: JournalRecord[]): void {
+    const journal = new Journal(folder)
+    journal.append(uid, records, true)
+    journal.close()
+  }
+
+  it('brings a move back as it was', () => {
+    written(sourceOpened, frozen, { type: 'step', atMs: 7, step: 'dumped', node: 'node-1' })
+    const move = new Journal(folder).load().get(uid)
+    expect(move?.state).to.equal('frozen')
+    expect(move?.steps).to.deep.equal([{ step: 'dumped', atMs: 7, node: 'node-1' }])
+  })
+
+  it('cuts any torn end off and goes on behind it', () => {
+    const whole = encodeLine(sourceOpened) + encodeLine(frozen)
+    const last = encodeLine(granted)
+    for (const length of [1, 10, last.length - 2, last.length - 1]) {
+      writeFileSync(file(), whole + last.slice(0, length))
+      const journal = new Journal(folder)
+      expect(journal.load().get(uid)?.state, `${length} bytes`).to.equal('frozen')
+      journal.append(uid, [granted], true)
+      journal.close()
+      expect(readFileSync(file(), 'utf8')).to.equal(whole + last)
+    }
+  })
+
+  it('refuses a damaged record that others follow', () => {
+    written(sourceOpened, frozen, granted)
+    const text = readFileSync(file(), 'utf8').replace('frozen', 'thawed')
+    writeFileSync(file(), text)
+    expect(() => new Journal(folder).load()).to.throw('line 2 is damaged')
+  })
+
+  it('refuses the journal of a newer agent', () => {
+    writeFileSync(file(), encodeLine(sourceOpened).replace(/^1/, '2'))
+    expect(() => new Journal(folder).load()).to.throw('version 2')
+  })
+
+  it('forgets', () => {
+    written(sourceOpened)
+    const journal = new Journal(folder)
+    journal.forget(uid)
+    expect(journal.load().size).to.equal(0)
+  })
+
+  it('drops a file whose first record was never whole', () => {
+    appendFileSync(file(), '1 00')
+    expect(new Journal(folder).load().size).to.equal(0)
+  })
+
+  it('reads back what it wrote, whatever the text', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string()), (warnings) => {
+        const records = warnings.map((warning, index): JournalRecord => ({ type: 'warning', atMs: index, warning }))
+        expect(decodeLines(records.map(encodeLine).join('')).records).to.deep.equal(records)
+      }),
+    )
+  })
+})
