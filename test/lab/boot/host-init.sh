@@ -46,6 +46,7 @@ cd "$root"
 mkdir -p .old
 pivot_root . .old
 umount -l /.old
+rmdir /.old
 # As systemd does: volumes mounted in a pod's namespace must be seen outside of it.
 mount --make-rshared /
 cd /

@@ -23,7 +23,8 @@ export async function endLab(name: string): Promise<void> {
 
 export function isRunning(name: string): boolean {
   const record = readRecord(name)
-  return record !== undefined && isAlive(record.init)
+  // Frozen processes can keep PID 1 from dying after the outer process was killed: such a lab is dead.
+  return record !== undefined && isAlive(record.outer) && isAlive(record.init)
 }
 
 // A lab's mounts live in its own namespace: there are none here unless somebody made them by hand.

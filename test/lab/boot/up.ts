@@ -3,9 +3,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { nodeObject } from '../config/nodes.ts'
 import { startedLater } from '../config/services.ts'
-import { client, control, type Host, nodes } from '../hosts.ts'
+import { apiServiceAddress, client, control, type Host, nodes } from '../hosts.ts'
 import { Lab } from '../lab.ts'
 import { layoutOf } from '../layout.ts'
+import type { Machine } from '../machine.ts'
 import type { LabOptions } from '../options.ts'
 import { type SetUp, setUp } from '../setup/set-up.ts'
 import { createCredentials, type Credentials } from './credentials.ts'
@@ -43,6 +44,8 @@ async function boot(options: LabOptions, prepared: SetUp): Promise<Lab> {
   await Promise.all(nodes(options.nodes).map((host) => startKubelet(lab, host)))
   await waitReady(lab, options.nodes)
   say(`${options.nodes} nodes are Ready`)
+  await Promise.all([lab.control, ...lab.nodes].map(waitServices))
+  say('Services answer')
   return lab
 }
 
@@ -82,4 +85,10 @@ async function waitReady(lab: Lab, count: number): Promise<void> {
   await lab.kubectl(['wait', '--for=condition=Ready', '--timeout=120s', ...nodes(count).map((host) => `node/${host.name}`)])
   // The first pod is refused until the controller manager has made this one.
   await lab.kubectl(['wait', '--for=create', '--timeout=60s', 'serviceaccount/default'])
+}
+
+// kube-proxy has written its first rules.
+async function waitServices(machine: Machine): Promise<void> {
+  const ask = `until curl -sk -o /dev/null --max-time 1 https://${apiServiceAddress}/version; do sleep 0.1; done`
+  await machine.run('sh', ['-c', ask], { timeout: 60_000 })
 }

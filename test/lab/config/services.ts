@@ -1,5 +1,5 @@
 // The command lines of each host's services.
-import { control, type Host, podCidr, serviceCidr } from '../hosts.ts'
+import { control, type Host, node, podCidr, serviceCidr } from '../hosts.ts'
 import type { ProxyMode } from '../options.ts'
 
 export const apiServer = `https://${control.address}:6443`
@@ -15,7 +15,8 @@ export function controlServices(proxyMode: ProxyMode): Services {
     'kube-apiserver': kubeApiserver(),
     'kube-controller-manager': kubeControllerManager(),
     'kube-scheduler': ['kube-scheduler', `--config=${schedulerFolder}/config.yaml`, ...ownAuthentication('scheduler'), '--v=1'],
-    'kube-proxy': kubeProxy(control, proxyMode),
+    // No Node object is called control, and kube-proxy waits half a minute for one: it takes the first node's.
+    'kube-proxy': kubeProxy(node(1), proxyMode),
   }
 }
 
