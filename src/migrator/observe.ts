@@ -5,6 +5,7 @@ import type { ControllerDeps } from '../controller-deps.ts'
 import { rankDestinations } from '../extender/rank.ts'
 import { isNotFound } from '../kube/client.ts'
 import { persistentVolumeClaimPath } from '../kube/paths.ts'
+import { messageOf } from '../runtime/errors.ts'
 import { log } from '../runtime/log.ts'
 import type { Agents } from './agents.ts'
 import { askApplication } from './application-probe.ts'
@@ -17,7 +18,7 @@ import { quotaRefusals } from './quota.ts'
 import type { ClaimAccessModes } from './volumes.ts'
 
 /** The part that takes time: asked first, without holding anything. */
-export type Asked = Pick<Observed, 'claims' | 'quotaRefusals' | 'source' | 'destination' | 'inventory' | 'probe'>
+export type Asked = Pick<Observed, 'claims' | 'quotaRefusals' | 'source' | 'destination' | 'inventory' | 'inventoryProblem' | 'probe'>
 
 const nothingAsked: Asked = {
   claims: undefined,
@@ -33,7 +34,7 @@ const asksBoth: readonly Phase[] = [...followedPhases, 'TCPVerifying', 'CutoverC
 export async function ask(deps: ControllerDeps, agents: Agents, migration: Migration): Promise<Asked> {
   const phase = migration.status.phase ?? 'Pending'
   if (phase === 'Validating') return askBeforeMove(deps, agents, migration)
-  if (phase === 'SocketInventory') return { ...nothingAsked, inventory: await askInventory(deps, agents, migration, undefined) }
+  if (phase === 'SocketInventory') return { ...nothingAsked, ...(await askInventory(deps, agents, migration, undefined)) }
   if (phase === 'DestinationPrewarm')
     return { ...nothingAsked, destination: await askRecord(deps, agents, migration, migration.status.destinationNode) }
   if (phase === 'ServiceVerifying')
@@ -91,8 +92,8 @@ async function askBeforeMove(deps: ControllerDeps, agents: Agents, migration: Mi
   const pod = findSourcePod(migration, deps.caches.pods)
   if (!pod) return nothingAsked
   const claims = await readClaims(deps, pod)
-  const inventory = migration.spec.dryRun ? await askInventory(deps, agents, migration, claims) : ('unasked' as const)
-  return { ...nothingAsked, claims, quotaRefusals: quotaRefusals(pod, await readQuotas(deps, pod)), inventory }
+  const inventory = migration.spec.dryRun ? await askInventory(deps, agents, migration, claims) : {}
+  return { ...nothingAsked, claims, quotaRefusals: quotaRefusals(pod, await readQuotas(deps, pod)), ...inventory }
 }
 
 async function readClaims({ client }: ControllerDeps, pod: V1Pod): Promise<ClaimAccessModes> {
@@ -125,16 +126,16 @@ async function askInventory(
   agents: Agents,
   migration: Migration,
   claims: ClaimAccessModes | undefined,
-): Promise<Observed['inventory']> {
+): Promise<Pick<Observed, 'inventory' | 'inventoryProblem'>> {
   const pod = findSourcePod(migration, deps.caches.pods)
   const address = addressOf(deps, pod?.spec?.nodeName)
-  if (!pod || !address) return 'unreachable'
+  if (!pod || !address) return { inventory: 'unreachable', inventoryProblem: 'it has not reported an address' }
   const known = { nodes: deps.caches.nodes.list(), serviceIps: serviceIps(deps), claims }
   try {
-    return await agents.inventory(address, uidOf(migration), inventoryRequest(migration, pod, known))
+    return { inventory: await agents.inventory(address, uidOf(migration), inventoryRequest(migration, pod, known)) }
   } catch (error) {
     log.warn({ err: error, migration: migration.metadata.name }, 'inventory failed')
-    return 'unreachable'
+    return { inventory: 'unreachable', inventoryProblem: messageOf(error) }
   }
 }
 

@@ -48,6 +48,8 @@ export interface Observed {
   source: AgentAnswer
   destination: AgentAnswer
   inventory: Inventory | 'unreachable' | 'unasked'
+  /** What came instead of the inventory, for people. */
+  inventoryProblem?: string
   probe: ProbeAnswer | 'unasked'
   /** An effect of this pass that will fail every time: the machine has to give up. */
   refusedEffect?: { kind: string; code: string; message: string }

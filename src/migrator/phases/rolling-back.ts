@@ -54,18 +54,32 @@ function isKept({ spec, status, metadata }: Migration, nowMs: Instant): boolean 
 
 // The agent first: a pod object that goes while its stand-ins restore would be a crash, not a rollback.
 function discardDestination(status: PodMigrationStatus, observed: Observed, reason: string, nowMs: Instant): Decision {
-  const { destination, destinationPod } = observed
-  const effects = abortAt(status.destinationNode, destination, reason)
-  if (effects.length > 0) return stay(status, effects, lookEveryMs)
+  const { destination } = observed
+  const ended = finishAt(status.sourceNode, observed.source)
+  const aborts = abortAt(status.destinationNode, destination, reason)
+  if (aborts.length > 0) return stay(status, [...aborts, ...ended], lookEveryMs)
   const pod = ourDestination(status, observed)
-  if (pod)
-    return stay({ ...status, message: 'discarding the destination pod' }, [{ kind: 'deletePod', pod, gracePeriodSeconds: 0 }], lookEveryMs)
-  const sinceMs = nowMs - Date.parse(status.rollbackStartedAt ?? '')
-  const silent = destination === 'unreachable' && !isNodeGone(observed, status.destinationNode) && status.destinationPodName !== undefined
-  if (silent && sinceMs < destinationPatienceMs && destinationPod === undefined) {
-    return stay({ ...status, message: `waiting for the agent on ${status.destinationNode} to clean up` })
+  if (pod) {
+    const effects: Effect[] = [{ kind: 'deletePod', pod, gracePeriodSeconds: 0 }, ...ended]
+    return stay({ ...status, message: 'discarding the destination pod' }, effects, lookEveryMs)
   }
+  const sweeps = [...ended, ...finishAt(status.destinationNode, destination)]
+  if (sweeps.length > 0) return stay({ ...status, message: 'the agents clean up' }, sweeps, lookEveryMs)
+  if (isAwaited(status, observed, nowMs))
+    return stay({ ...status, message: `waiting for the agent on ${status.destinationNode} to clean up` })
   return rolledBack(status, observed, nowMs)
+}
+
+function isAwaited(status: PodMigrationStatus, observed: Observed, nowMs: Instant): boolean {
+  const silent =
+    observed.destination === 'unreachable' && !isNodeGone(observed, status.destinationNode) && status.destinationPodName !== undefined
+  return silent && nowMs - Date.parse(status.rollbackStartedAt ?? '') < destinationPatienceMs
+}
+
+/** Answers when what the agent took back is back: the pod thawed, tables and routes as before. */
+function finishAt(nodeName: string | undefined, answer: AgentAnswer): Effect[] {
+  if (!nodeName || !isRecord(answer) || answer.state !== 'aborted') return []
+  return [{ kind: 'finish', nodeName, outcome: 'aborted' }]
 }
 
 function ourDestination(status: PodMigrationStatus, { destinationPod }: Observed) {
@@ -78,15 +92,6 @@ function ourDestination(status: PodMigrationStatus, { destinationPod }: Observed
 function rolledBack(status: PodMigrationStatus, observed: Observed, nowMs: Instant): Decision {
   const where = observed.sourcePod ? `the pod runs on ${status.sourceNode} as before` : 'the source pod is gone'
   const message = `${where}: ${status.failure?.message ?? 'the move was given up'}`
-  const effects: Effect[] = [sweep(status.sourceNode, observed.source), sweep(status.destinationNode, observed.destination)].flat()
   const closed = closeConditions(status, 'RolledBack', nowMs)
-  return end('RolledBack', { ...closed, message }, isoTime(nowMs), [
-    ...effects,
-    { kind: 'event', type: 'Warning', reason: 'RolledBack', message },
-  ])
-}
-
-function sweep(nodeName: string | undefined, answer: AgentAnswer): Effect[] {
-  if (!nodeName || !isRecord(answer) || answer.state === 'finished') return []
-  return [{ kind: 'finish', nodeName, outcome: 'aborted', bestEffort: true }]
+  return end('RolledBack', { ...closed, message }, isoTime(nowMs), [{ kind: 'event', type: 'Warning', reason: 'RolledBack', message }])
 }

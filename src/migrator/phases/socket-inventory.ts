@@ -14,7 +14,7 @@ import { silentFor } from './silence.ts'
 export function socketInventory(migration: Migration, observed: Observed, nowMs: Instant): Decision {
   const { status, spec } = migration
   const { inventory, sourcePod } = observed
-  if (typeof inventory !== 'object') return waitForAgent(migration, nowMs)
+  if (typeof inventory !== 'object') return waitForAgent(migration, observed, nowMs)
   const estimate = estimateMove(inventory)
   const choice = chooseDestination(migration, observed)
   const refusals = [...inventoryRefusals(inventory, spec), ...budgetRefusals(estimate, spec), ...choice.refusals]
@@ -28,9 +28,10 @@ export function socketInventory(migration: Migration, observed: Observed, nowMs:
   })
 }
 
-function waitForAgent({ status }: Migration, nowMs: Instant): Decision {
-  if (!silentFor(status.startedAt, nowMs)) return stay({ ...status, message: `waiting for the agent on ${status.sourceNode}` })
-  const message = `the agent on ${status.sourceNode} does not answer`
+function waitForAgent({ status }: Migration, { inventoryProblem }: Observed, nowMs: Instant): Decision {
+  const problem = inventoryProblem ? ` (${inventoryProblem})` : ''
+  if (!silentFor(status.startedAt, nowMs)) return stay({ ...status, message: `waiting for the agent on ${status.sourceNode}${problem}` })
+  const message = `the agent on ${status.sourceNode} did not count the pod's sockets${problem}`
   return refuse(status, [{ code: 'AgentUnreachable', message, remedy: `check the agent pod on ${status.sourceNode}` }], nowMs)
 }
 

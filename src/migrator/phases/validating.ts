@@ -69,10 +69,16 @@ function sourceNodeRefusals(pod: V1Pod, observed: Observed, nowMs: Instant): Ref
 }
 
 /** Only a dry run has asked already; a real move asks in its own phase. */
-function inventoryReasons({ spec }: Migration, { inventory }: Observed): Refusal[] {
+function inventoryReasons({ spec }: Migration, { inventory, inventoryProblem }: Observed): Refusal[] {
   if (!spec.dryRun || inventory === 'unasked') return []
   if (inventory === 'unreachable')
-    return [{ code: 'AgentUnreachable', message: 'the agent of the source node does not answer', remedy: 'check the agent pod there' }]
+    return [
+      {
+        code: 'AgentUnreachable',
+        message: `the agent of the source node did not answer${inventoryProblem ? ` (${inventoryProblem})` : ''}`,
+        remedy: 'check the agent pod there',
+      },
+    ]
   return [...inventoryRefusals(inventory, spec), ...budgetRefusals(estimateMove(inventory), spec)]
 }
 
