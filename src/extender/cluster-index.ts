@@ -3,7 +3,7 @@ import type { V1Node, V1Pod } from '@kubernetes/client-node'
 import { annotations } from '../api/names.ts'
 import type { NodeMigrationCapacity } from '../api/node-migration-capacity.ts'
 import type { PodMigration } from '../api/pod-migration.ts'
-import { type Amounts, addAmounts, allocatableOf, podKey, podRequests, takesRoom } from './requests.ts'
+import { type Amounts, addAmounts, allocatableOf, controllerUid, podKey, podRequests, takesRoom } from './requests.ts'
 import { migrationKey, type Reservation, reservationOf } from './reservations.ts'
 
 export interface NodeFacts {
@@ -81,7 +81,7 @@ export class ClusterIndex {
     this.deletePod(podKey(pod))
     const nodeName = pod.spec?.nodeName
     if (!nodeName || !takesRoom(pod)) return
-    const ownerUid = pod.metadata?.ownerReferences?.find((owner) => owner.controller)?.uid
+    const ownerUid = controllerUid(pod)
     const counted = { pod, amounts: podRequests(pod), ownerUid, nodeName }
     this.#pods.set(podKey(pod), counted)
     if (pod.spec?.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.length)

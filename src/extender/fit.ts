@@ -1,11 +1,11 @@
 // May the pod go to this node, and if not: every reason at once.
 import type { V1Node, V1Pod } from '@kubernetes/client-node'
 import type { Refusal } from '../api/pod-migration.ts'
-import type { ClusterIndex, NodeFacts } from './cluster-index.ts'
+import { type ClusterIndex, type NodeFacts, normaliseImage } from './cluster-index.ts'
 import { compatibilityRefusals, eligibilityRefusals, freshnessRefusal } from './compatibility.ts'
 import { affinityRefusal } from './node-affinity.ts'
 import { type NeighbourRules, neighbourRules } from './pod-affinity.ts'
-import { type Amounts, podKey, podRequests } from './requests.ts'
+import { type Amounts, controllerUid, podKey, podRequests } from './requests.ts'
 import { cordonRefusal, taintRefusal } from './taints.ts'
 
 /** What is the same for every node; worked out once. */
@@ -13,6 +13,9 @@ export interface Asking {
   pod: V1Pod
   podKey: string
   requests: Amounts
+  ownerUid: string | undefined
+  /** Normalised names of the images it needs. */
+  images: readonly string[]
   source: NodeFacts | undefined
   sourceNodeName: string | undefined
   /** The migration whose destination pod this is: its own reservation is for it. */
@@ -35,6 +38,8 @@ export function askingFor(pod: V1Pod, index: ClusterIndex, options: AskingOption
     pod,
     podKey: podKey(pod),
     requests: podRequests(pod),
+    ownerUid: controllerUid(pod),
+    images: [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(({ image }) => normaliseImage(image ?? '')),
     source: options.sourceNodeName === undefined ? undefined : index.node(options.sourceNodeName),
     sourceNodeName: options.sourceNodeName,
     migrationKey: options.migrationKey,
@@ -50,8 +55,9 @@ export function freeFor(asking: Asking, facts: NodeFacts, index: ClusterIndex): 
   // A pod that is counted on the node already (its score is asked again) does not stand in its own way.
   const own = facts.pods.get(asking.podKey)?.amounts
   const free: Record<string, number> = {}
-  for (const [resource, amount] of Object.entries(facts.allocatable))
-    free[resource] = amount - (facts.requested[resource] ?? 0) - (reserved?.[resource] ?? 0) + (own?.[resource] ?? 0)
+  for (const resource of Object.keys(facts.allocatable))
+    free[resource] =
+      (facts.allocatable[resource] ?? 0) - (facts.requested[resource] ?? 0) - (reserved?.[resource] ?? 0) + (own?.[resource] ?? 0)
   return free
 }
 

@@ -55,3 +55,7 @@ export function takesRoom(pod: V1Pod): boolean {
 export function podKey(pod: V1Pod): string {
   return `${pod.metadata?.namespace ?? ''}/${pod.metadata?.name ?? ''}`
 }
+
+export function controllerUid(pod: V1Pod): string | undefined {
+  return pod.metadata?.ownerReferences?.find((owner) => owner.controller)?.uid
+}

@@ -1,6 +1,5 @@
 // How good a node is for the pod, as parts that a person can read and one integer that kube-scheduler can take.
 import type { ClusterIndex, NodeFacts } from './cluster-index.ts'
-import { normaliseImage } from './cluster-index.ts'
 import type { Asking } from './fit.ts'
 import type { Amounts } from './requests.ts'
 
@@ -62,7 +61,7 @@ function freeShare(resource: string, requests: Amounts, allocatable: Amounts, fr
 }
 
 function siblings(asking: Asking, facts: NodeFacts): number {
-  const owner = asking.pod.metadata?.ownerReferences?.find((reference) => reference.controller)?.uid
+  const owner = asking.ownerUid
   if (!owner) return 0
   const own = facts.pods.get(asking.podKey)?.ownerUid === owner ? 1 : 0
   return Math.max(0, (facts.ownerCounts.get(owner) ?? 0) - own)
@@ -70,8 +69,8 @@ function siblings(asking: Asking, facts: NodeFacts): number {
 
 /** Share of the pod's images that the node has already. */
 function imagesPresent(asking: Asking, facts: NodeFacts): number {
-  const wanted = [...(asking.pod.spec?.initContainers ?? []), ...(asking.pod.spec?.containers ?? [])]
-  if (wanted.length === 0) return maxScore
-  const present = wanted.filter((container) => facts.images.has(normaliseImage(container.image ?? ''))).length
-  return (maxScore * present) / wanted.length
+  if (asking.images.length === 0) return maxScore
+  let present = 0
+  for (const image of asking.images) if (facts.images.has(image)) present++
+  return (maxScore * present) / asking.images.length
 }
