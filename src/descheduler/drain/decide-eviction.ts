@@ -114,8 +114,10 @@ export function freezeBudgetMs(pod: V1Pod, config: MigrationWebhookConfig): numb
 }
 
 function unmovable(config: MigrationWebhookConfig, pod: V1Pod, why: string): EvictionDecision {
-  if (config.spec.unmovable === 'Evict')
-    return allow(`it cannot be moved (${why}) and MigrationWebhookConfig ${config.metadata.name} says Evict`)
+  if (config.spec.unmovable === 'Evict') {
+    const warning = `pod ${keyOf(pod)} cannot be moved live (${why}), so it is evicted: MigrationWebhookConfig ${config.metadata.name} says unmovable: Evict`
+    return { verdict: 'allow', why: warning, warning }
+  }
   return wait(
     `Evicting pod ${keyOf(pod)}: it cannot be moved (${why}) and MigrationWebhookConfig ${config.metadata.name} says unmovable: Block: remove the reason, or delete the pod yourself`,
   )
