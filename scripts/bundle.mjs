@@ -8,6 +8,9 @@ const programs = {
   'kubectl-podmotion': 'src/plugin/main.ts',
 }
 
+// Some libraries (node-cron) look for their own file with import.meta.url when they are loaded; a CommonJS bundle has none.
+const ownUrl = "const bundleUrl = require('node:url').pathToFileURL(__filename).href"
+
 for (const [name, entry] of Object.entries(programs)) {
   if (!existsSync(entry)) continue
   await build({
@@ -20,6 +23,7 @@ for (const [name, entry] of Object.entries(programs)) {
     sourcemap: 'inline',
     legalComments: 'none',
     logLevel: 'warning',
-    banner: name === 'kubectl-podmotion' ? { js: '#!/usr/bin/env node' } : {},
+    define: { 'import.meta.url': 'bundleUrl' },
+    banner: { js: name === 'kubectl-podmotion' ? `#!/usr/bin/env node\n${ownUrl}` : ownUrl },
   })
 }
