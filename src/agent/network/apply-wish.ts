@@ -1,21 +1,23 @@
 // Makes the node's routes, proxy neighbours, leases, settings and rule set what the controller wishes, leaving open migrations alone.
 import type { NetworkState } from '../../api/agent-wire.ts'
+import type { AgentConfig } from '../config.ts'
 import { run } from '../run.ts'
-import { connectedBridges, listBridges, readRoutes, uplinksOf, writeSysctls } from './kernel-files.ts'
+import { connectedBridges, readRoutes } from './kernel-files.ts'
 import type { AddressLeases } from './leases.ts'
 import { readNodeNetwork } from './node-network.ts'
+import { keepNodeSettings } from './node-settings.ts'
 import { nodeRuleSet } from './rule-sets.ts'
-import { nodeSysctls } from './sysctls.ts'
 import { type NetworkPlan, planNetwork } from './wish.ts'
 
 export interface WishContext {
-  helper: string
+  config: AgentConfig
   leases: AddressLeases
   owned: ReadonlySet<string>
 }
 
 export async function applyWish(state: NetworkState, context: WishContext): Promise<void> {
-  await writeSysctls(nodeSysctls(uplinksOf(state.nodeIp), await listBridges()))
+  // Again and again: the bridge comes with the node's first pod.
+  await keepNodeSettings(context.config)
   await run('nft', ['-f', '-'], { input: nodeRuleSet(state.nodeIp, [...state.movable, ...context.owned]) })
   const plan = await planFor(state, context.owned)
   await perform(plan, context)
@@ -27,9 +29,9 @@ async function planFor(state: NetworkState, owned: ReadonlySet<string>): Promise
   return planNetwork({ state, owned, homeBridgeOf: bridgeOf }, now)
 }
 
-async function perform(plan: NetworkPlan, { helper, leases }: WishContext): Promise<void> {
+async function perform(plan: NetworkPlan, { config, leases }: WishContext): Promise<void> {
   if (plan.commands.length > 0) await run('ip', ['-batch', '-'], { input: `${plan.commands.join('\n')}\n` })
-  await Promise.all(plan.announce.map(({ address, bridge }) => run(helper, ['garp', bridge, address])))
+  await Promise.all(plan.announce.map(({ address, bridge }) => run(config.helper, ['garp', bridge, address])))
   await Promise.all(plan.keepLeases.map((address) => leases.keep(address)))
   await leases.freeUnwanted(plan.wantedAddresses)
 }

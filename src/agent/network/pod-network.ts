@@ -23,6 +23,7 @@ export function createPodNetwork(config: AgentConfig): PodNetwork {
 }
 
 class NodePodNetwork implements PodNetwork {
+  readonly #config: AgentConfig
   readonly #helper: string
   readonly #records: NetworkRecords
   readonly #leases: AddressLeases
@@ -31,6 +32,7 @@ class NodePodNetwork implements PodNetwork {
   readonly #vethNames = new Map<number, string>()
 
   constructor(config: AgentConfig) {
+    this.#config = config
     this.#helper = config.helper
     this.#records = new NetworkRecords(config.stateDir)
     this.#leases = new AddressLeases(config.cniStateDir)
@@ -107,7 +109,7 @@ class NodePodNetwork implements PodNetwork {
   apply(state: NetworkState): Promise<void> {
     return this.#turn.take(async () => {
       const owned = new Set((await this.#records.list()).map((record) => record.ip))
-      await applyWish(state, { helper: this.#helper, leases: this.#leases, owned })
+      await applyWish(state, { config: this.#config, leases: this.#leases, owned })
     })
   }
 

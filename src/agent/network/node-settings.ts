@@ -1,0 +1,45 @@
+// The kernel settings that belong to the install, their values before it, and everything of the network taken off again.
+import { rm } from 'node:fs/promises'
+import path from 'node:path'
+import type { AgentConfig } from '../config.ts'
+import { readText, writeIfDifferent } from '../install/host-files.ts'
+import { run } from '../run.ts'
+import { deleteRoute, proxyNeighbour } from './ip-batches.ts'
+import { listBridges, readSysctls, uplinksOf, writeSysctls } from './kernel-files.ts'
+import { AddressLeases } from './leases.ts'
+import { readNodeNetwork } from './node-network.ts'
+import { deleteNodeTable } from './rule-sets.ts'
+import { nodeSysctls, type Sysctl } from './sysctls.ts'
+
+/** Remembers each value as it was before the first change. */
+export async function keepNodeSettings(config: AgentConfig): Promise<void> {
+  const wanted = nodeSysctls(uplinksOf(config.nodeIp), await listBridges())
+  const kept = await keptSettings(config)
+  const known = new Set(kept.map((sysctl) => sysctl.path))
+  const fresh = await readSysctls(wanted.map((sysctl) => sysctl.path).filter((name) => !known.has(name)))
+  if (fresh.length > 0) await writeIfDifferent(keptFile(config), JSON.stringify([...kept, ...fresh]), 0o600)
+  await writeSysctls(wanted)
+}
+
+/** Pods that live away from home lose their routes with this: uninstall is for nodes whose pods have gone home or away. */
+export async function restoreNodeNetwork(config: AgentConfig): Promise<void> {
+  const { routes, proxies } = await readNodeNetwork()
+  const commands = [
+    ...routes.filter((route) => route.gateway !== undefined).map((route) => deleteRoute(route.address)),
+    ...proxies.map((proxy) => proxyNeighbour('del', proxy.address, proxy.bridge)),
+  ]
+  if (commands.length > 0) await run('ip', ['-batch', '-'], { input: `${commands.join('\n')}\n` })
+  await run('nft', ['-f', '-'], { input: deleteNodeTable() })
+  await writeSysctls(await keptSettings(config))
+  await new AddressLeases(config.cniStateDir).freeUnwanted(new Set())
+  await rm(path.join(config.stateDir, 'network'), { recursive: true, force: true })
+}
+
+async function keptSettings(config: AgentConfig): Promise<Sysctl[]> {
+  const text = await readText(keptFile(config))
+  return text === undefined ? [] : (JSON.parse(text) as Sysctl[])
+}
+
+function keptFile(config: AgentConfig): string {
+  return path.join(config.stateDir, 'install', 'sysctls.json')
+}
