@@ -1,5 +1,5 @@
 // The lab's command line: up, down, status, shell, exec, kubectl, helm, images, logs, power, scheduler-config.
-import { readFileSync, readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { Command } from 'commander'
 import { execa } from 'execa'
@@ -29,25 +29,42 @@ program
     console.log(usage(lab))
   })
 
-program.command('setup').description('only fill the cache').action(async () => console.log(`lab: ${(await setUp()).versions}`))
+program
+  .command('setup')
+  .description('only fill the cache')
+  .action(async () => console.log(`lab: ${(await setUp()).versions}`))
 
-program.command('down').description('end the lab, or take away what a dead one left').action(async () => {
-  await Lab.remove(name())
-  console.log(`lab: ${name()} is gone`)
-})
+program
+  .command('down')
+  .description('end the lab, or take away what a dead one left')
+  .action(async () => {
+    await Lab.remove(name())
+    console.log(`lab: ${name()} is gone`)
+  })
 
-program.command('status').description('hosts and nodes').action(async () => {
-  const lab = Lab.attach(name())
-  console.log(`lab ${lab.options.name}: process ${lab.outerPid}, kubeconfig ${lab.kubeconfigPath}, ${lab.versions}`)
-  for (const machine of [lab.control, lab.client, ...lab.nodes]) {
-    console.log(`  ${machine.name}: ${isNodeUp(lab.layout, machine.name) ? `pid ${machine.pid}` : 'off'}`)
-  }
-  await exitWith(lab.kubectl(['get', 'nodes', '-o', 'wide'], interactive))
-})
+program
+  .command('status')
+  .description('hosts and nodes')
+  .action(async () => {
+    const lab = Lab.attach(name())
+    console.log(`lab ${lab.options.name}: process ${lab.outerPid}, kubeconfig ${lab.kubeconfigPath}, ${lab.versions}`)
+    for (const machine of [lab.control, lab.client, ...lab.nodes]) {
+      console.log(`  ${machine.name}: ${isNodeUp(lab.layout, machine.name) ? `pid ${machine.pid}` : 'off'}`)
+    }
+    await exitWith(lab.kubectl(['get', 'nodes', '-o', 'wide'], interactive))
+  })
 
-program.command('shell').description('a shell on a host').argument('[host]', 'node-1…, control, client', 'node-1').action(async (host: string) => {
-  await exitWith(Lab.attach(name()).host(host).run('bash', [], { ...interactive, env: { PS1: `${host}# ` } }))
-})
+program
+  .command('shell')
+  .description('a shell on a host')
+  .argument('[host]', 'node-1…, control, client', 'node-1')
+  .action(async (host: string) => {
+    await exitWith(
+      Lab.attach(name())
+        .host(host)
+        .run('bash', [], { ...interactive, env: { PS1: `${host}# ` } }),
+    )
+  })
 
 passThrough('exec', 'run a command on a host: lab exec node-1 -- ip route').action(async ([host = '', ...command]: string[]) => {
   const [file = 'bash', ...args] = command[0] === '--' ? command.slice(1) : command
@@ -58,20 +75,37 @@ passThrough('kubectl', 'kubectl as admin').action(async (args: string[]) => exit
 
 passThrough('helm', 'helm as admin').action(async (args: string[]) => exitWith(Lab.attach(name()).helm(args, interactive)))
 
-program.command('images').description('import the product images, as built now, into all nodes').action(async () => {
-  const names = await Lab.attach(name()).loadImages()
-  console.log(names.length > 0 ? `lab: loaded ${names.join(', ')}` : 'lab: no bundles in dist/ yet')
-})
+program
+  .command('images')
+  .description('import the product images, as built now, into all nodes')
+  .action(async () => {
+    const names = await Lab.attach(name()).loadImages()
+    console.log(names.length > 0 ? `lab: loaded ${names.join(', ')}` : 'lab: no bundles in dist/ yet')
+  })
 
-program.command('logs').description('a service\'s log: lab logs node-1 kubelet').argument('<host>').argument('[service]').option('-f', 'follow').action(async (host: string, service: string | undefined, { f }: { f?: boolean }) => {
-  const folder = join(layoutOf(name()).logs, host)
-  if (!service) return console.log(readdirSync(folder).join('\n'))
-  await exitWith(execa('tail', ['-n', '200', ...(f ? ['-f'] : []), join(folder, `${service}.log`)], interactive))
-})
+program
+  .command('logs')
+  .description("a service's log: lab logs node-1 kubelet")
+  .argument('<host>')
+  .argument('[service]')
+  .option('-f', 'follow')
+  .action(async (host: string, service: string | undefined, { f }: { f?: boolean }) => {
+    const folder = join(layoutOf(name()).logs, host)
+    if (!service) return console.log(readdirSync(folder).join('\n'))
+    await exitWith(execa('tail', ['-n', '200', ...(f ? ['-f'] : []), join(folder, `${service}.log`)], interactive))
+  })
 
-program.command('power-off').description('pull the plug of a node').argument('<node>').action(async (node: string) => Lab.attach(name()).killNode(node))
+program
+  .command('power-off')
+  .description('pull the plug of a node')
+  .argument('<node>')
+  .action(async (node: string) => Lab.attach(name()).killNode(node))
 
-program.command('power-on').description('plug it in again').argument('<node>').action(async (node: string) => Lab.attach(name()).startNode(node))
+program
+  .command('power-on')
+  .description('plug it in again')
+  .argument('<node>')
+  .action(async (node: string) => Lab.attach(name()).startNode(node))
 
 program
   .command('scheduler-config')

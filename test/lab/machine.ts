@@ -20,7 +20,11 @@ export class Machine {
   // An execa subprocess inside the host: its files, network, processes. Await it for the result, or read its streams.
   run<const Given extends Options>(command: string, args: readonly string[] = [], options?: Given): ResultPromise<Given> {
     const entered = entersHost(this.pid, command, args)
-    return execa(entered.file, entered.args, { extendEnv: false, ...options, env: { ...entered.env, ...options?.env } } as unknown as Given) as unknown as ResultPromise<Given>
+    return execa(entered.file, entered.args, {
+      extendEnv: false,
+      ...options,
+      env: { ...entered.env, ...options?.env },
+    } as unknown as Given) as unknown as ResultPromise<Given>
   }
 
   // This machine's files and programs on the host's network, for test programs that live in the tree.

@@ -1,7 +1,7 @@
 // All certificates and kubeconfigs of a lab, by the names that its hosts know them by.
 import { generateKeyPairSync } from 'node:crypto'
-import { apiServer } from '../config/services.ts'
 import { kubeconfig } from '../config/kubeconfig.ts'
+import { apiServer } from '../config/services.ts'
 import { apiServiceAddress, control, type Host } from '../hosts.ts'
 import { type Authority, createAuthority, type KeyPair, type Subject } from './pki.ts'
 

@@ -14,7 +14,12 @@ export type Outer = { readonly outer: ProcessId; readonly init: ProcessId }
 
 export async function startOuter(options: LabOptions, setUp: SetUp): Promise<Outer> {
   const script = join(labSource, 'boot', 'outer.sh')
-  const child = execa(script, [cgroupOf(options.name), join(setUp.native, 'init')], { detached: true, stdio: 'ignore', cleanup: false, reject: false })
+  const child = execa(script, [cgroupOf(options.name), join(setUp.native, 'init')], {
+    detached: true,
+    stdio: 'ignore',
+    cleanup: false,
+    reject: false,
+  })
   child.unref()
   const outer = identify(child.pid ?? 0)
   if (!outer) throw new Error('Starting the lab: its first process ended at once')
@@ -26,7 +31,9 @@ export async function startOuter(options: LabOptions, setUp: SetUp): Promise<Out
 
 async function firstChild(parent: number): Promise<ProcessId> {
   for (let attempt = 0; attempt < 250; attempt++) {
-    const found = childrenOf(parent).map(identify).find((process) => process !== undefined && nameOf(process.pid) === 'init')
+    const found = childrenOf(parent)
+      .map(identify)
+      .find((process) => process !== undefined && nameOf(process.pid) === 'init')
     if (found) return found
     await sleep(20)
   }

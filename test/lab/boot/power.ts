@@ -4,8 +4,8 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
-import { type Layout, labSource, layoutOf } from '../layout.ts'
 import type { Host } from '../hosts.ts'
+import { type Layout, labSource, layoutOf } from '../layout.ts'
 import { cgroupOf, endProcessesIn, removeCgroups } from './cgroups.ts'
 import { entersHost, entersLab, hostPid } from './enter.ts'
 import type { LabRecord } from './record.ts'
@@ -16,7 +16,12 @@ export async function powerOn(record: LabRecord, host: Host): Promise<void> {
   await mkdir(join(layout.hosts, host.name, 'data'), { recursive: true })
   if (host.kind === 'node') await fillContainerd(record.setUp.containerdState, join(layout.hosts, host.name, 'data', 'containerd'))
   const lowers = host.kind === 'client' ? record.setUp.clientLowers : record.setUp.nodeLowers
-  const { file, args } = entersLab(record.init.pid, join(labSource, 'boot', 'host-start.sh'), [cgroupOf(name), layout.state, host.name, lowers])
+  const { file, args } = entersLab(record.init.pid, join(labSource, 'boot', 'host-start.sh'), [
+    cgroupOf(name),
+    layout.state,
+    host.name,
+    lowers,
+  ])
   await execa(file, args)
   await waitBooted(layout, host)
 }

@@ -5,7 +5,7 @@ import { mkdir, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { execa } from 'execa'
-import { type Blob, type Document, imageConfig, imageIndex, imageManifest, type ImageRecipe, type NamedManifest } from './oci.ts'
+import { type Blob, type Document, type ImageRecipe, imageConfig, imageIndex, imageManifest, type NamedManifest } from './oci.ts'
 
 // Package lists and downloads serve the next layer's installation only; the rest belongs to the running system.
 const leftOut = ['./var/lib/apt/lists/*', './var/cache/apt/*', './proc/*', './sys/*', './dev/*', './tmp/*']
@@ -16,10 +16,15 @@ export async function addLayer(layout: string, folder: string, flatTimes = false
   await mkdir(blobs, { recursive: true })
   const unfinished = join(blobs, `.layer-${process.pid}-${Math.random().toString(36).slice(2)}`)
   await execa('tar', [
-    '--sort=name', '--numeric-owner',
+    '--sort=name',
+    '--numeric-owner',
     ...(flatTimes ? ['--mtime=@0', '--owner=0', '--group=0'] : []),
     ...leftOut.map((pattern) => `--exclude=${pattern}`),
-    '-C', folder, '-cf', unfinished, '.',
+    '-C',
+    folder,
+    '-cf',
+    unfinished,
+    '.',
   ])
   const digest = await sha256(unfinished)
   const { size } = await stat(unfinished)

@@ -1,6 +1,5 @@
 // The base images: their layers and documents, and a containerd state with all of them unpacked.
-import { readFile, rm } from 'node:fs/promises'
-import { writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type RootFileSystems, writeBaseImages } from '../images/base-images.ts'
 import { labSource } from '../layout.ts'
@@ -12,11 +11,7 @@ export async function imagesStep(roots: RootFileSystems): Promise<Step> {
   const sources = ['oci.ts', 'archive.ts', 'base-images.ts']
   return {
     name: 'base-images',
-    inputs: [
-      ...Object.values(roots),
-      process.version,
-      ...(await Promise.all(sources.map((name) => readFile(join(images, name), 'utf8')))),
-    ],
+    inputs: [...Object.values(roots), process.version, ...(await Promise.all(sources.map((name) => readFile(join(images, name), 'utf8'))))],
     build: async (out) => {
       const scratch = join(out, 'scratch')
       const layers = await writeBaseImages(join(out, 'layout'), scratch, roots)

@@ -37,10 +37,15 @@ export function isOlder(version: string, oldest: string): boolean {
 }
 
 export function parseVersions(text: string): Map<string, string> {
-  return new Map(text.trim().split('\n').map((line) => {
-    const [name = '', version = ''] = line.split(' ')
-    return [name, upstreamVersion(version)]
-  }))
+  return new Map(
+    text
+      .trim()
+      .split('\n')
+      .map((line) => {
+        const [name = '', version = ''] = line.split(' ')
+        return [name, upstreamVersion(version)]
+      }),
+  )
 }
 
 export function tooOld(found: Map<string, string>): string[] {

@@ -26,7 +26,12 @@ function machine(): string[] {
 }
 
 function programs(): string[] {
-  const hints = { gcc: 'apt-get install gcc libc6-dev', go: 'Go 1.26 or newer in PATH', 'apt-get': 'a Debian or Ubuntu machine', nsenter: 'apt-get install util-linux' }
+  const hints = {
+    gcc: 'apt-get install gcc libc6-dev',
+    go: 'Go 1.26 or newer in PATH',
+    'apt-get': 'a Debian or Ubuntu machine',
+    nsenter: 'apt-get install util-linux',
+  }
   return Object.entries(hints)
     .filter(([program]) => !isProgram(program))
     .map(([program, hint]) => `${program} (${hint})`)

@@ -52,7 +52,9 @@ async function goPrograms(): Promise<{ kubernetes: string; helm: string }> {
 
 async function debianFiles(native: string) {
   const roots = await rootFileSystems()
-  const baseImages = await cachedDir(await imagesStep({ base: roots.base, app: roots.app, agent: roots.agent, pause: join(native, 'pause') }))
+  const baseImages = await cachedDir(
+    await imagesStep({ base: roots.base, app: roots.app, agent: roots.agent, pause: join(native, 'pause') }),
+  )
   const containerdState = join(await cachedDir(await containerdStateStep(baseImages, `${roots.node}:${roots.base}`)), 'containerd')
   return { roots, baseImages, containerdState }
 }

@@ -77,8 +77,11 @@ function runInto(log: string): Run {
 async function reason(error: unknown, log: string): Promise<string> {
   const message = error instanceof Error ? error.message : String(error)
   const lines = (await readFile(log, 'utf8').catch(() => '')).split('\n')
-  const vanished = lines.flatMap((line) => /Unable to locate package (\S+)|Package '?([^\s']+)'? has no installation candidate/.exec(line)?.slice(1) ?? []).filter(Boolean)
-  if (vanished.length > 0) return `Debian no longer has the package ${[...new Set(vanished)].join(', ')}: name its successor in test/lab/setup/packages.ts`
+  const vanished = lines
+    .flatMap((line) => /Unable to locate package (\S+)|Package '?([^\s']+)'? has no installation candidate/.exec(line)?.slice(1) ?? [])
+    .filter(Boolean)
+  if (vanished.length > 0)
+    return `Debian no longer has the package ${[...new Set(vanished)].join(', ')}: name its successor in test/lab/setup/packages.ts`
   const telling = lines.filter((line) => /^E:|error|fatal|cannot|failed/i.test(line)).slice(-3)
   return [message, ...telling.map((line) => `  ${line.trim()}`)].join('\n')
 }
