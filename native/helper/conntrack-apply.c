@@ -125,10 +125,13 @@ static void put_nat(batch *b, uint16_t type, const endpoint *e)
 	end_nest(b, nat);
 }
 
-// No window tracking: this node has not seen the connection's sequence numbers.
+// No window tracking: this node has not seen the connection's sequence numbers. The scales are kept all the same
+// (the kernel drops them without WINDOW_SCALE on both sides), so that the entry can be carried on by a later move.
 static void put_tcp(batch *b, const change *c)
 {
-	struct nf_ct_tcp_flags flags = {IP_CT_TCP_FLAG_SACK_PERM | IP_CT_TCP_FLAG_BE_LIBERAL, IP_CT_TCP_FLAG_SACK_PERM | IP_CT_TCP_FLAG_BE_LIBERAL};
+	uint8_t scaled = c->wscale_orig || c->wscale_reply ? IP_CT_TCP_FLAG_WINDOW_SCALE : 0;
+	uint8_t set = IP_CT_TCP_FLAG_SACK_PERM | IP_CT_TCP_FLAG_BE_LIBERAL | scaled;
+	struct nf_ct_tcp_flags flags = {set, set};
 	size_t info = begin_nest(b, CTA_PROTOINFO), tcp = begin_nest(b, CTA_PROTOINFO_TCP);
 	put_u8(b, CTA_PROTOINFO_TCP_STATE, TCP_CONNTRACK_ESTABLISHED);
 	put_u8(b, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, c->wscale_orig);

@@ -44,7 +44,7 @@ static void on_line(peer *p, char *line, void *arg)
 {
 	standin *self = arg;
 	if (!strcmp(line, "status")) return say_status(self, p);
-	if (!strncmp(line, "restore ", 8)) return order_restore(self, p, line);
+	if (!strncmp(line, "restore", 7)) return order_restore(self, p, line);
 	bool stoppable = self->state == WAITING || self->state == FAILED;
 	if (!strcmp(line, "quit") && stoppable) {
 		close_server(&self->server);

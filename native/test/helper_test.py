@@ -1,0 +1,307 @@
+"""podmotion-helper against the real kernel: conntrack, sockets, freezer, ARP, the rsync transport."""
+import json, os, shutil, socket, struct, subprocess, sys, threading, time
+from support import Case, program, read, run, wait_for
+
+HELPER = program('helper')
+
+
+def helper(*words, **kw):
+    return run(HELPER, *words, **kw)
+
+
+def js(*words, **kw):
+    return json.loads(helper(*words, **kw).stdout)
+
+
+class Conntrack(Case):
+    def setUp(self):
+        super().setUp()
+        run('ip', 'netns', 'add', 'ct')
+        self.addCleanup(run, 'ip', 'netns', 'del', 'ct')
+
+    def inside(self, *words, **kw):
+        return run('ip', 'netns', 'exec', 'ct', HELPER, *words, **kw)
+
+    def apply(self, lines):
+        done = subprocess.run(['ip', 'netns', 'exec', 'ct', HELPER, 'conntrack', 'apply'], input=lines, capture_output=True, text=True, timeout=20)
+        return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
+
+    def dump(self, *words):
+        return json.loads(self.inside('conntrack', 'dump', *words).stdout)
+
+    def test_inserts_dumps_and_deletes(self):
+        code, result, err = self.apply('I tcp 10.0.0.9 40000 10.96.0.1 80 snat=- dnat=10.244.1.5:8080 mark=0x7000001 wo=7 wr=8\n'
+                                       'I tcp 10.0.0.9 40001 10.244.1.5 8080 snat=172.30.0.1:5555 dnat=- mark=0 wo=1 wr=2 timeout=500\n'
+                                       '\nI udp 10.0.0.9 40002 10.244.1.6 53\n')
+        self.assertEqual((code, result), (0, {'errors': [], 'applied': 3}), err)
+        entries = sorted(self.dump(), key=lambda e: e['orig'])
+        self.assertEqual([e['proto'] for e in entries], ['tcp', 'tcp', 'udp'])
+        dnat, snat, udp = entries
+        self.assertEqual(dnat['orig'], ['10.0.0.9', 40000, '10.96.0.1', 80])
+        self.assertEqual(dnat['reply'], ['10.244.1.5', 8080, '10.0.0.9', 40000])
+        self.assertEqual((dnat['mark'], dnat['wscaleOrig'], dnat['wscaleReply'], dnat['state']), (0x7000001, 7, 8, 3))
+        self.assertEqual(dnat['status'] & 0xe, 0xe)
+        self.assertTrue(dnat['status'] & 0x20 and not dnat['status'] & 0x10)  # DST_NAT
+        self.assertTrue(86000 < dnat['timeout'] <= 86400)
+        self.assertEqual(snat['reply'], ['10.244.1.5', 8080, '172.30.0.1', 5555])
+        self.assertTrue(snat['status'] & 0x10 and 480 < snat['timeout'] <= 500)
+        self.assertEqual(udp['reply'], ['10.244.1.6', 53, '10.0.0.9', 40002])
+        self.assertEqual(len(self.dump('--ip', '10.244.1.5')), 2)
+        self.assertEqual(len(self.dump('--ip', '10.244.1.6')), 1)
+        self.assertEqual(self.dump('--ip', '10.1.1.1'), [])
+        code, result, _ = self.apply('D tcp 10.0.0.9 40000 10.96.0.1 80\nD tcp 1.1.1.1 1 2.2.2.2 2\nI tcp 10.0.0.9 40001 10.244.1.5 8080\n')
+        self.assertEqual((code, result), (0, {'errors': [{'line': 3, 'errno': 17}], 'applied': 2}))
+        self.assertEqual(len(self.dump()), 2)
+
+    def test_one_large_batch(self):
+        lines = ''.join(f'I tcp 10.0.{n >> 8}.{n & 255} 1000 10.244.1.5 80 snat=- dnat=- mark={n} wo=7 wr=7\n' for n in range(5000))
+        code, result, err = self.apply(lines)
+        self.assertEqual((code, result), (0, {'errors': [], 'applied': 5000}), err)
+        self.assertEqual(len(self.dump('--ip', '10.244.1.5')), 5000)
+        deletes = ''.join('D' + line.split(' snat')[0][1:] + '\n' for line in lines.splitlines())
+        self.assertEqual(self.apply(deletes)[1], {'errors': [], 'applied': 5000})
+        self.assertEqual(self.dump(), [])
+
+    def test_a_bad_line_changes_nothing(self):
+        good = 'I tcp 10.0.0.9 40000 10.96.0.1 80\n'
+        for bad in ('X', 'D tcp 1.2.3.4 1 1.2.3.4', 'I tcp 1.2.3.4 70000 1.2.3.4 1', 'I sctp 1.2.3.4 1 1.2.3.4 1', 'I tcp 1.2.3 1 1.2.3.4 1',
+                    'I tcp 1.2.3.4 1 1.2.3.4 1 wo=15', 'I tcp 1.2.3.4 1 1.2.3.4 1 dnat=1.2.3.4', 'D tcp 1.2.3.4 1 1.2.3.4 1 mark=1', 'I tcp 1.2.3.4 1 1.2.3.4 1 mark=-1'):
+            code, _, err = self.apply(good + bad + '\n')
+            self.assertEqual((code, 'line 2' in err), (1, True), bad)
+        self.assertEqual(self.dump(), [])
+        self.assertEqual(self.apply('')[1], {'errors': [], 'applied': 0})
+
+    def test_real_connection(self):
+        for words in ('link set lo up', 'addr add 10.9.9.1/32 dev lo'):
+            run('ip', '-n', 'ct', *words.split())
+        # An entry is only made where something asks conntrack to look.
+        if not shutil.which('nft'):
+            self.skipTest('no nft here')
+        rules = 'table ip t {\n chain o {\n type filter hook output priority 0;\n ct state new accept\n }\n}\n'
+        subprocess.run(['ip', 'netns', 'exec', 'ct', 'nft', '-f', '-'], input=rules, text=True, check=True)
+        run('ip', 'netns', 'exec', 'ct', sys.executable, '-c', '''
+import socket
+l = socket.create_server(("10.9.9.1", 700)); c = socket.create_connection(("10.9.9.1", 700)); a = l.accept()
+import subprocess; open("/run/ct.json", "w").write(subprocess.run(["%s", "conntrack", "dump"], capture_output=True, text=True).stdout)''' % HELPER)
+        entry = json.loads(read('/run/ct.json'))[0]
+        self.assertEqual((entry['orig'][2:], entry['state'], entry['proto']), (['10.9.9.1', 700], 3, 'tcp'))
+
+
+class Sockets(Case):
+    def setUp(self):
+        super().setUp()
+        self.listener = socket.create_server(('127.0.0.1', 0), reuse_port=False)
+        self.port = self.listener.getsockname()[1]
+        self.child = subprocess.Popen([sys.executable, '-c', f'''
+import socket, sys
+a = socket.create_connection(("127.0.0.1", {self.port})); b = a.dup(); l = socket.create_server(("127.0.0.1", 0))
+a.setsockopt(1, 2, 1); a.send(b"12345"); u = socket.socketpair(); print("ready", flush=True)
+for line in sys.stdin: print(a.getsockopt(1, 2), a.send(b"x"), flush=True)'''], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.child.communicate)
+        self.peer = self.listener.accept()[0]
+        self.addCleanup(self.peer.close)
+        self.addCleanup(self.listener.close)
+        self.child.stdout.readline()
+
+    def one(self):
+        found = js('sockets', self.child.pid)
+        return next(s for s in found['sockets'] if s['state'] == 'ESTABLISHED'), found
+
+    def test_sequence_numbers_move_with_the_bytes_and_only_with_them(self):
+        first, found = self.one()
+        self.assertEqual(sorted(s['state'] for s in found['sockets']), ['ESTABLISHED', 'LISTEN'])
+        self.assertEqual(found['reasons'], [])
+        self.assertEqual((first['remote'], first['family']), (f'127.0.0.1:{self.port}', 4))
+        self.assertNotIn('sndSeq', next(s for s in found['sockets'] if s['state'] == 'LISTEN'))
+        self.assertEqual(first, self.one()[0])
+        self.peer.sendall(b'abcdefg')
+        self.child.stdin.write('\n')
+        self.child.stdin.flush()
+        self.assertEqual(self.child.stdout.readline(), '1 1\n')  # SO_REUSEADDR is still on
+        self.assertEqual(wait_for(lambda: self.peer.recv(10)), b'12345x')
+        wait_for(lambda: self.one()[0]['sndQueue'] == 0)  # a delayed ACK
+        second = self.one()[0]
+        self.assertEqual((second['sndSeq'] - first['sndSeq']) % 2**32, 1)
+        self.assertEqual((second['rcvSeq'] - first['rcvSeq']) % 2**32, 7)
+        self.assertEqual((second['rcvQueue'], second['sndQueue']), (7, 0))
+
+    def test_both_ends_agree(self):
+        mine = next(s for s in js('sockets', os.getpid())['sockets'] if s['remote'] and s['state'] == 'ESTABLISHED' and s['local'].endswith(f':{self.port}'))
+        theirs = self.one()[0]
+        self.assertEqual((mine['sndSeq'], mine['rcvSeq'], mine['local']), (theirs['rcvSeq'], theirs['sndSeq'], theirs['remote']))
+        self.assertEqual(mine['rcvQueue'], 5)
+
+    def test_leaves_a_socket_in_repair_as_it_is(self):
+        s = self.peer
+        s.setsockopt(6, 19, 1)
+        s.setsockopt(6, 20, 1)  # receive queue
+        before = js('sockets', os.getpid())['sockets']
+        self.assertEqual((s.getsockopt(6, 19), s.getsockopt(6, 20)), (1, 1))
+        s.setsockopt(6, 19, -1)
+        key = lambda x: x['inode']
+        self.assertEqual(sorted(before, key=key), sorted(js('sockets', os.getpid())['sockets'], key=key))
+
+    def test_says_what_cannot_be_moved(self):
+        inside, outside = socket.socketpair()
+        child = subprocess.Popen([sys.executable, '-c', f'''
+import ctypes, os, socket, sys
+libc = ctypes.CDLL(None); buf = ctypes.create_string_buffer(120)
+ring = libc.syscall(425, 4, buf); uffd = libc.syscall(323, 1); m = socket.socket(2, 1, 262)
+print(ring, uffd, flush=True); sys.stdin.read()'''], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=[inside.fileno()])
+        inside.close()
+        ring, uffd = map(int, child.stdout.readline().split())
+        found = ' '.join(js('sockets', child.pid)['reasons'])
+        self.assertIn('outside the pod', found)
+        self.assertIn('multipath TCP', found)
+        self.assertEqual((ring >= 0, uffd >= 0), ('io_uring' in found, 'userfaultfd' in found))
+        self.assertNotIn('outside the pod', ' '.join(js('sockets', child.pid, os.getpid())['reasons']))
+        child.communicate()
+        outside.close()
+
+    def test_ended_processes_are_left_out(self):
+        child = subprocess.Popen(['true'])
+        child.wait()
+        self.assertEqual(js('sockets', child.pid), {'sockets': [], 'reasons': []})
+
+    def test_ipv6_and_half_closed(self):
+        listener = socket.create_server(('::1', 0), family=socket.AF_INET6)
+        a = socket.create_connection(listener.getsockname()[:2])
+        b = listener.accept()[0]
+        a.shutdown(socket.SHUT_WR)
+        wait_for(lambda: b.recv(1) == b'')
+        found = [s for s in js('sockets', os.getpid())['sockets'] if s['family'] == 6]
+        self.assertEqual(sorted(s['state'] for s in found), ['CLOSE_WAIT', 'FIN_WAIT2', 'LISTEN'])
+        by = {s['state']: s for s in found}
+        self.assertEqual(by['CLOSE_WAIT']['rcvSeq'], by['FIN_WAIT2']['sndSeq'])
+        self.assertTrue(by['LISTEN']['local'].startswith('[::1]:'))
+        for s in (a, b, listener):
+            s.close()
+
+
+class Freeze(Case):
+    def make(self, base):
+        group = f'{base}/pmtest-{os.getpid()}-{len(self.groups)}'
+        os.mkdir(group)
+        self.groups.append(group)
+        child = subprocess.Popen([sys.executable, '-c', 'while True: pass'])
+        self.addCleanup(os.rmdir, group)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        self.addCleanup(helper, 'thaw', group)
+        with open(group + '/cgroup.procs', 'w') as f:
+            f.write(str(child.pid))
+        return group, child.pid
+
+    def bases(self):
+        return [b for b in ('/sys/fs/cgroup/freezer', '/sys/fs/cgroup/unified', '/sys/fs/cgroup') if os.path.exists(b + '/cgroup.procs')]
+
+    def ticks(self, pid):
+        return int(read(f'/proc/{pid}/stat').rsplit(')', 1)[1].split()[11])
+
+    def test_freezes_all_and_thaws(self):
+        self.groups = []
+        made = [self.make(b) for b in self.bases() for _ in range(2)]
+        self.assertTrue(made)
+        start = time.time()
+        answer = js('freeze', *self.groups)
+        self.assertTrue(start - 1 < answer['startNs'] / 1e9 <= answer['frozenNs'] / 1e9 < time.time() + 1)
+        before = [self.ticks(p) for _, p in made]
+        time.sleep(.1)
+        self.assertEqual(before, [self.ticks(p) for _, p in made])
+        js('thaw', *self.groups)
+        wait_for(lambda: all(self.ticks(p) > b for (_, p), b in zip(made, before)))
+
+    def test_one_missing_thaws_the_others(self):
+        self.groups = []
+        group, pid = self.make(self.bases()[0])
+        done = helper('freeze', group, '/sys/fs/cgroup/none', check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('/sys/fs/cgroup/none', done.stderr)
+        before = self.ticks(pid)
+        wait_for(lambda: self.ticks(pid) > before)
+
+    def test_a_cgroup_that_does_not_freeze_is_thawed_after_two_seconds(self):
+        """A folder that looks like a cgroup and never says frozen."""
+        fake = self.dir + '/g'
+        os.mkdir(fake)
+        self.write(fake + '/cgroup.freeze', '')
+        self.write(fake + '/cgroup.events', 'populated 1\nfrozen 0\n')
+        self.groups = []
+        group, pid = self.make(self.bases()[0])
+        start = time.time()
+        done = helper('freeze', group, fake, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertTrue(1.9 < time.time() - start < 4)
+        self.assertIn('not frozen after 2 s', done.stderr)
+        before = self.ticks(pid)
+        wait_for(lambda: self.ticks(pid) > before)
+
+
+class Garp(Case):
+    def test_sends_request_and_reply(self):
+        run('ip', 'link', 'add', 'g0', 'type', 'veth', 'peer', 'name', 'g1')
+        self.addCleanup(run, 'ip', 'link', 'del', 'g0')
+        run('ip', 'link', 'set', 'g0', 'up')
+        run('ip', 'link', 'set', 'g1', 'up')
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x806))
+        s.bind(('g1', 0x806))
+        s.settimeout(5)
+        self.assertEqual(js('garp', 'g0', '10.7.7.7'), {'sent': 2})
+        mac = bytes.fromhex(read('/sys/class/net/g0/address').strip().replace(':', '')) if os.path.exists('/sys/class/net/g0') else None
+        for operation in (1, 2):
+            frame = s.recv(100)
+            self.assertEqual(frame[:6], b'\xff' * 6)
+            self.assertEqual(struct.unpack('>H', frame[20:22])[0], operation)
+            self.assertEqual((frame[28:32], frame[38:42]), (socket.inet_aton('10.7.7.7'),) * 2)
+            self.assertEqual(frame[22:28], frame[6:12])
+            if mac:
+                self.assertEqual(frame[6:12], mac)
+        s.close()
+
+
+class Connect(Case):
+    def serve(self, answer):
+        path = self.dir + '/s'
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(1)
+        self.got = []
+
+        def work():
+            c = listener.accept()[0]
+            f = c.makefile('rwb')
+            answer(c, f)
+            f.close()
+            c.close()
+        self.thread = threading.Thread(target=work)
+        self.thread.start()
+        self.addCleanup(listener.close)
+        return path
+
+    def call(self, *words, data=b''):
+        done = subprocess.run([HELPER, 'connect', *words], input=data, capture_output=True, timeout=30)
+        self.thread.join(10)
+        return done
+
+    def test_carries_both_ways_with_half_close(self):
+        size = 5 << 20
+
+        def answer(c, f):
+            self.got.append(f.readline())
+            body = f.read()  # until the client's half-close
+            f.write(body[::-1] * 2)
+        path = self.serve(answer)
+        data = os.urandom(size)
+        done = self.call(path, 'token-1', 'host', 'rsync', '--server', data=data)
+        self.assertEqual((done.returncode, self.got), (0, [b'token-1\n']))
+        self.assertEqual(done.stdout, data[::-1] * 2)
+
+    def test_sends_arguments_when_asked(self):
+        path = self.serve(lambda c, f: self.got.extend([f.readline(), f.readline()]))
+        self.assertEqual(self.call('--args', path, 't', 'a', '--b=c').returncode, 0)
+        self.assertEqual(self.got, [b't\n', b'a --b=c\n'])
+
+    def test_says_when_nobody_listens(self):
+        done = helper('connect', self.dir + '/none', 't', check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('/none', done.stderr)
