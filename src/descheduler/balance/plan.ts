@@ -108,19 +108,17 @@ export function gainOf(requests: Amounts, load: NodeLoad, ceiling: ResourceThres
   return gain
 }
 
+/** What is cheap to ask goes first: ranking looks at everything. */
 function place(candidate: Candidate, loads: ReadonlyMap<string, NodeLoad>, input: PlanInput): { toNode: string } | { left: string } {
   const { pod, fromNode } = candidate
   const namespace = pod.metadata?.namespace ?? ''
-  const names = input.finding.destinations
-  const ranked = rankOn(input.index, pod, { sourceNodeName: fromNode, nowMs: input.nowMs, names })
-  const fitting = ranked.filter(({ fits }) => fits)
-  if (fitting.length === 0) return { left: 'no destination fits' }
-  const level = fitting.filter(({ nodeName }) => staysUnder(candidate, loads.get(nodeName), input.finding.ceiling))
+  const level = input.finding.destinations.filter((name) => staysUnder(candidate, loads.get(name), input.finding.ceiling))
   if (level.length === 0) return { left: 'every destination would be over its target' }
-  const allowed = level.find(({ nodeName }) => !input.ledger.broken({ namespace, fromNode, toNode: nodeName }))
-  if (allowed) return { toNode: allowed.nodeName }
-  const broken = input.ledger.broken({ namespace, fromNode, toNode: level[0]?.nodeName ?? '' })
-  return { left: `budget ${broken}` }
+  const allowed = level.filter((toNode) => !input.ledger.broken({ namespace, fromNode, toNode }))
+  if (allowed.length === 0) return { left: `budget ${input.ledger.broken({ namespace, fromNode, toNode: level[0] ?? '' })}` }
+  const [best] = rankOn(input.index, pod, { sourceNodeName: fromNode, nowMs: input.nowMs, names: allowed })
+  if (best?.fits) return { toNode: best.nodeName }
+  return { left: `no destination fits (${best?.reasons.map(({ code }) => code).join(', ') || 'none is known'})` }
 }
 
 function staysUnder(candidate: Candidate, load: NodeLoad | undefined, ceiling: ResourceThresholds): boolean {
