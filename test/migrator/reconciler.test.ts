@@ -1,0 +1,166 @@
+// Whole moves through the real reconciler, client and caches, against the small API server and agents in memory.
+import type { V1Pod } from '@kubernetes/client-node'
+import { expect } from 'chai'
+import type { PodMigration } from '../../src/api/pod-migration.ts'
+import { podMigrationPath, podPath } from '../../src/kube/paths.ts'
+import { startMigrator } from '../../src/migrator/controller.ts'
+import { realClock } from '../../src/runtime/clock.ts'
+import { CodedError } from '../../src/runtime/errors.ts'
+import { type TestCluster, testCluster, until } from '../extender/deps.ts'
+import { FakeAgents } from './fake-agents.ts'
+import { makeCapacity, makeMigration, makeNode, makePod } from './world.ts'
+
+const allocatable = { cpu: '4', memory: '8Gi', pods: '110' }
+
+describe('migrator', function () {
+  this.timeout(15_000)
+  let cluster: TestCluster
+  let agents: FakeAgents
+  let ending: AbortController
+  let migrating: Promise<void>
+
+  beforeEach(async () => {
+    cluster = await testCluster(realClock)
+    agents = new FakeAgents((address) => (address.startsWith('192.168.0.1:') ? 'na' : 'nb'))
+    for (const [name, number] of [
+      ['na', 1],
+      ['nb', 2],
+    ] as const) {
+      const node = makeNode(name, number)
+      cluster.write(`/api/v1/nodes/${name}`, { ...node, status: { ...node.status, allocatable } })
+      cluster.write(`/apis/podmotion.io/v1alpha1/nodemigrationcapacities/${name}`, makeCapacity(name, number))
+    }
+    cluster.write('/apis/apps/v1/namespaces/shop/replicasets/cart', { metadata: { name: 'cart', namespace: 'shop', uid: 'rs-uid' } })
+    cluster.write(podPath('shop', 'cart-7'), makePod())
+    await cluster.sync()
+    ending = new AbortController()
+    migrating = startMigrator(cluster.deps, ending.signal, agents)
+    playKubernetes(cluster)
+  })
+
+  afterEach(async () => {
+    ending.abort()
+    await migrating
+    cluster.stop()
+  })
+
+  const create = async (spec: Parameters<typeof makeMigration>[0] = {}, name = 'move') => {
+    const { uid: _given, generation: _counted, creationTimestamp: _now, ...metadata } = makeMigration().metadata
+    await cluster.deps.client.create(podMigrationPath('shop'), { ...makeMigration(spec), metadata: { ...metadata, name } })
+  }
+  const read = (name = 'move') => cluster.server.read(podMigrationPath('shop', name)) as unknown as PodMigration | undefined
+  const phase = (wanted: string) =>
+    until(
+      () => read()?.status,
+      (status) => status?.phase === wanted,
+    )
+  const pods = () => cluster.deps.client.list<V1Pod>(podPath('shop')).then(({ items }) => items.map(({ metadata }) => metadata?.name))
+
+  it('moves a pod of a ReplicaSet and leaves one pod and a free object', async () => {
+    await create()
+    const status = await phase('Complete')
+    expect(status).to.deep.include({ sourceNode: 'na', destinationNode: 'nb', sequenceDelta: 0, granted: true })
+    expect(status).not.to.have.property('reservation')
+    expect(await pods()).to.deep.equal([status?.destinationPodName])
+    await until(
+      () => read()?.metadata.finalizers,
+      (finalizers) => finalizers?.length === 0,
+    )
+    expect(agents.calls.filter((call) => !call.startsWith('network'))).to.deep.equal([
+      'inventory na',
+      'await nb',
+      'move na',
+      'finish committed na',
+      'finish committed nb',
+    ])
+  })
+
+  it('tells all nodes where the pod lives now', async () => {
+    await create()
+    await phase('Complete')
+    await until(
+      () => agents.networks.get('na')?.moved,
+      (moved) => moved?.length === 1,
+    )
+    expect(agents.networks.get('na')?.moved).to.deep.equal([{ ip: '10.1.0.7', nodeIp: '192.168.0.2', homeNodeIp: '192.168.0.1' }])
+  })
+
+  it('refuses without touching anything', async () => {
+    cluster.write(podPath('shop', 'cart-7'), makePod({ spec: { hostNetwork: true } }))
+    await until(
+      () => cluster.deps.caches.pods.get('shop', 'cart-7')?.spec?.hostNetwork,
+      (on) => on === true,
+    )
+    await create()
+    const status = await phase('Failed')
+    expect(status?.refusals?.map(({ code }) => code)).to.include('HostNetwork')
+    expect(await pods()).to.deep.equal(['cart-7'])
+    expect(agents.calls.filter((call) => !call.startsWith('network'))).to.deep.equal([])
+  })
+
+  it('goes back when an agent refuses for good', async () => {
+    agents.fault = (call) => (call === 'move na' ? new CodedError('Unfit', 'Moving: no') : undefined)
+    await create()
+    const status = await phase('RolledBack')
+    expect(status?.failure).to.deep.include({ code: 'Unfit', message: 'Moving: no' })
+    expect(await pods()).to.deep.equal(['cart-7'])
+  })
+
+  it('tries again when an agent is away for a moment', async () => {
+    let failures = 3
+    agents.fault = (call) =>
+      call === 'await nb' && failures-- > 0 ? new CodedError('AgentUnreachable', 'away', { retryable: true }) : undefined
+    await create()
+    await phase('Complete')
+    expect(failures).to.be.lessThan(1)
+  })
+
+  it('cancels by deletion, and the object goes when the pod is safe', async () => {
+    agents.fault = (call) => (call === 'await nb' ? new CodedError('AgentUnreachable', 'away', { retryable: true }) : undefined)
+    await create()
+    await phase('DestinationPrewarm')
+    await cluster.deps.client.delete(podMigrationPath('shop', 'move'))
+    await until(
+      () => read(),
+      (migration) => migration === undefined,
+    )
+    expect(await pods()).to.deep.equal(['cart-7'])
+  })
+
+  it('moves one pod once when two ask for it', async () => {
+    await Promise.all([create(), create({}, 'again')])
+    await until(
+      () => [read()?.status?.phase, read('again')?.status?.phase].toSorted().join(),
+      (both) => both === 'Complete,Failed',
+    )
+    expect(agents.calls.filter((call) => call === 'move na')).to.have.length(1)
+  })
+
+  it('goes on where another leader stopped', async () => {
+    await create()
+    await until(
+      () => read()?.status?.phase,
+      (now) => now !== undefined && now !== 'Pending',
+    )
+    ending.abort()
+    await migrating
+    ending = new AbortController()
+    migrating = startMigrator(cluster.deps, ending.signal, agents)
+    await phase('Complete')
+    expect(await pods()).to.deep.equal([read()?.status?.destinationPodName])
+  })
+})
+
+/** Scheduler, kubelet and ReplicaSet, as far as a move needs them. */
+function playKubernetes({ deps, server }: TestCluster): void {
+  deps.caches.pods.onChange(({ object, type }) => {
+    if (type === 'deleted') return
+    const { name = '', namespace = '', labels, annotations, deletionTimestamp } = object.metadata ?? {}
+    const path = podPath(namespace, name)
+    const current = () => server.read(path)
+    if (!object.status?.phase && current())
+      server.write(path, { ...current(), spec: { ...object.spec, nodeName: 'nb' }, status: makePod().status } as never)
+    const surplus = annotations?.['controller.kubernetes.io/pod-deletion-cost'] !== undefined && !deletionTimestamp
+    if (surplus && labels?.app) setTimeout(() => current() && server.remove(path), 20)
+  })
+}
