@@ -148,8 +148,8 @@ describe('for any cluster', () => {
       fc.property(clusters, clusters, (before, after) => {
         const grown = build(before)
         const fresh = build(after)
-        for (const facts of [...grown.nodes]) {
-          for (const counted of [...facts.pods.values()])
+        for (const facts of grown.nodes) {
+          for (const counted of facts.pods.values())
             grown.deletePod(`${counted.pod.metadata?.namespace}/${counted.pod.metadata?.name}`)
           grown.deleteNode(facts.name)
         }
