@@ -33,10 +33,8 @@ export async function drainUnderLoad(lab: Lab, options: DrainOptions): Promise<D
   const view = watchIt(lab, bench)
   await sleep(6000)
   say(`kubectl drain ${nodeName}`)
-  const drain = await lab.kubectl(['drain', nodeName, '--ignore-daemonsets', '--delete-emptydir-data', '--timeout=120s'], {
-    reject: false,
-    all: true,
-  })
+  const drainArgs = ['drain', nodeName, '--ignore-daemonsets', '--delete-emptydir-data', '--timeout=120s']
+  const drain = await said(lab.kubectl(drainArgs, { reject: false, all: true }))
   say(`kubectl drain ended with ${drain.exitCode}`)
   if (drain.exitCode !== 0) console.log(drain.all)
   const result = await bench.finish()
