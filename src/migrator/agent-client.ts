@@ -30,10 +30,7 @@ interface Reply {
 }
 
 export function createAgentClient(tlsDir: string): Agents {
-  return agentsOver(tlsAgent(tlsDir, servername))
-}
-
-export function agentsOver(agent: Agent): Agents {
+  const agent = tlsAgent(tlsDir, servername)
   const post = async (address: string, uid: string, verb: string, body: unknown, timeoutMs = callTimeoutMs) =>
     succeed(await send(agent, { method: 'POST', address, path: `/v1/migrations/${uid}/${verb}`, body, timeoutMs }), `${verb} at ${address}`)
   return {

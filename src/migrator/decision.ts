@@ -34,7 +34,7 @@ export interface Decision {
 // While the agents act alone, the status follows them this closely.
 export const followEveryMs = 75
 // A wait for something the API server will tell us about; the watch usually wakes us earlier.
-export const waitEveryMs = 1000
+const waitEveryMs = 1000
 
 export function stay(status: PodMigrationStatus, effects: readonly Effect[] = [], requeueAfterMs: number = waitEveryMs): Decision {
   return { status, effects, requeueAfterMs }

@@ -59,7 +59,7 @@ export function isRecord(answer: AgentAnswer): answer is MoveRecord {
   return typeof answer === 'object'
 }
 
-export function nodeOf(observed: Observed, name: string | undefined): V1Node | undefined {
+function nodeOf(observed: Observed, name: string | undefined): V1Node | undefined {
   return observed.nodes.find((node) => node.metadata?.name === name)
 }
 

@@ -6,15 +6,15 @@ import { contains } from './ip-range.ts'
 import { capacityOf, type Migration, type Observed } from './observed.ts'
 import { movedContainers } from './pod-containers.ts'
 
-export function migrationKey(migration: Migration): string {
+function migrationKey(migration: Migration): string {
   return `${migration.metadata.namespace}/${migration.metadata.name}`
 }
 
-export function agentAddress(observed: Observed, nodeName: string | undefined): string {
+function agentAddress(observed: Observed, nodeName: string | undefined): string {
   return capacityOf(observed, nodeName)?.status?.agentAddress ?? ''
 }
 
-export function nodeIp(observed: Observed, nodeName: string | undefined): string {
+function nodeIp(observed: Observed, nodeName: string | undefined): string {
   const node = observed.nodes.find((candidate) => candidate.metadata?.name === nodeName)
   return (
     capacityOf(observed, nodeName)?.status?.nodeIp ??

@@ -4,7 +4,7 @@ import type { WirePod } from '../api/agent-wire.ts'
 import { annotations } from '../api/names.ts'
 import type { Refusal } from '../api/pod-migration.ts'
 
-export type VolumeKind = WirePod['volumes'][number]['kind']
+type VolumeKind = WirePod['volumes'][number]['kind']
 
 /** Access modes of the claims a pod uses, by claim name. A claim that is not in the map was not found. */
 export type ClaimAccessModes = ReadonlyMap<string, readonly string[]>

@@ -1,7 +1,7 @@
 // A tiny simulated world for the machine: API objects and two agents as plain data; it performs effects the way the real ones would.
 import type { V1Node, V1Pod } from '@kubernetes/client-node'
 import type { Inventory, MoveRecord, MoveStep } from '../../src/api/agent-wire.ts'
-import { annotations, apiVersion, labels } from '../../src/api/names.ts'
+import { annotations, apiVersion } from '../../src/api/names.ts'
 import type { NodeMigrationCapacity } from '../../src/api/node-migration-capacity.ts'
 import { type PodMigration, PodMigrationSpec } from '../../src/api/pod-migration.ts'
 import type { Decision, Effect } from '../../src/migrator/decision.ts'
@@ -10,7 +10,6 @@ import type { AgentAnswer, Observed, RankedNode } from '../../src/migrator/obser
 
 export const startMs = Date.parse('2026-01-01T00:00:00.000Z')
 export const migrationUid = 'aaaaaaaa-0000-4000-8000-000000012345'
-export const destinationName = 'cart-7-12345'
 
 export function makePod(change: { metadata?: object; spec?: object; status?: object } = {}): V1Pod {
   return {
@@ -299,8 +298,4 @@ function isState(answer: AgentAnswer, state: MoveRecord['state']): boolean {
 function runningStatus(ready: 'True' | 'False'): NonNullable<V1Pod['status']> {
   const status = makePod().status
   return { ...status, conditions: [{ type: 'Ready', status: ready }] }
-}
-
-export function ourLabel(pod: V1Pod | undefined): string | undefined {
-  return pod?.metadata?.labels?.[labels.migrationUid]
 }
