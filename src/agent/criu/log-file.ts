@@ -1,14 +1,16 @@
-// What criu says went wrong: the last Error lines of its log, for the message a user reads.
+// What criu says went wrong, for the message a user reads.
 import { readFile } from 'node:fs/promises'
 
+/** The first error is the cause, the later ones are its consequences on the way out. */
 const quotedLines = 2
+/** Said without CAP_SYS_RESOURCE; criu goes on. */
+const harmless = /RLIMIT_NOFILE for self/
 
-/** Pure: the last errors of a criu log, without time stamps and source positions that help nobody. */
-export function lastErrors(text: string): string | undefined {
-  const errors = text.split('\n').filter((line) => /\bError\b/.test(line))
+export function firstErrors(text: string): string | undefined {
+  const errors = text.split('\n').filter((line) => /\bError\b/.test(line) && !harmless.test(line))
   if (errors.length === 0) return undefined
   return errors
-    .slice(-quotedLines)
+    .slice(0, quotedLines)
     .map((line) =>
       line
         .replace(/^\([\d.]+\)\s*/, '')
@@ -20,5 +22,5 @@ export function lastErrors(text: string): string | undefined {
 
 export async function criuErrors(logFile: string): Promise<string | undefined> {
   const text = await readFile(logFile, 'utf8').catch(() => undefined)
-  return text === undefined ? undefined : lastErrors(text)
+  return text === undefined ? undefined : firstErrors(text)
 }

@@ -21,6 +21,7 @@ import type { Arm, Committed, Outcome, Restored, Standing, Steps } from '../peer
 import { outcomeOf } from '../protocol/destination.ts'
 import type { DestinationMove } from '../protocol/move.ts'
 import type { Attached } from '../rooms.ts'
+import { sharedMemoryFolder } from '../runc/state.ts'
 import type { StorageRoot } from '../storage/transport.ts'
 import type { ReceiveTarget } from '../transfer/image-receiver.ts'
 
@@ -33,6 +34,7 @@ export class Receiver {
   readonly #uid: string
   #containers: ReceivedContainer[] = []
   #podUid: string | undefined
+  #sharedFolder: string | undefined
   #heldAtMs: number | undefined
   #restoring = new AbortController()
   #deadline: NodeJS.Timeout | undefined
@@ -81,7 +83,10 @@ export class Receiver {
       if (missing !== undefined) return { standing: false, missing, bundles: {} }
       if (this.#move.state === 'awaiting') this.#context.moves.decideDestination(this.#uid, { type: 'standing' })
     }
-    return { standing: this.#move.state === 'standing', bundles: await this.#bundles() }
+    const bundles = await this.#bundles()
+    const [first] = Object.values(bundles)
+    if (first !== undefined) this.#sharedFolder = await sharedMemoryFolder(first)
+    return { standing: this.#move.state === 'standing', bundles }
   }
 
   async arm({ legs, podUid }: Arm): Promise<Steps> {
@@ -194,6 +199,10 @@ export class Receiver {
     const logs = podUid === undefined ? undefined : podLogFolder(config, { ...pod, uid: podUid })
     return {
       containers: pod.containers,
+      sharedFolder: () => {
+        if (this.#sharedFolder !== undefined) return this.#sharedFolder
+        throw new CodedError('NoSharedMemory', 'Receiving /dev/shm: the pod here has none of its own')
+      },
       imageFolder: (container) => this.#folders(container).images,
       logFile: (container) => {
         const file = logs && path.join(logs, container, '0.log')
@@ -273,7 +282,8 @@ export class Receiver {
       // From here the wrapper refuses to create its containers: the pod is only deleted, never started.
       await rm(awaitedFolder(config, request.pod), { recursive: true, force: true })
     }
-    await this.#removeFolders()
+    // The work folder with criu's log stays until the controller has finished the move: somebody may want to read why.
+    await rm(moveFolders(config, this.#uid, 'destination').images, { recursive: true, force: true })
     moves.step(this.#uid, 'undone')
     moves.settled(this.#uid)
   }

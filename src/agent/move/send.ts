@@ -12,7 +12,7 @@ import { Committed, Nothing, Restored, Standing, Steps } from '../peer/wire.ts'
 import type { StorageDestination, StoragePod } from '../rooms.ts'
 import { type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
 import { freeze, isFrozen, processesOf } from '../runc/freezer.ts'
-import { readPod, type RunningPod } from '../runc/state.ts'
+import { readPod, type RunningContainer, type RunningPod, sharedMemoryFolder } from '../runc/state.ts'
 import { FileTransport } from '../transfer/file-transport.ts'
 import { ImageSender } from '../transfer/image-sender.ts'
 import { ContainerLogs } from './container-logs.ts'
@@ -44,6 +44,7 @@ export class Sending {
   #logs: ContainerLogs
   #dumps: HeldDump[] = []
   #destinationFiles!: StorageDestination
+  #sharedFolder: string | undefined
   #closers: (() => void)[] = []
 
   constructor(context: AgentContext, uid: string, signal: AbortSignal) {
@@ -84,6 +85,7 @@ export class Sending {
   async #prepare(): Promise<void> {
     const { moves, config } = this.#context
     this.#pod = await readPod(this.#request.pod.containers)
+    this.#sharedFolder = await sharedMemoryFolder((this.#pod.containers[0] as RunningContainer).bundle)
     const { bundles } = await this.#untilStanding()
     moves.decideSource(this.#uid, { type: 'proceed', to: 'moving' })
     await this.#openStreams(bundles)
@@ -231,7 +233,13 @@ export class Sending {
     const files = this.#request.storageStrategy === 'Skip' ? Promise.resolve(0) : this.#syncFiles(true)
     const synced = files.then(() => moves.step(this.#uid, 'synced'))
     synced.catch(() => undefined)
-    await sendWhile(dumping, () => images.sendGrown(folders))
+    try {
+      if (this.#sharedFolder !== undefined) await images.sendShared(this.#sharedFolder)
+      await sendWhile(dumping, () => images.sendGrown(folders))
+    } finally {
+      // Whatever failed: nothing may thaw under a criu that still works.
+      await dumping.catch(() => undefined)
+    }
     await this.#logs.send(images)
     await this.#withinBudget(images.finish(folders))
     moves.step(this.#uid, 'transferred')

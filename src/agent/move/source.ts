@@ -104,7 +104,8 @@ export class Source {
     await thaw(containers.map(({ freezer }) => freezer))
     moves.step(this.#uid, 'thawed')
     await removeMarker(config, pod.uid)
-    await this.#removeFolders()
+    // criu's log stays until the controller has finished the move.
+    await rm(moveFolders(config, this.#uid, 'source').images, { recursive: true, force: true })
     moves.step(this.#uid, 'undone')
     moves.settled(this.#uid)
   }

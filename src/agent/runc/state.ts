@@ -13,7 +13,10 @@ const RuncState = z.looseObject({
   cgroup_paths: z.record(z.string(), z.string()),
 })
 
-const BundleConfig = z.looseObject({ annotations: z.record(z.string(), z.string()).default({}) })
+const BundleConfig = z.looseObject({
+  annotations: z.record(z.string(), z.string()).default({}),
+  mounts: z.array(z.looseObject({ destination: z.string(), source: z.string().optional() })).default([]),
+})
 
 export interface RunningContainer {
   name: string
@@ -68,6 +71,16 @@ export async function sandboxPidOf(bundle: string): Promise<number | undefined> 
   } catch {
     return undefined
   }
+}
+
+/**
+ * The folder behind the pod's /dev/shm, one for all its containers: a mount from outside to criu, which leaves its contents to us.
+ * undefined: the pod has a volume there, which travels as one.
+ */
+export async function sharedMemoryFolder(bundle: string): Promise<string | undefined> {
+  const config = BundleConfig.parse(JSON.parse(await readFile(`${bundle}/config.json`, 'utf8')))
+  const source = config.mounts.find((mount) => mount.destination === '/dev/shm')?.source
+  return source?.startsWith(`${containerdRoot}/`) ? source : undefined
 }
 
 async function readState(id: string): Promise<z.infer<typeof RuncState>> {

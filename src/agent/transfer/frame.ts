@@ -2,8 +2,11 @@
 //
 // A frame: kind (1 byte), 0, name length (2 bytes), data length (4 bytes), name, data. Data of a file is appended to it.
 
-export const frameKinds = { image: 1, log: 2, end: 3, answer: 4 } as const
+export const frameKinds = { image: 1, log: 2, end: 3, answer: 4, shared: 5 } as const
 export type FrameKind = keyof typeof frameKinds
+/** image: of criu; log: of a container, appended; shared: of the pod's /dev/shm, whose contents criu leaves to us. */
+export type DataKind = 'image' | 'log' | 'shared'
+type JsonKind = 'end' | 'answer'
 
 export const headerBytes = 8
 export const maximumNameBytes = 512
@@ -26,15 +29,15 @@ export function encodeHeader(kind: FrameKind, name: string, dataLength: number):
   return header
 }
 
-export function encodeJson(kind: 'end' | 'answer', value: unknown): Buffer {
+export function encodeJson(kind: JsonKind, value: unknown): Buffer {
   const data = Buffer.from(JSON.stringify(value))
   return Buffer.concat([encodeHeader(kind, '', data.length), data])
 }
 
 export interface FrameSink {
   /** A piece of a file's data, in order; called with an empty piece for an empty file. */
-  data(kind: 'image' | 'log', name: string, piece: Buffer): void
-  json(kind: 'end' | 'answer', value: unknown): void
+  data(kind: DataKind, name: string, piece: Buffer): void
+  json(kind: JsonKind, value: unknown): void
 }
 
 interface Current {
@@ -91,12 +94,12 @@ export class FrameParser {
     const piece = chunk.subarray(0, frame.leftBytes)
     frame.leftBytes -= piece.length
     if (frame.leftBytes === 0) this.#current = undefined
-    if (frame.kind === 'image' || frame.kind === 'log') this.#sink.data(frame.kind, frame.name, piece)
-    else this.#takeJson(frame.kind, piece, frame.leftBytes)
+    if (frame.kind === 'end' || frame.kind === 'answer') this.#takeJson(frame.kind, piece, frame.leftBytes)
+    else this.#sink.data(frame.kind, frame.name, piece)
     return chunk.subarray(piece.length)
   }
 
-  #takeJson(kind: 'end' | 'answer', piece: Buffer, leftBytes: number): void {
+  #takeJson(kind: JsonKind, piece: Buffer, leftBytes: number): void {
     this.#json.push(piece)
     if (leftBytes > 0) return
     const text = Buffer.concat(this.#json).toString()
@@ -107,7 +110,7 @@ export class FrameParser {
 
 function checkHeader(kind: FrameKind | undefined, nameLength: number, dataLength: number, kindByte: number): asserts kind is FrameKind {
   if (!kind) throw new Error(`Receiving images: unknown frame kind ${kindByte}`)
-  const limit = kind === 'image' || kind === 'log' ? maximumDataBytes : maximumJsonBytes
+  const limit = kind === 'end' || kind === 'answer' ? maximumJsonBytes : maximumDataBytes
   if (nameLength <= maximumNameBytes && dataLength <= limit) return
   throw new Error(`Receiving images: a ${kind} frame of ${dataLength} bytes with a name of ${nameLength} bytes is over the limits`)
 }

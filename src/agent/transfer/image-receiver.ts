@@ -1,13 +1,16 @@
 // Receives image files into the destination's tmpfs, and logs into the log files of the awaited containers.
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, fchmodSync, fchownSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import { z } from 'zod'
 import { messageOf } from '../../runtime/errors.ts'
-import { encodeJson, FrameParser } from './frame.ts'
-import { splitImageName } from './names.ts'
+import { type DataKind, encodeJson, FrameParser } from './frame.ts'
+import { isSharedFile, splitImageName } from './names.ts'
 
-const End = z.object({ files: z.record(z.string(), z.int().nonnegative()) })
+const id = z.int().min(0).max(0xffffffff)
+const SharedFile = z.object({ bytes: z.int().nonnegative(), mode: z.int().min(0).max(0o7777), uid: id, gid: id })
+const End = z.object({ files: z.record(z.string(), z.int().nonnegative()), shared: z.record(z.string(), SharedFile).default({}) })
+type End = z.infer<typeof End>
 
 /** criu writes some hundred files for a large pod; more names than this are not criu's. */
 const maximumFiles = 20_000
@@ -16,8 +19,13 @@ export interface ReceiveTarget {
   imageFolder(container: string): string
   /** undefined: this container's log is not carried over. */
   logFile(container: string): string | undefined
+  /** The sandbox's /dev/shm. */
+  sharedFolder(): string
   containers: readonly string[]
 }
+
+const appending = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND
+const truncating = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC
 
 interface OpenFile {
   fd: number
@@ -36,7 +44,7 @@ export function receiveImages(socket: Duplex, target: ReceiveTarget): Promise<nu
     const parser = new FrameParser({
       data: (kind, name, piece) => files.append(kind, name, piece),
       json: (_kind, value) => {
-        const bytes = files.complete(End.parse(value).files)
+        const bytes = files.complete(End.parse(value))
         socket.write(encodeJson('answer', { bytes }))
         resolve(bytes)
       },
@@ -62,7 +70,7 @@ class ReceivedFiles {
     this.#target = target
   }
 
-  append(kind: 'image' | 'log', name: string, piece: Buffer): void {
+  append(kind: DataKind, name: string, piece: Buffer): void {
     const file = this.#files.get(`${kind}:${name}`) ?? this.#open(kind, name)
     if (!file) return
     let written = 0
@@ -70,15 +78,23 @@ class ReceivedFiles {
     file.bytes += piece.length
   }
 
-  complete(expected: Record<string, number>): number {
+  complete({ files, shared }: End): number {
     let bytes = 0
-    for (const [name, length] of Object.entries(expected)) {
-      const got = this.#files.get(`image:${name}`)?.bytes
-      if (got !== length) throw new Error(`Receiving images: ${name} has ${got ?? 0} bytes, expected ${length}`)
+    for (const [name, length] of Object.entries(files)) bytes += this.#whole('image', name, length).bytes
+    for (const [name, { bytes: length, mode, uid, gid }] of Object.entries(shared)) {
+      const { fd } = this.#whole('shared', name, length)
+      fchownSync(fd, uid, gid)
+      fchmodSync(fd, mode)
       bytes += length
     }
     this.close()
     return bytes
+  }
+
+  #whole(kind: DataKind, name: string, length: number): OpenFile {
+    const file = this.#files.get(`${kind}:${name}`)
+    if (file?.bytes === length) return file
+    throw new Error(`Receiving images: ${kind} file ${name} has ${file?.bytes ?? 0} bytes, expected ${length}`)
   }
 
   close(): void {
@@ -87,14 +103,21 @@ class ReceivedFiles {
     for (const { fd } of this.#files.values()) closeSync(fd)
   }
 
-  #open(kind: 'image' | 'log', name: string): OpenFile | undefined {
+  #open(kind: DataKind, name: string): OpenFile | undefined {
     if (this.#closed) throw new Error('Receiving images: data after the end')
     if (this.#files.size >= maximumFiles) throw new Error(`Receiving images: more than ${maximumFiles} files`)
-    const where = kind === 'log' ? this.#logPath(name) : this.#imagePath(name)
+    const where = this.#pathOf(kind, name)
     if (where === undefined) return undefined
-    const file = { fd: openSync(where, kind === 'log' ? 'a' : 'w', 0o600), bytes: 0 }
+    const file = { fd: openSync(where, constants.O_NOFOLLOW | (kind === 'log' ? appending : truncating), 0o600), bytes: 0 }
     this.#files.set(`${kind}:${name}`, file)
     return file
+  }
+
+  #pathOf(kind: DataKind, name: string): string | undefined {
+    if (kind === 'log') return this.#logPath(name)
+    if (kind === 'image') return this.#imagePath(name)
+    if (isSharedFile(name)) return path.join(this.#target.sharedFolder(), name)
+    throw new Error(`Receiving images: "${name.slice(0, 120)}" is no plain name for a file of /dev/shm`)
   }
 
   #imagePath(name: string): string {

@@ -1,7 +1,7 @@
 // Sends image folders (tmpfs) and logs over one socket: large files while criu still writes them, everything else when it is done.
-import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { closeSync, constants, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
-import { encodeHeader, encodeJson, FrameParser } from './frame.ts'
+import { type DataKind, encodeHeader, encodeJson, FrameParser } from './frame.ts'
 
 const chunkBytes = 1 << 20
 /** While dumping only files that are at least this much ahead are worth a frame. */
@@ -12,6 +12,14 @@ export interface ImageFolder {
   folder: string
 }
 
+/** A file of /dev/shm: its owner and mode have to be the same, another process opens it by name. */
+export interface SharedFile {
+  bytes: number
+  mode: number
+  uid: number
+  gid: number
+}
+
 interface Progress {
   path: string
   sentBytes: number
@@ -20,6 +28,7 @@ interface Progress {
 export class ImageSender {
   readonly #socket: Duplex
   readonly #files = new Map<string, Progress>()
+  readonly #shared: Record<string, SharedFile> = {}
   readonly #buffers: Buffer[] = []
   readonly #answer: Promise<unknown>
   #bytes = 0
@@ -43,13 +52,24 @@ export class ImageSender {
   async finish(folders: readonly ImageFolder[]): Promise<void> {
     await this.#sendFolders(folders, 0)
     const files = Object.fromEntries([...this.#files].map(([name, { sentBytes }]) => [name, sentBytes]))
-    this.#socket.write(encodeJson('end', { files }))
+    this.#socket.write(encodeJson('end', { files, shared: this.#shared }))
     await this.#answer
   }
 
   /** Appends a part of a container's log on the peer. */
   async sendLog(container: string, path: string, fromByte: number, toByte: number): Promise<void> {
     await this.#sendFile('log', container, path, fromByte, toByte)
+  }
+
+  /** Everything in the pod's /dev/shm, once: the pod is frozen. */
+  async sendShared(folder: string): Promise<void> {
+    for (const name of readdirSync(folder)) {
+      const { size, mode, uid, gid } = statSync(`${folder}/${name}`)
+      if ((mode & constants.S_IFMT) !== constants.S_IFREG)
+        throw new Error(`Sending /dev/shm: ${name} is no plain file, which cannot be carried over`)
+      await this.#sendFile('shared', name, `${folder}/${name}`, 0, size)
+      this.#shared[name] = { bytes: size, mode: mode & 0o7777, uid, gid }
+    }
   }
 
   async #sendFolders(folders: readonly ImageFolder[], leastBytes: number): Promise<number> {
@@ -69,7 +89,7 @@ export class ImageSender {
     this.#files.set(name, { path, sentBytes: size })
   }
 
-  async #sendFile(kind: 'image' | 'log', name: string, path: string, fromByte: number, toByte: number): Promise<void> {
+  async #sendFile(kind: DataKind, name: string, path: string, fromByte: number, toByte: number): Promise<void> {
     const fd = openSync(path, 'r')
     try {
       let at = fromByte
@@ -84,7 +104,7 @@ export class ImageSender {
   }
 
   /** Read synchronously: tmpfs is memory, and a trip through the thread pool costs more than the copy. */
-  async #sendChunk(kind: 'image' | 'log', name: string, fd: number, at: number, length: number): Promise<void> {
+  async #sendChunk(kind: DataKind, name: string, fd: number, at: number, length: number): Promise<void> {
     const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(chunkBytes)
     const read = length === 0 ? 0 : readSync(fd, buffer, 0, length, at)
     if (read !== length) throw new Error(`Sending ${name}: read ${read} bytes at ${at}, expected ${length}: the file shrank`)

@@ -12,6 +12,11 @@ export function isImageFile(name: string): boolean {
   return plainFile.test(name) && !name.includes('..')
 }
 
+/** Programs choose these names themselves. */
+export function isSharedFile(name: string): boolean {
+  return name !== '' && name !== '.' && name !== '..' && !name.includes('/') && !name.includes('\0')
+}
+
 /** `container/file` of an image frame; throws on anything else. */
 export function splitImageName(name: string): { container: string; file: string } {
   const [container = '', file = '', ...more] = name.split('/')
