@@ -31,7 +31,7 @@ export async function installProduct(lab: Lab, options: InstallOptions = {}): Pr
 }
 
 async function helmInstall(lab: Lab, values: Record<string, unknown>): Promise<void> {
-  const merged = { extender: { service: { clusterIP: extenderClusterIp } }, ...values }
+  const merged = { extender: { clusterIP: extenderClusterIp }, ...values }
   await lab.helm(['upgrade', '--install', 'podmotion', chart, '--namespace', productNamespace, '--create-namespace', '--values', '-'], {
     input: stringify(merged),
   })
