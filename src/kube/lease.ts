@@ -1,4 +1,5 @@
 // Leader election by a Lease: one replica leads, and stops leading before another one may start.
+import { setMaxListeners } from 'node:events'
 import type { V1Lease, V1LeaseSpec } from '@kubernetes/client-node'
 import { type Clock, realClock } from '../runtime/clock.ts'
 import { CodedError } from '../runtime/errors.ts'
@@ -66,6 +67,7 @@ class Candidate {
 
   async serve(signal: AbortSignal, lead: (leaderSignal: AbortSignal) => Promise<void>): Promise<void> {
     const term = new AbortController()
+    setMaxListeners(0, term.signal)
     const stop = () => term.abort(signal.reason)
     signal.addEventListener('abort', stop, { once: true })
     if (signal.aborted) stop()
