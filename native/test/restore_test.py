@@ -55,6 +55,11 @@ class Restore(Case):
             run(RUNC, '--root', self.dir + '/root', 'delete', '--force', i, check=False)
         for name in ('pa', 'pb'):
             run('ip', 'netns', 'del', name, check=False)
+        for base in os.listdir('/sys/fs/cgroup'):
+            try:
+                os.rmdir(f'/sys/fs/cgroup/{base}/pmtest')
+            except OSError:
+                pass
         run('ip', 'link', 'del', 'hpa', check=False)
         run('ip', 'link', 'del', 'hpb', check=False)
         run('ip', 'addr', 'del', CLIENT + '/32', 'dev', 'lo', check=False)
@@ -103,6 +108,16 @@ class Restore(Case):
         self.count = 0
         self.talk()
 
+    def leave_an_answer_unacknowledged(self, k):
+        """The client's acknowledgement is lost on its way: the pod must take the answer along."""
+        rule = f'table ip lost {{\n chain o {{\n type filter hook output priority 0;\n ip daddr {POD} tcp flags & (psh | ack) == ack drop\n }}\n}}\n'
+        subprocess.run(['nft', '-f', '-'], input=rule, text=True, check=True)
+        s, f = self.clients[k]
+        s.sendall(b'mmmmmmmmmm\n')
+        self.count += 1
+        self.assertEqual(f.readline(), f'{self.count} mmmmmmmmmm\n')
+        self.addCleanup(run, 'nft', 'delete', 'table', 'ip', 'lost', check=False)
+
     def try_connect(self):
         try:
             return socket.create_connection((POD, 7000), timeout=10)
@@ -141,7 +156,7 @@ class Restore(Case):
         if done.returncode:
             raise AssertionError(done.stderr + read(self.dir + '/work/dump.log')[-3000:])
 
-    def receive(self):
+    def receive(self, lazy=0):
         """Stand-in up, restore ordered, at the gate."""
         self.d = f'{self.run_dir}/awaited/shop_{ID_B}/echo'
         os.makedirs(self.d)
@@ -150,7 +165,7 @@ class Restore(Case):
         self.assertEqual(json.loads(self.runc('state', ID_B).stdout)['pid'], self.standin)
         self.agent = Lines(self.d + '/standin.sock')
         self.assertEqual(self.agent.ask('status'), 'waiting')
-        self.agent.say(f'restore {self.dir}/images {self.dir}/rwork 0')
+        self.agent.say(f'restore {self.dir}/images {self.dir}/rwork {lazy}')
         self.gate = Lines(self.d + '/gate.sock')
         self.events = []
         while 'post-restore' not in self.events:
@@ -160,10 +175,14 @@ class Restore(Case):
         self.restored = int(read(self.d + '/gate.pid'))
 
     def test_moves_every_connection_and_mirrors_the_end(self):
+        self.leave_an_answer_unacknowledged(1)
         self.freeze()
+        self.clients[0][0].sendall(b'unread\n')
         route_to('pb')
-        self.clients[0][0].sendall(b'while frozen\n')
+        self.clients[2][0].sendall(b'held\n')
         self.checkpoint()
+        queues = lambda name: sorted(s[name] for s in self.before if name in s)
+        self.assertEqual((queues('rcvQueue')[-2:], queues('sndQueue')[-2:]), ([0, 7], [0, 13]))
         self.receive()
         self.assertEqual(Lines(self.d + '/standin.sock').ask('status'), 'restoring')
         after = self.sockets(self.restored)
@@ -171,6 +190,7 @@ class Restore(Case):
         again = self.sockets(self.restored)
         self.assertEqual(after, again)
         self.gate.close()
+        run('nft', 'delete', 'table', 'ip', 'lost')
         self.gate = Lines(self.d + '/gate.sock')  # an agent that restarted
         self.assertEqual([self.gate.hear().split()[1] for _ in self.events], self.events)
         self.assertEqual(self.gate.ask('go'), 'decided go')
@@ -181,12 +201,17 @@ class Restore(Case):
             heard.append(self.gate.hear())
         self.gate.say('resume')
         self.assertEqual(self.agent.hear(), f'running {self.restored}')
+        heard += self.gate.f.read().splitlines()
+        after_go = [h.split()[1] for h in heard if h.startswith('event')]
+        self.assertEqual(self.events + after_go, ['pre-restore', 'setup-namespaces', 'post-setup-namespaces', 'post-restore', 'network-unlock', 'pre-resume', 'post-resume'])
         self.assertEqual(read(self.d + '/gate.decision'), 'go\n')
         self.assertTrue(os.path.exists(f'{self.state_dir}/restored/shop_{ID_B}/echo'))
         self.assertEqual(self.before, after)
         release('pb')
-        self.count += 1
-        self.assertEqual(self.clients[0][1].readline(), f'{self.count} while frozen\n')
+        answers = sorted(self.clients[k][1].readline() for k in (0, 2))
+        self.assertEqual([a.split()[0] for a in answers], [str(self.count + 1), str(self.count + 2)])
+        self.assertEqual(sorted(a.split()[1] for a in answers), ['held', 'unread'])
+        self.count += 2
         for _ in range(3):
             self.talk()
         self.assertRaises(BlockingIOError, os.read, self.out, 10)  # nothing was printed, nothing started afresh
@@ -196,6 +221,21 @@ class Restore(Case):
         self.runc('delete', ID_B)
         self.assertFalse(os.path.exists(f'{self.run_dir}/standins/{ID_B}'))
         self.assertFalse(os.path.exists(self.dir + '/root/' + ID_B))
+
+    def test_restores_lazily(self):
+        self.checkpoint()
+        route_to('pb')
+        os.mkdir(self.dir + '/rwork')
+        pages = subprocess.Popen([CRIU, 'lazy-pages', '--images-dir', self.dir + '/images', '--work-dir', self.dir + '/rwork'])
+        self.addCleanup(pages.wait)
+        self.addCleanup(pages.kill)
+        wait_for(lambda: os.path.exists(self.dir + '/rwork/lazy-pages.socket'))
+        self.receive(lazy=1)
+        self.gate.say('go')
+        self.gate.say('resume')
+        self.assertEqual(self.agent.hear(), f'running {self.restored}')
+        release('pb')
+        self.talk()
 
     def test_abort_at_the_gate_leaves_nothing_and_the_source_goes_on(self):
         self.checkpoint()
