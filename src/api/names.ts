@@ -20,6 +20,8 @@ export const annotations = {
   baseName: 'podmotion.io/base-name',
   /** On a pod: hostPath volumes (names, comma separated) that are the same shared storage on every node. */
   sharedVolumes: 'podmotion.io/shared-volumes',
+  /** On a PodMigration: a person's word (`destinationGone`) after a grant whose outcome nobody can tell any more. */
+  resolved: 'podmotion.io/resolved',
   podDeletionCost: 'controller.kubernetes.io/pod-deletion-cost',
 } as const
 

@@ -51,6 +51,20 @@ const moves: Record<string, () => string> = {
     }
     return play(world, [{ when: (at) => at.migration.status?.nextStep !== undefined, what: 'node nb is deleted', then: gone }])
   },
+  'resolved-by-a-person-after-the-grant': () => {
+    const world = new World()
+    world.trouble = { silentAfterGrant: true }
+    const resolve: Happening['then'] = (at) => {
+      at.migration = {
+        ...at.migration,
+        metadata: { ...at.migration.metadata, annotations: { 'podmotion.io/resolved': 'destinationGone' } },
+      }
+      at.destination = undefined
+    }
+    return play(world, [
+      { when: (at) => at.migration.status?.nextStep !== undefined, what: 'a person says that nb is gone for good', then: resolve },
+    ])
+  },
   'source-deleted-during-prewarm': () => {
     const remove: Happening['then'] = (world) => {
       world.source = world.source && terminating(world.source)

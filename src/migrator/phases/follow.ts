@@ -1,4 +1,5 @@
 // ZeroWindowArm to DisengageHold: the agents act alone, the status follows their records. Nothing here decides for them.
+import { annotations } from '../../api/names.ts'
 import type { Phase } from '../../api/phases.ts'
 import type { PodMigrationStatus } from '../../api/pod-migration.ts'
 import { type Decision, type Effect, enter, followEveryMs, stay } from '../decision.ts'
@@ -25,7 +26,7 @@ export function follow(migration: Migration, observed: Observed, nowMs: Instant)
   const seen = { ...migration, status }
   if (isCommitted(status, observed)) return committed(status, observed)
   if (isRecord(observed.source) && observed.source.state === 'aborted') return givenUp(seen, observed, nowMs)
-  if (isGranted(status, observed)) return granted(status, observed, nowMs)
+  if (isGranted(status, observed)) return granted(seen, observed, nowMs)
   if (failureOf(observed)) return givenUp(seen, observed, nowMs)
   if (observed.source === 'absent') return unknownToSource(seen, observed, nowMs)
   return stay({ ...status, phase: latest(status), message: describe(observed, status) }, [], followEveryMs)
@@ -45,7 +46,8 @@ function describe(observed: Observed, status: PodMigrationStatus): string {
 
 function givenUp(migration: Migration, observed: Observed, nowMs: Instant): Decision {
   // Granted and yet aborted: the destination said that it never will, or its node was proven to be gone.
-  const gone = migration.status.granted && isNodeGone(observed, migration.status.destinationNode)
+  const resolved = migration.metadata.annotations?.[annotations.resolved] === 'destinationGone'
+  const gone = migration.status.granted && (resolved || isNodeGone(observed, migration.status.destinationNode))
   const failure = gone
     ? { code: 'DestinationGone', message: `node ${migration.status.destinationNode} went away before the pod lived there` }
     : (failureOf(observed) ?? { code: 'Aborted', message: 'the agents gave up' })
@@ -67,9 +69,10 @@ function committed(status: PodMigrationStatus, observed: Observed): Decision {
 }
 
 // Granted and not heard of: the source stays frozen until somebody who knows speaks. Time alone proves nothing.
-function granted(status: PodMigrationStatus, observed: Observed, nowMs: Instant): Decision {
+function granted({ metadata, status }: Migration, observed: Observed, nowMs: Instant): Decision {
   const next: PodMigrationStatus = { ...status, phase: 'DisengageHold', granted: true }
-  if (status.sourceNode && isNodeGone(observed, status.destinationNode)) {
+  const resolved = metadata.annotations?.[annotations.resolved] === 'destinationGone'
+  if (status.sourceNode && (resolved || isNodeGone(observed, status.destinationNode))) {
     const effects: Effect[] = [{ kind: 'resolve', nodeName: status.sourceNode, verdict: 'destinationGone' }]
     return stay({ ...next, message: `the destination node ${status.destinationNode} is gone for good: the source may thaw` }, effects)
   }
