@@ -2,18 +2,14 @@
 #include "command.h"
 #include "lines.h"
 #include <errno.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { CHUNK = 256 << 10 };
-
-typedef struct {
-	int from, to;
-	bool open;
-} direction;
 
 static bool write_all(int fd, const char *data, size_t size)
 {
@@ -27,35 +23,33 @@ static bool write_all(int fd, const char *data, size_t size)
 	return true;
 }
 
-// The end of one direction is passed on and leaves the other open.
-static void end_direction(direction *d)
-{
-	d->open = false;
-	if (shutdown(d->to, SHUT_WR) && errno == ENOTSOCK) close(d->to);
-}
-
-static bool carry(direction *d)
+// Until the end of FROM, which is then passed on as a half-close.
+static bool carry(int from, int to)
 {
 	static char chunk[CHUNK];
-	ssize_t n = read(d->from, chunk, sizeof chunk);
-	if (n < 0 && (errno == EINTR || errno == EAGAIN)) return true;
-	if (n < 0 && errno != ECONNRESET) return false;
-	if (n <= 0) return end_direction(d), true;
-	return write_all(d->to, chunk, (size_t)n);
+	for (;;) {
+		ssize_t n = read(from, chunk, sizeof chunk);
+		if (n < 0 && errno == EINTR) continue;
+		if (n <= 0) {
+			shutdown(to, SHUT_WR); // ENOTSOCK for a pipe: that one ends with us
+			return n == 0 || errno == ECONNRESET;
+		}
+		if (!write_all(to, chunk, (size_t)n)) return false;
+	}
 }
 
-// Both blocking: rsync's own protocol never needs one side read to let the other be written
-// beyond what the socket buffers hold, because each rsync reads while it writes.
+// Two processes, so that a full buffer one way never stops the other: both ends may be writing at once.
 static int shuttle(int socket)
 {
-	direction up = {STDIN_FILENO, socket, true}, down = {socket, STDOUT_FILENO, true};
-	while (down.open) {
-		struct pollfd fds[2] = {{up.open ? up.from : -1, POLLIN, 0}, {down.from, POLLIN, 0}};
-		if (poll(fds, 2, -1) < 0 && errno != EINTR) return complain("connect: poll: %s", strerror(errno));
-		if (fds[1].revents && !carry(&down)) return complain("connect: from the socket: %s", strerror(errno));
-		if (fds[0].revents && !carry(&up)) return complain("connect: to the socket: %s", strerror(errno));
-	}
-	return 0;
+	pid_t up = fork();
+	if (up < 0) return complain("connect: fork: %s", strerror(errno));
+	if (up == 0) _exit(!carry(STDIN_FILENO, socket));
+	bool ok = carry(socket, STDOUT_FILENO);
+	int error = errno;
+	// The other end has closed: what stdin still brings has no reader.
+	kill(up, SIGKILL);
+	waitpid(up, NULL, 0);
+	return ok ? 0 : complain("connect: from the socket: %s", strerror(error));
 }
 
 static bool send_line(int socket, char **words, int count)

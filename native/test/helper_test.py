@@ -296,6 +296,17 @@ class Connect(Case):
         self.assertEqual((done.returncode, self.got), (0, [b'token-1\n']))
         self.assertEqual(done.stdout, data[::-1] * 2)
 
+    def test_both_ends_may_write_before_they_read(self):
+        data = os.urandom(8 << 20)
+
+        def answer(c, f):
+            f.readline()
+            f.write(data)
+            f.flush()
+            self.got.append(f.read())
+        done = self.call(self.serve(answer), 't', data=data)
+        self.assertEqual((done.returncode, done.stdout == data, self.got == [data]), (0, True, True))
+
     def test_sends_arguments_when_asked(self):
         path = self.serve(lambda c, f: self.got.extend([f.readline(), f.readline()]))
         self.assertEqual(self.call('--args', path, 't', 'a', '--b=c').returncode, 0)
