@@ -1,5 +1,5 @@
 // The machines of a lab and their addresses on the fabric.
-export type HostKind = 'control' | 'client' | 'node'
+type HostKind = 'control' | 'client' | 'node'
 
 export type Host = {
   readonly name: string

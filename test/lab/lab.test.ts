@@ -1,6 +1,7 @@
 // The lab itself: boots, behaves like a cluster, and leaves nothing behind, not even after a crash.
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { CoreV1Api, KubeConfig } from '@kubernetes/client-node'
 import { expect } from 'chai'
 import { execa } from 'execa'
 import { cgroupOf, processesIn } from './boot/cgroups.ts'
@@ -69,6 +70,15 @@ describe('lab', function () {
     expect(await text(lab.kubectl(['exec', 'web', '--', 'id', '-u']))).to.equal('1000')
     const refused = await lab.client.run('curl', ['-sk', '-o', '/dev/null', '-w', '%{http_code}', 'https://172.30.0.2:10250/pods'])
     expect(refused.stdout).to.equal('401')
+  })
+
+  it('brings the API server to clients of this process, with its real certificate', async () => {
+    const proxy = await lab.apiProxy()
+    const config = new KubeConfig()
+    config.loadFromString(proxy.kubeconfig)
+    const { items } = await config.makeApiClient(CoreV1Api).listNode()
+    await proxy.close()
+    expect(items.map((item) => item.metadata?.name)).to.deep.equal(['node-1', 'node-2'])
   })
 
   for (const host of ['client', 'control', 'node-1', 'node-2']) {

@@ -1,8 +1,9 @@
 // The lab as tests, demo and benches use it.
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Options, ResultPromise } from 'execa'
+import { type ApiProxy, startApiProxy } from './api-proxy.ts'
 import { powerOff, powerOn } from './boot/power.ts'
 import { type LabRecord, readRecord } from './boot/record.ts'
 import { isRunning, removeLab } from './boot/remove.ts'
@@ -25,7 +26,8 @@ export class Lab {
   // Boots a lab (setting up what is missing) and waits until its nodes are Ready.
   static async up(given: Partial<LabOptions> = {}): Promise<Lab> {
     const lab = await bootLab(labOptions(given))
-    await lab.loadImages()
+    const images = await lab.loadImages()
+    if (images.length > 0) console.log(`lab: loaded ${images.join(', ')}`)
     return lab
   }
 
@@ -98,6 +100,17 @@ export class Lab {
     const home = join(this.layout.state, 'helm')
     const env = { HELM_CACHE_HOME: home, HELM_CONFIG_HOME: home, HELM_DATA_HOME: home, KUBECONFIG: this.kubeconfigPath, ...options?.env }
     return this.control.runHere(join(this.#record.setUp.helm, 'helm'), args, { ...options, env } as unknown as Given)
+  }
+
+  // For clients in this very process, which is not on the lab's network. Close it after use.
+  async apiProxy(): Promise<ApiProxy> {
+    const kubeconfig = await readFile(this.kubeconfigPath, 'utf8')
+    const startRelay = (program: string, args: string[]) => {
+      const relay = this.control.runHere(program, args, { reject: false, stdio: 'ignore' })
+      relay.unref()
+      return () => void relay.kill('SIGKILL')
+    }
+    return startApiProxy({ folder: this.layout.state, kubeconfig, startRelay })
   }
 
   async waitApi(): Promise<void> {

@@ -9,7 +9,7 @@ export function cacheDir(): string {
   return process.env['PODMOTION_CACHE'] ?? '/var/cache/podmotion-lab'
 }
 
-export function statesDir(): string {
+function statesDir(): string {
   return process.env['PODMOTION_LAB_STATE'] ?? '/var/lib/podmotion-lab'
 }
 

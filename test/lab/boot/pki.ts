@@ -15,7 +15,7 @@ const validDays = 365
 
 export type KeyPair = { readonly certificate: string; readonly key: string }
 export type Subject = { readonly name: string; readonly groups?: readonly string[] }
-export type Addresses = { readonly ips: readonly string[]; readonly names: readonly string[] }
+type Addresses = { readonly ips: readonly string[]; readonly names: readonly string[] }
 
 export type Authority = {
   readonly pair: KeyPair

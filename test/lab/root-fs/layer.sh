@@ -16,7 +16,9 @@ mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
 mkdir -p "$root/etc/postgresql-common"
 echo 'create_main_cluster = false' > "$root/etc/postgresql-common/createcluster.conf"
 export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
-chroot "$root" apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@"
+install() { chroot "$root" apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@"; }
+# The base's lists may be older than what the mirror still has.
+install "$@" || { chroot "$root" apt-get update && install "$@"; }
 chroot "$root" dpkg-query -W -f '${Package} ${Version}\n' > "$out/versions.txt"
 umount -R "$root"
 rm -rf "$out/work" "$out/merged"

@@ -15,7 +15,7 @@ export const agentPackages = [
 ] // biome-ignore format: a list
 
 // criu 3.17 does not start on current kernels, 4.1.1 fails on TCP sockets.
-export const oldestVersions: Record<string, string> = {
+const oldestVersions: Record<string, string> = {
   criu: '4.2.1',
   runc: '1.3',
   containerd: '2.1',

@@ -9,7 +9,7 @@ const scripts = join(labSource, 'root-fs')
 
 export type RootDirs = { readonly base: string; readonly node: string; readonly app: string; readonly agent: string }
 
-// One after the other: they share a folder of downloaded packages, which dpkg locks.
+// One after the other: they share a folder of downloaded packages, which apt locks.
 export async function rootFileSystems(): Promise<RootDirs> {
   const base = await cachedDir(await baseStep())
   const lower = join(base, 'fs')
@@ -36,6 +36,7 @@ async function layerStep(name: string, lower: string, packages: readonly string[
   const script = join(scripts, 'layer.sh')
   return {
     name,
+    lock: 'packages',
     inputs: [await readFile(script, 'utf8'), lower, ...packages],
     build: async (out, run) => {
       const archives = join(cacheDir(), 'packages')

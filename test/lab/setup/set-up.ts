@@ -5,6 +5,7 @@ import { cacheDir } from '../layout.ts'
 import { installPackages, missingPackages } from './host-packages.ts'
 import { containerdStateStep, imagesStep } from './images.ts'
 import { helmStep, kubernetesStep } from './kubernetes.ts'
+import { withLock } from './lock.ts'
 import { nativeStep } from './native.ts'
 import { checkPrerequisites } from './prerequisites.ts'
 import { describeVersions, rootFileSystems } from './root-fs.ts'
@@ -28,7 +29,7 @@ export async function setUp(): Promise<SetUp> {
   await mkdir(cacheDir(), { recursive: true })
   await removeUnfinished()
   const missing = missingPackages()
-  if (missing.length > 0) await timed('host-packages', (run) => installPackages(missing, run))
+  if (missing.length > 0) await withLock('host-packages', () => timed('host-packages', (run) => installPackages(missing, run)))
   const native = await cachedDir(await nativeStep())
   // The compiler keeps the processors busy, the root file systems mostly wait for the network.
   const [programs, files] = await allSettledOrFirstError(goPrograms(), debianFiles(native))

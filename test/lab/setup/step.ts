@@ -1,14 +1,15 @@
 // A step of set-up: built once per content of its inputs, kept in the cache, reported with its seconds.
 import { createHash } from 'node:crypto'
 import { appendFileSync, existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { execa } from 'execa'
 import { cacheDir } from '../layout.ts'
+import { withLock } from './lock.ts'
 
 export type Run = (command: string, args: string[], options?: RunOptions) => Promise<boolean>
 
-export type RunOptions = {
+type RunOptions = {
   readonly env?: Record<string, string>
   readonly cwd?: string
   readonly mayFail?: boolean
@@ -18,32 +19,42 @@ export type Step = {
   readonly name: string
   // Everything that decides what is built; `buildDir` and the like do not belong here.
   readonly inputs: readonly string[]
+  // Steps that share something that only one may use have the same lock; the default is the name.
+  readonly lock?: string
   build(out: string, run: Run): Promise<void>
 }
 
 export async function cachedDir(step: Step): Promise<string> {
   const done = join(cacheDir(), `${step.name}-${digest(step.inputs)}`)
-  if (existsSync(done)) return done
+  if (!existsSync(done)) await withLock(step.lock ?? step.name, () => buildOnce(step, done))
+  await utimes(done, new Date(), new Date())
+  return done
+}
+
+async function buildOnce(step: Step, done: string): Promise<void> {
+  // Whoever had the lock before may have built it.
+  if (existsSync(done)) return
   const unfinished = `${done}.building-${process.pid}`
   await rm(unfinished, { recursive: true, force: true })
   await mkdir(unfinished, { recursive: true })
   await timed(step.name, (run) => step.build(unfinished, run))
-  await keep(unfinished, done)
-  return done
+  // A rename is atomic: an interrupted build is never mistaken for a finished one.
+  await rename(unfinished, done)
+  await removeForgotten(step.name)
 }
 
-// A rename is atomic: an interrupted build is never mistaken for a finished one.
-async function keep(unfinished: string, done: string): Promise<void> {
-  try {
-    await rename(unfinished, done)
-  } catch (error) {
-    // Somebody else finished the same step first.
-    if (!existsSync(done)) throw error
-    await rm(unfinished, { recursive: true, force: true })
+const forgottenAfterMs = 7 * 24 * 3600 * 1000
+
+// Results of earlier inputs that nothing has used for long.
+async function removeForgotten(name: string): Promise<void> {
+  for (const entry of await readdir(cacheDir())) {
+    if (!new RegExp(`^${name}-[0-9a-f]{12}$`).test(entry)) continue
+    const dir = join(cacheDir(), entry)
+    if (Date.now() - (await stat(dir)).mtimeMs > forgottenAfterMs) await rm(dir, { recursive: true, force: true })
   }
 }
 
-export function digest(inputs: readonly string[]): string {
+function digest(inputs: readonly string[]): string {
   const hash = createHash('sha256')
   for (const input of inputs) hash.update(input).update('\0')
   return hash.digest('hex').slice(0, 12)
