@@ -2,7 +2,8 @@
 import type { NetworkState } from '../../api/agent-wire.ts'
 import type { AgentConfig } from '../config.ts'
 import { run } from '../run.ts'
-import { connectedBridges, readRoutes } from './kernel-files.ts'
+import { connectedBridges, hasOwnMac, macOf, readRoutes } from './kernel-files.ts'
+import { pinMac } from './ip-batches.ts'
 import type { AddressLeases } from './leases.ts'
 import { readNodeNetwork } from './node-network.ts'
 import { keepNodeSettings } from './node-settings.ts'
@@ -19,8 +20,22 @@ export async function applyWish(state: NetworkState, context: WishContext): Prom
   // Again and again: the bridge comes with the node's first pod.
   await keepNodeSettings(context.config)
   await run('nft', ['-f', '-'], { input: nodeRuleSet(state.nodeIp, [...state.movable, ...context.owned]) })
+  await pinBridges(state.podCidrs)
   const plan = await planFor(state, context.owned)
   await perform(plan, context)
+}
+
+/** The bridges that pods are on, before any pod leaves one (ip-batches.ts, pinMac). */
+async function pinBridges(podCidrs: readonly string[]): Promise<void> {
+  const bridgeOf = await connectedBridges(await readRoutes())
+  const bridges = new Set(podCidrs.map((cidr) => bridgeOf(firstAddress(cidr))).filter((bridge) => bridge !== undefined))
+  for (const bridge of bridges) {
+    if (!(await hasOwnMac(bridge))) await run('ip', ['-batch', '-'], { input: `${pinMac(bridge, await macOf(bridge))}\n` })
+  }
+}
+
+function firstAddress(cidr: string): string {
+  return cidr.split('/')[0] ?? ''
 }
 
 async function planFor(state: NetworkState, owned: ReadonlySet<string>): Promise<NetworkPlan> {

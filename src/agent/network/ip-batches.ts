@@ -43,8 +43,20 @@ export function divertBatch({ ip, destinationNodeIp, veth, bridgeMac, homeBridge
   return lines(
     gatewayRoute(ip, destinationNodeIp),
     ...(homeBridge ? [proxyNeighbour('replace', ip, homeBridge)] : []),
-    ...(veth?.bridge && bridgeMac ? [`link set dev ${veth.name} address ${bridgeMac}`, `link set dev ${veth.name} nomaster`] : []),
+    ...(veth?.bridge && bridgeMac ? leaveBridge(veth.name, veth.bridge, bridgeMac) : []),
   )
+}
+
+function leaveBridge(veth: string, bridge: string, bridgeMac: string): string[] {
+  return [pinMac(bridge, bridgeMac), `link set dev ${veth} address ${bridgeMac}`, `link set dev ${veth} nomaster`]
+}
+
+/**
+ * A bridge takes the lowest MAC of its ports: when that port leaves, its MAC changes, and for every other pod on it the gateway is gone until
+ * it asks again. An address that was set stays.
+ */
+export function pinMac(bridge: string, mac: string): string {
+  return `link set dev ${bridge} address ${mac}`
 }
 
 export interface Restoration {
@@ -54,14 +66,25 @@ export interface Restoration {
   /** A /32 route exists now. */
   routed: boolean
   veth?: Veth | undefined
+  /** Device whose queue holds packets. */
+  heldVeth?: string | undefined
+}
+
+/**
+ * Taken down, the device forgets its queue without a word. Left there, a process of this node could not send again for minutes (TCP does
+ * not repeat a segment that its own node still queues); deleting the neighbour instead would tell every sender that the host is unreachable.
+ */
+function dropHeld(veth: string): string {
+  return `link set dev ${veth} down`
 }
 
 /** The veth comes back before the route goes: at no instant does the address lead to a loop. */
-export function restoreBatch({ ip, previous, routed, veth }: Restoration): string {
+export function restoreBatch({ ip, previous, routed, veth, heldVeth }: Restoration): string {
   return lines(
     ...(veth?.bridge ? [`link set dev ${veth.name} master ${veth.bridge}`, `link set dev ${veth.name} address ${veth.mac}`] : []),
     ...(previous ? [`route replace ${routeArguments(ip, previous)} proto ${routeProtocol}`] : []),
     ...(!previous && routed ? [`route del ${ip}/32`] : []),
+    ...(heldVeth ? [dropHeld(heldVeth)] : []),
   )
 }
 

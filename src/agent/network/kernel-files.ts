@@ -38,6 +38,14 @@ export async function macOf(device: string): Promise<string> {
   return (await readFile(path.join(devicesFolder, device, 'address'), 'utf8')).trim()
 }
 
+/** NET_ADDR_SET: somebody gave the device its MAC, so a bridge keeps it whatever its ports are. */
+const addressWasSet = '3'
+
+export async function hasOwnMac(device: string): Promise<boolean> {
+  const [type, mac] = await Promise.all([readFile(path.join(devicesFolder, device, 'addr_assign_type'), 'utf8'), macOf(device)])
+  return type.trim() === addressWasSet || /^[0:]+$/.test(mac)
+}
+
 /** Devices that carry the node's address: what leaves for other nodes goes through one of them. */
 export function uplinksOf(nodeIp: string): string[] {
   return Object.entries(networkInterfaces())

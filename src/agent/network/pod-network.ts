@@ -58,7 +58,8 @@ class NodePodNetwork implements PodNetwork {
 
   async hold(move: { uid: string; ip: string; attached: Attached }): Promise<void> {
     const { hostVeth, podMac } = move.attached
-    const { bridge } = await this.#own(move.uid, move.ip, 'destination')
+    const { record, bridge } = await this.#own(move.uid, move.ip, 'destination')
+    await this.#records.write({ ...record, heldVeth: hostVeth })
     await writeSysctls(holdSysctls(hostVeth))
     // The pod comes home: its neighbours on the bridge go on asking the node for it, because it is no port of the bridge any more.
     const proxy = bridge ? `${proxyNeighbour('replace', move.ip, bridge)}\n` : ''
@@ -148,8 +149,9 @@ class NodePodNetwork implements PodNetwork {
   async #restore(record: NetworkRecord): Promise<void> {
     const [routes, previous] = await Promise.all([readRoutes(), usableRoute(record.previousRoute)])
     const veth = record.veth && (await deviceExists(record.veth.name)) ? record.veth : undefined
+    const heldVeth = record.heldVeth && (await deviceExists(record.heldVeth)) ? record.heldVeth : undefined
     const { ip, proxyBridge } = record
-    const text = restoreBatch({ ip, previous, routed: hostRoute(routes, ip) !== undefined, veth })
+    const text = restoreBatch({ ip, previous, routed: hostRoute(routes, ip) !== undefined, veth, heldVeth })
     await batch(text)
     // Apart and forgiving: the proxy neighbour may not have been made yet, and ip ends a batch at that.
     if (proxyBridge) await run('ip', ['-batch', '-'], { input: `${proxyNeighbour('del', ip, proxyBridge)}\n`, reject: false })

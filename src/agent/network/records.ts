@@ -15,6 +15,8 @@ export interface NetworkRecord {
   /** Legs inserted by arm. */
   legs?: Leg[]
   veth?: Veth
+  /** On the destination: the veth whose neighbour queue holds the packets. */
+  heldVeth?: string
   /** Bridge on which this migration made the node answer ARP for the address. */
   proxyBridge?: string
   /** The address lease as it was before. */

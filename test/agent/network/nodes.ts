@@ -1,0 +1,222 @@
+// Two nodes with a bridge, pods and a client outside, each a network namespace; the real network room runs in each node.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { readConfig } from '../../../src/agent/config.ts'
+import type { Attached, FlowSurvey } from '../../../src/agent/rooms.ts'
+
+const projectRoot = path.resolve(import.meta.dirname, '../../..')
+const fixtures = path.join(import.meta.dirname, 'fixtures')
+export const podIp = '10.244.1.5'
+export const nodeIps = { a: '172.31.0.1', b: '172.31.0.2' } as const
+export const clientIp = '172.31.0.9'
+export type NodeName = keyof typeof nodeIps
+
+/** Namespaces: names are short because devices are named after them. */
+export class Nodes {
+  readonly folder = mkdtempSync(path.join(tmpdir(), 'podmotion-network-'))
+  readonly #prefix = `pm${process.pid}`
+  readonly #namespaces: string[] = []
+  readonly #children: ChildProcess[] = []
+  readonly #agents = new Map<NodeName, Lines>()
+
+  constructor() {
+    buildHelper()
+    this.#addNamespace('fab')
+    this.in('fab', 'ip link add fab type bridge && ip link set fab up')
+    for (const [name, ip] of [...Object.entries(nodeIps), ['c', clientIp] as const]) this.#addHost(name, ip)
+    for (const name of ['a', 'b'] as const) this.#addNode(name)
+    this.in('c', `ip route add 10.244.1.0/24 via ${nodeIps.a}; ip route add 10.244.2.0/24 via ${nodeIps.b}`)
+  }
+
+  in(namespace: string, script: string): string {
+    return execFileSync('ip', ['netns', 'exec', this.#name(namespace), 'sh', '-ec', script], { encoding: 'utf8' })
+  }
+
+  /** A pod that the bridge plugin attached: a port of cni0. */
+  async addBridgedPod(node: NodeName, name: string, ip: string): Promise<Pod> {
+    const gateway = node === 'a' ? '10.244.1.1' : '10.244.2.1'
+    this.#addVeth(node, name)
+    this.in(node, `ip link set h${name} master cni0`)
+    this.in(name, `ip addr add ${ip}/24 dev eth0; ip route add default via ${gateway}`)
+    return await this.#start(name)
+  }
+
+  /** A pod as podmotion-cni attaches an awaited one: point-to-point, no route to it yet. */
+  async addAwaitedPod(node: NodeName, name: string, ip: string): Promise<Pod & { attached: Attached }> {
+    const gateway = node === 'a' ? '10.244.1.1' : '10.244.2.1'
+    this.#addVeth(node, name)
+    const hostMac = this.in(node, `cat /sys/class/net/h${name}/address`).trim()
+    this.in(
+      name,
+      `ip addr add ${ip}/32 dev eth0; ip route add ${gateway} dev eth0 scope link; ip route add default via ${gateway}
+       ip neigh replace ${gateway} lladdr ${hostMac} dev eth0 nud permanent
+       sysctl -qw net.ipv4.conf.all.arp_ignore=8 net.ipv4.conf.eth0.arp_ignore=8`,
+    )
+    const podMac = this.in(name, 'cat /sys/class/net/eth0/address').trim()
+    return { ...(await this.#start(name)), attached: { hostVeth: `h${name}`, podMac, gateway, netns: name } }
+  }
+
+  async removePod(node: NodeName, name: string): Promise<void> {
+    this.in(node, `ip link del h${name}`)
+  }
+
+  client(namespace: string): Client {
+    return new Client(new Lines(this.#spawn(namespace, 'node', [path.join(fixtures, 'client.mjs')])))
+  }
+
+  async call<T = null>(node: NodeName, method: string, ...args: unknown[]): Promise<T> {
+    const agent = this.#agents.get(node) ?? this.#startAgent(node)
+    const answer = JSON.parse(await agent.ask(JSON.stringify({ method, args }))) as { result: T; error?: string }
+    if (answer.error !== undefined) throw new Error(answer.error)
+    return answer.result
+  }
+
+  survey(node: NodeName, pod: Pod, serviceIps: string[] = []): Promise<FlowSurvey> {
+    return this.call<FlowSurvey>(node, 'survey', {
+      ip: podIp,
+      sandboxPid: pod.pid,
+      podCidrs: ['10.244.1.0/24', '10.244.2.0/24'],
+      serviceIps,
+    })
+  }
+
+  /** Everything that a move may change on a node, as text. */
+  snapshot(node: NodeName): string {
+    const links = this.in(node, 'ip -br link | sort')
+    return [
+      links,
+      this.in(node, 'bridge link | sort; ip route show; ip neigh show proxy; ip -d link show type veth | grep -c bridge_slave || true'),
+    ].join('')
+  }
+
+  close(): void {
+    for (const child of this.#children) child.kill('SIGKILL')
+    for (const namespace of this.#namespaces) execFileSync('ip', ['netns', 'del', namespace])
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  #addHost(name: string, ip: string): void {
+    this.#addNamespace(name)
+    execFileSync('ip', [
+      ...['link', 'add', 'eth0', 'netns', this.#name(name), 'type', 'veth', 'peer', 'name', `f${name}`, 'netns', this.#name('fab')],
+    ])
+    this.in('fab', `ip link set f${name} master fab up`)
+    this.in(name, `ip link set lo up; ip addr add ${ip}/24 dev eth0; ip link set eth0 up; sysctl -qw net.ipv4.ip_forward=1`)
+  }
+
+  #addNode(name: NodeName): void {
+    const [own, other] = name === 'a' ? ['1', '2'] : ['2', '1']
+    mkdirSync(path.join(this.folder, name, 'cni/networks/lab'), { recursive: true })
+    this.in(
+      name,
+      `ip link add cni0 type bridge; ip addr add 10.244.${own}.1/24 dev cni0; ip link set cni0 up
+       ip route add 10.244.${other}.0/24 via ${name === 'a' ? nodeIps.b : nodeIps.a}
+       sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.default.rp_filter=1 net.ipv4.conf.eth0.rp_filter=1`,
+    )
+  }
+
+  #addVeth(node: NodeName, name: string): void {
+    this.#addNamespace(name)
+    execFileSync('ip', [
+      ...['link', 'add', 'eth0', 'netns', this.#name(name), 'type', 'veth', 'peer', 'name', `h${name}`, 'netns', this.#name(node)],
+    ])
+    this.in(name, 'ip link set lo up; ip link set eth0 up')
+    this.in(node, `ip link set h${name} up`)
+  }
+
+  async #start(name: string): Promise<Pod> {
+    const child = this.#spawn(name, 'node', [path.join(fixtures, 'echo.mjs'), name])
+    const output = new Lines(child)
+    await output.next()
+    return { pid: child.pid ?? 0, output }
+  }
+
+  #startAgent(node: NodeName): Lines {
+    const config = readConfig({
+      NODE_NAME: node,
+      NODE_IP: nodeIps[node],
+      STATE_DIR: path.join(this.folder, node, 'state'),
+      CNI_STATE_DIR: path.join(this.folder, node, 'cni'),
+    })
+    const given = JSON.stringify({ ...config, helper: path.join(projectRoot, 'native/build/podmotion-helper') })
+    const agent = new Lines(this.#spawn(node, 'node', ['--import', 'tsx', path.join(fixtures, 'node-agent.ts'), given]))
+    this.#agents.set(node, agent)
+    return agent
+  }
+
+  /** `ip netns exec` becomes the program: the child's pid is the program's. */
+  #spawn(namespace: string, command: string, args: string[]): ChildProcess {
+    const child = spawn('ip', ['netns', 'exec', this.#name(namespace), command, ...args], {
+      cwd: projectRoot,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    this.#children.push(child)
+    return child
+  }
+
+  #addNamespace(name: string): void {
+    execFileSync('ip', ['netns', 'add', this.#name(name)])
+    this.#namespaces.push(this.#name(name))
+  }
+
+  #name(name: string): string {
+    return `${this.#prefix}-${name}`
+  }
+}
+
+export interface Pod {
+  pid: number
+  output: Lines
+}
+
+/** Lines of a child's output, asked for one by one. */
+export class Lines {
+  readonly seen: string[] = []
+  readonly #child: ChildProcess
+  readonly #waiting: ((line: string) => void)[] = []
+  #taken = 0
+
+  constructor(child: ChildProcess) {
+    this.#child = child
+    if (!child.stdout) throw new Error('the child has no output')
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      this.seen.push(line)
+      const waiting = this.#waiting.shift()
+      if (waiting) {
+        this.#taken++
+        waiting(line)
+      }
+    })
+  }
+
+  next(): Promise<string> {
+    const line = this.seen[this.#taken]
+    if (line === undefined) return new Promise((resolve) => this.#waiting.push(resolve))
+    this.#taken++
+    return Promise.resolve(line)
+  }
+
+  ask(line: string): Promise<string> {
+    this.#child.stdin?.write(`${line}\n`)
+    return this.next()
+  }
+}
+
+export class Client {
+  readonly #lines: Lines
+
+  constructor(lines: Lines) {
+    this.#lines = lines
+  }
+
+  async ask(command: string): Promise<unknown> {
+    return JSON.parse(await this.#lines.ask(command))
+  }
+}
+
+function buildHelper(): void {
+  if (!existsSync(path.join(projectRoot, 'native/build/podmotion-helper'))) execFileSync('make', ['-C', path.join(projectRoot, 'native')])
+}
