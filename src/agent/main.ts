@@ -14,6 +14,7 @@ import { Journal } from './journal/journal.ts'
 import { Moves } from './moves.ts'
 import { createPodNetwork } from './network/pod-network.ts'
 import { Peers } from './peer/client.ts'
+import { takePriority } from './priority.ts'
 import { Registry } from './registry.ts'
 import { runOnHost } from './run.ts'
 import { serveAgent, serveMetrics } from './server/app.ts'
@@ -25,6 +26,7 @@ async function main(): Promise<void> {
   const config = readConfig(process.env)
   const signal = shutdownSignal()
   collectProcessMetrics()
+  takePriority(config)
   if (process.env.PODMOTION_UNINSTALL === 'true') return await takeOff(config, signal)
 
   const context = createContext(config)

@@ -9,6 +9,8 @@ import { type RunResult, runOnHost } from '../run.ts'
 import { runcRoot } from './state.ts'
 
 const hostPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+/** Warnings and errors: criu's debug log of a database is 16,000 lines, written while the pod is frozen. */
+const criuLogLevel = '2'
 const dumpTimeoutMs = 60_000
 const startTimeoutMs = 5000
 
@@ -42,7 +44,7 @@ export async function startHeldDump(config: AgentConfig, container: { name: stri
   const socket = `${folders.work}/hold.sock`
   await rm(socket, { force: true })
   const ended = runOnHost(realRunc(config), checkpointArguments(container.id, folders), {
-    env: { PATH: `${config.optDir}/libexec:${hostPath}`, PODMOTION_HOLD_DUMP: socket },
+    env: { PATH: `${config.optDir}/libexec:${hostPath}`, PODMOTION_HOLD_DUMP: socket, PODMOTION_CRIU_LOG_LEVEL: criuLogLevel },
     timeoutMs: dumpTimeoutMs,
     reject: false,
   })
