@@ -81,7 +81,7 @@ function granted({ metadata, status }: Migration, observed: Observed, nowMs: Ins
   return stay({
     ...next,
     message: `granted, but ${status.destinationNode} has not said whether it committed; the source stays frozen until that is known`,
-    nextStep: `bring the agent on ${status.destinationNode} back; if the node is gone for good: kubectl podmotion resolve ${status.sourcePodName}`,
+    nextStep: `bring the agent on ${status.destinationNode} back; if the node is gone for good: kubectl podmotion resolve ${status.sourcePodName} --destination-gone`,
   })
 }
 

@@ -1,0 +1,98 @@
+// The commands of the plugin and their options; each command is one file, this is the table of contents.
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { messageOf } from '../runtime/errors.ts'
+import { cancel } from './commands/cancel.ts'
+import { describe } from './commands/describe.ts'
+import { doctor } from './commands/doctor.ts'
+import { estimate } from './commands/estimate.ts'
+import { list } from './commands/list.ts'
+import { migrate } from './commands/migrate.ts'
+import { resolve } from './commands/resolve.ts'
+import { status } from './commands/status.ts'
+import { watch } from './commands/watch.ts'
+import type { Invocation, PluginOptions } from './invocation.ts'
+import type { Terminal } from './terminal.ts'
+
+type Handler = (invocation: Invocation) => Promise<number>
+
+/** The exit code, as kubectl has it: 0 done, 1 not. */
+export async function runPlugin(argv: readonly string[], terminal: Terminal): Promise<number> {
+  let exitCode = 0
+  const program = buildProgram(terminal, async (handler, name, options) => {
+    const { client, namespace } = terminal.connect(options)
+    exitCode = await handler({ terminal, client, namespace: options.namespace ?? namespace, name, options })
+  })
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    // Commander has already said what is wrong with the command line.
+    if (error instanceof CommanderError) return error.exitCode
+    terminal.err(`error: ${messageOf(error)}\n`)
+    return 1
+  }
+}
+
+type Run = (handler: Handler, name: string | undefined, options: PluginOptions) => Promise<void>
+
+function buildProgram(terminal: Terminal, run: Run): Command {
+  const program = new Command('kubectl podmotion').description('Moves running pods between nodes')
+  program.exitOverride().configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
+  const add = (usage: string, summary: string, handler: Handler): Command => {
+    const command = program.command(usage).description(summary).copyInheritedSettings(program)
+    return withCommonOptions(command).action(async (...given: unknown[]) => {
+      const name = typeof given[0] === 'string' ? given[0] : undefined
+      await run(handler, name, command.opts<PluginOptions>())
+    })
+  }
+  withMoveOptions(add('migrate <pod>', 'move a pod to another node', migrate))
+    .option('--dry-run', 'only say whether it could be moved, and why not')
+    .option('--bandwidth-mbps <n>', 'limit of the transfer', count)
+    .option('--freeze-budget-ms <n>', 'longest freeze that is accepted', count)
+    .option('--wait', 'wait for the end; exit code 1 unless it is Complete')
+    .option('--timeout <seconds>', 'give up after this long', count)
+    .option('--no-network-continuity', 'do not insist on keeping connections')
+  withMoveOptions(add('estimate <pod>', 'can it be moved, or every reason why not, and how long would it freeze', estimate))
+  add('status [name]', 'one line about a migration, by its name or its pod', status)
+  add('describe <name>', 'everything that happened to a migration', describe)
+  add('cancel <name>', 'give a migration up; the pod stays where it is', cancel)
+  add('list', 'all migrations', list)
+  add('watch [name]', 'follow migrations as they go on', watch)
+  add('resolve <name>', 'your word that the destination node of a granted migration is gone for good', resolve).option(
+    '--destination-gone',
+    'the node will not come back, nothing of the pod runs there',
+  )
+  add('doctor', 'check every node: can it take part, and why not', doctor)
+  return program
+}
+
+function withCommonOptions(command: Command): Command {
+  return command
+    .option('-n, --namespace <namespace>', 'namespace (default: of the context)')
+    .option('-A, --all-namespaces', 'all namespaces')
+    .option('--context <name>', 'context of the kubeconfig')
+    .option('--kubeconfig <file>', 'path of the kubeconfig')
+    .option('-o, --output <format>', 'json, yaml, wide or name', outputFormat)
+}
+
+function withMoveOptions(command: Command): Command {
+  return command
+    .option('--to-node <node>', 'destination (default: the best one)')
+    .option('--strategy <mode>', 'PreCopy, PostCopy or Cold', mode, 'PreCopy')
+}
+
+function count(text: string): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= 0) return value
+  throw new InvalidArgumentError('expected a whole number from 0.')
+}
+
+function outputFormat(text: string): string {
+  if (['json', 'yaml', 'wide', 'name'].includes(text)) return text
+  throw new InvalidArgumentError('expected json, yaml, wide or name.')
+}
+
+function mode(text: string): string {
+  if (['PreCopy', 'PostCopy', 'Cold'].includes(text)) return text
+  throw new InvalidArgumentError('expected PreCopy, PostCopy or Cold.')
+}
