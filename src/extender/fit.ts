@@ -100,7 +100,7 @@ export function roomRefusals(requests: Amounts, free: Amounts): Refusal[] {
   return refusals
 }
 
-export function written(resource: string, amount: number): string {
+function written(resource: string, amount: number): string {
   if (resource === 'cpu') return `${amount}m`
   if (resource === 'memory' || resource === 'ephemeral-storage') return `${Math.floor(amount / 2 ** 20)}Mi`
   return String(amount)

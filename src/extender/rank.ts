@@ -40,7 +40,7 @@ export function rankOn(index: ClusterIndex, pod: V1Pod, options: AskingOptions &
   return ranked.map(({ exact: _exact, ...node }) => node)
 }
 
-export function judge(asking: Asking, facts: NodeFacts, index: ClusterIndex): RankedNode & { exact: number } {
+function judge(asking: Asking, facts: NodeFacts, index: ClusterIndex): RankedNode & { exact: number } {
   const free = freeFor(asking, facts, index)
   const reasons = fitRefusals(asking, facts, free)
   const fits = reasons.length === 0

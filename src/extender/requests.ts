@@ -5,7 +5,7 @@ import { parseAmount } from './quantity.ts'
 /** Resource name to whole amount (cpu in millicores, memory and ephemeral-storage in bytes, pods in pieces). */
 export type Amounts = Readonly<Record<string, number>>
 
-export function readAmounts(list: { [resource: string]: string } | undefined): Record<string, number> {
+function readAmounts(list: { [resource: string]: string } | undefined): Record<string, number> {
   const amounts: Record<string, number> = {}
   for (const [resource, text] of Object.entries(list ?? {})) amounts[resource] = parseAmount(resource, text)
   return amounts

@@ -3,7 +3,7 @@ import type { ClusterIndex, NodeFacts } from './cluster-index.ts'
 import type { Asking } from './fit.ts'
 import type { Amounts } from './requests.ts'
 
-export const maxScore = 10
+const maxScore = 10
 /** A move that failed longer ago says little about the node of today. */
 const failureMemoryMs = 3_600_000
 /** Three failed moves in an hour make a node the last choice. */

@@ -98,7 +98,7 @@ function bestOf(candidates: Iterable<Candidate>, load: NodeLoad, ceiling: Resour
 }
 
 /** Percent points of excess that go with the pod, over all resources that are over their target. */
-export function gainOf(requests: Amounts, load: NodeLoad, ceiling: ResourceThresholds): number {
+function gainOf(requests: Amounts, load: NodeLoad, ceiling: ResourceThresholds): number {
   let gain = 0
   for (const [resource, percent] of limitsOf(ceiling)) {
     const all = load.allocatable[resource] ?? 0

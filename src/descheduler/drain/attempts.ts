@@ -19,7 +19,7 @@ export interface Attempts {
 }
 
 /** Named after the UID, so that two replicas or two requests at once make one and the same. */
-export function attemptName(podUid: string, attempt: number): string {
+function attemptName(podUid: string, attempt: number): string {
   return attempt === 1 ? `drain-${podUid}` : `drain-${podUid}-${attempt}`
 }
 
