@@ -10,6 +10,9 @@ import { layoutOf } from './layout.ts'
 import { labOptions, type Masquerade, type ProxyMode } from './options.ts'
 import { setUp } from './setup/set-up.ts'
 
+// `lab … | head` is no failure.
+process.stdout.on('error', () => process.exit())
+
 const program = new Command('lab').description('A real Kubernetes in namespaces of this machine').enablePositionalOptions()
 program.option('--name <name>', 'which lab (default: $LAB_NAME or "lab")')
 

@@ -15,6 +15,7 @@ import { loadProductImages } from './images/load.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { Machine } from './machine.ts'
 import { type LabOptions, labOptions } from './options.ts'
+import { said } from './said.ts'
 
 export class Lab {
   readonly options: LabOptions
@@ -137,10 +138,14 @@ export class Lab {
     await this.#waitScheduler()
   }
 
+  // One that ends again and again has a wrong configuration: no need to wait for longer.
   async #waitScheduler(): Promise<void> {
-    for (let attempt = 0; attempt < 150; attempt++) {
+    const pids = new Set<string>()
+    for (let attempt = 0; attempt < 150 && pids.size <= 3; attempt++) {
       const health = await this.control.run('curl', ['-skf', 'https://127.0.0.1:10259/healthz'], { reject: false })
       if (!health.failed) return
+      const { stdout } = await said(this.control.run('systemctl', ['show', 'kube-scheduler', '-p', 'MainPID', '--value']))
+      if (stdout !== '0') pids.add(stdout)
       await sleep(200)
     }
     const log = await this.control.run('tail', ['-n', '5', '/var/log/lab/kube-scheduler.log'])
