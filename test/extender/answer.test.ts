@@ -149,8 +149,7 @@ describe('for any cluster', () => {
         const grown = build(before)
         const fresh = build(after)
         for (const facts of grown.nodes) {
-          for (const counted of facts.pods.values())
-            grown.deletePod(`${counted.pod.metadata?.namespace}/${counted.pod.metadata?.name}`)
+          for (const counted of facts.pods.values()) grown.deletePod(`${counted.pod.metadata?.namespace}/${counted.pod.metadata?.name}`)
           grown.deleteNode(facts.name)
         }
         for (const number of before.moves.keys()) grown.deleteMigration(`shop/m${number}`)
