@@ -11,7 +11,8 @@ import type { Peer } from '../peer/client.ts'
 import { Committed, Nothing, Restored, Standing, Steps } from '../peer/wire.ts'
 import type { StorageDestination, StoragePod } from '../rooms.ts'
 import { type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
-import { freeze, isFrozen, processesOf } from '../runc/freezer.ts'
+import { unaccepted, untilAccepted } from '../runc/accept-queues.ts'
+import { freeze, isFrozen, processesOf, thaw } from '../runc/freezer.ts'
 import { readPod, type RunningContainer, type RunningPod, sharedMemoryFolder } from '../runc/state.ts'
 import { FileTransport } from '../transfer/file-transport.ts'
 import { ImageSender } from '../transfer/image-sender.ts'
@@ -27,6 +28,9 @@ const maximumPasses = 5
 /** How long a good destination needs from the grant to the commit's record, many times over. */
 const grantDeadlineMs = 5000
 const warmConnections = 3
+/** A busy pod accepts within milliseconds; one that never does makes the dump fail, which says so. */
+const acceptTimeoutMs = 50
+const freezeTries = 3
 /** While criu writes, how often its files are looked at. */
 const growthPollMs = 2
 
@@ -213,14 +217,25 @@ export class Sending {
 
   async #freezeAndLock(): Promise<Restored['sockets']> {
     const { moves, network, config } = this.#context
-    moves.step(this.#uid, 'frozen')
-    await freeze(this.#pod.containers.map(({ freezer }) => freezer))
+    await this.#freezeWithNoneWaiting()
     await network.lock({ uid: this.#uid, sandboxPid: this.#pod.sandboxPid })
     moves.step(this.#uid, 'locked')
     const pids = this.#pod.containers.flatMap(({ freezer }) => processesOf(freezer.folder))
     const { sockets } = await readSockets(config, pids)
     this.#signal.throwIfAborted()
     return sockets
+  }
+
+  /** A connection that came in just before the diversion and is not accepted cannot be dumped: the pod runs a moment longer for it. */
+  async #freezeWithNoneWaiting(): Promise<void> {
+    const freezers = this.#pod.containers.map(({ freezer }) => freezer)
+    for (let tries = 1; ; tries++) {
+      await untilAccepted(this.#pod.sandboxPid, acceptTimeoutMs)
+      const frozenAtMs = nowMs()
+      await freeze(freezers)
+      if (unaccepted(this.#pod.sandboxPid) === 0 || tries === freezeTries) return this.#context.moves.step(this.#uid, 'frozen', frozenAtMs)
+      await thaw(freezers)
+    }
   }
 
   /** Dump, files and transfer side by side; large images leave while criu still writes them. */
