@@ -4,6 +4,7 @@ import { z } from 'zod'
 export const pluginName = 'podmotion-cni'
 
 const ConfigurationList = z.looseObject({ plugins: z.array(z.looseObject({ type: z.string() })).min(1) })
+type ConfigurationList = z.infer<typeof ConfigurationList>
 
 /** libcni takes the first of these in the order of names; a `.conf` holds one plugin and cannot be chained. */
 export function chosenConfiguration(names: readonly string[]): string | undefined {
@@ -11,12 +12,12 @@ export function chosenConfiguration(names: readonly string[]): string | undefine
 }
 
 export function isChained(text: string): boolean {
-  return ConfigurationList.safeParse(parsed(text)).data?.plugins.some((plugin) => plugin.type === pluginName) ?? false
+  return listOf(text)?.plugins.some((plugin) => plugin.type === pluginName) ?? false
 }
 
 /** Undefined: the text is no configuration list. */
 export function chained(text: string): string | undefined {
-  const list = ConfigurationList.safeParse(parsed(text)).data
+  const list = listOf(text)
   if (!list) return undefined
   // Last: it needs the result of all others, and whoever adds a plugin behind it later is put right at the next look.
   const others = list.plugins.filter((plugin) => plugin.type !== pluginName)
@@ -24,7 +25,7 @@ export function chained(text: string): string | undefined {
 }
 
 export function unchained(text: string): string | undefined {
-  const list = ConfigurationList.safeParse(parsed(text)).data
+  const list = listOf(text)
   if (!list) return undefined
   return formatted({ ...list, plugins: list.plugins.filter((plugin) => plugin.type !== pluginName) }, text)
 }
@@ -37,6 +38,12 @@ export function sameConfiguration(one: string, other: string): boolean {
 function formatted(value: unknown, like: string): string {
   const indent = /\n([ \t]+)"/.exec(like)?.[1] ?? '  '
   return `${JSON.stringify(value, null, indent)}\n`
+}
+
+/** The parsed text itself, not zod's copy: that one has another order of keys. */
+function listOf(text: string): ConfigurationList | undefined {
+  const value = parsed(text)
+  return ConfigurationList.safeParse(value).success ? (value as ConfigurationList) : undefined
 }
 
 function parsed(text: string): unknown {

@@ -1,5 +1,5 @@
 // How the node's containerd was started: another configuration file than the usual one has to be asked for.
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, readlink } from 'node:fs/promises'
 
 export interface Command {
   command: string
@@ -7,11 +7,17 @@ export interface Command {
 }
 
 export async function containerdCommand(): Promise<Command> {
+  const hostMounts = await mountNamespaceOf('1')
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
     const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0')
-    if (isContainerd(words)) return configurationOf(words)
+    // One inside a container (a cluster in a cluster) is not the node's.
+    if (isContainerd(words) && (await mountNamespaceOf(pid)) === hostMounts) return configurationOf(words)
   }
   return { command: 'containerd', args: [] }
+}
+
+function mountNamespaceOf(pid: string): Promise<string | undefined> {
+  return readlink(`/proc/${pid}/ns/mnt`).catch(() => undefined)
 }
 
 function isContainerd([program = '']: readonly string[]): boolean {

@@ -100,9 +100,7 @@ export class Nodes {
 
   #addHost(name: string, ip: string): void {
     this.#addNamespace(name)
-    execFileSync('ip', [
-      ...['link', 'add', 'eth0', 'netns', this.#name(name), 'type', 'veth', 'peer', 'name', `f${name}`, 'netns', this.#name('fab')],
-    ])
+    this.#addPair(name, `f${name}`, 'fab')
     this.in('fab', `ip link set f${name} master fab up`)
     this.in(name, `ip link set lo up; ip addr add ${ip}/24 dev eth0; ip link set eth0 up; sysctl -qw net.ipv4.ip_forward=1`)
   }
@@ -120,11 +118,15 @@ export class Nodes {
 
   #addVeth(node: NodeName, name: string): void {
     this.#addNamespace(name)
-    execFileSync('ip', [
-      ...['link', 'add', 'eth0', 'netns', this.#name(name), 'type', 'veth', 'peer', 'name', `h${name}`, 'netns', this.#name(node)],
-    ])
+    this.#addPair(name, `h${name}`, node)
     this.in(name, 'ip link set lo up; ip link set eth0 up')
     this.in(node, `ip link set h${name} up`)
+  }
+
+  /** eth0 in the first namespace, its peer in the other. */
+  #addPair(namespace: string, peer: string, other: string): void {
+    const command = `link add eth0 netns ${this.#name(namespace)} type veth peer name ${peer} netns ${this.#name(other)}`
+    execFileSync('ip', command.split(' '))
   }
 
   async #start(name: string): Promise<Pod> {
