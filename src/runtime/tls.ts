@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import https from 'node:https'
 import type { Duplex } from 'node:stream'
-import type { TLSSocket } from 'node:tls'
+import { createSecureContext, type TLSSocket } from 'node:tls'
 import { CodedError, messageOf } from './errors.ts'
 import { log } from './log.ts'
 
@@ -18,10 +18,11 @@ export interface ServeOptions {
   host?: string
   tlsDir: string
   clientCertificates: 'require' | 'request' | 'none'
+  reloadEveryMs?: number
 }
 
 // kubelet itself takes up to a minute to bring a changed Secret to a node, so looking more often gains nothing.
-const reloadEveryMs = 10_000
+const usualReloadMs = 10_000
 const shutdownGraceMs = 5000
 
 export function loadTls(dir: string): TlsFiles {
@@ -40,10 +41,13 @@ export function loadTls(dir: string): TlsFiles {
 }
 
 export async function serveHttps(app: RequestListener, options: ServeOptions, signal: AbortSignal): Promise<https.Server> {
-  const files = new FreshTls(options.tlsDir)
+  const files = new FreshTls(options.tlsDir, options.reloadEveryMs)
   const server = https.createServer({ ...files.current(), ...clientRules(options.clientCertificates) }, app)
   await listening(server, options)
-  const timer = setInterval(() => files.onChange((changed) => server.setSecureContext({ ...changed })), reloadEveryMs)
+  const timer = setInterval(
+    () => files.onChange((changed) => server.setSecureContext({ ...changed })),
+    options.reloadEveryMs ?? usualReloadMs,
+  )
   timer.unref()
   signal.addEventListener('abort', () => {
     clearInterval(timer)
@@ -53,8 +57,8 @@ export async function serveHttps(app: RequestListener, options: ServeOptions, si
 }
 
 /** Keep-alive agent for our own servers: they are reached by address, and known by `servername`. */
-export function tlsAgent(tlsDir: string, servername: string): https.Agent {
-  return new FreshAgent(new FreshTls(tlsDir), servername)
+export function tlsAgent(tlsDir: string, servername: string, reloadEveryMs?: number): https.Agent {
+  return new FreshAgent(new FreshTls(tlsDir, reloadEveryMs), servername)
 }
 
 /** Common name of the client's certificate when our CA signed it. */
@@ -78,16 +82,18 @@ export function requireClient(...names: string[]) {
 /** The files as they are on the disk now, read again at most every `reloadEveryMs`; unreadable ones leave the old ones in force. */
 class FreshTls {
   readonly #dir: string
+  readonly #reloadEveryMs: number
   #files: TlsFiles
   #readAtMs = Date.now()
 
-  constructor(dir: string) {
+  constructor(dir: string, reloadEveryMs = usualReloadMs) {
     this.#dir = dir
+    this.#reloadEveryMs = reloadEveryMs
     this.#files = loadTls(dir)
   }
 
   current(): TlsFiles {
-    if (Date.now() - this.#readAtMs >= reloadEveryMs) this.onChange(() => {})
+    if (Date.now() - this.#readAtMs >= this.#reloadEveryMs) this.onChange(() => {})
     return this.#files
   }
 
@@ -96,7 +102,8 @@ class FreshTls {
     try {
       const files = loadTls(this.#dir)
       if (files.cert === this.#files.cert && files.key === this.#files.key && files.ca === this.#files.ca) return
-      apply(files) // throws when certificate and key do not fit together: half-written, the next look finds both
+      createSecureContext({ ...files }) // throws when certificate and key do not fit together: half-written, the next look finds both
+      apply(files)
       this.#files = files
       log.info('took over changed certificates')
     } catch (error) {
