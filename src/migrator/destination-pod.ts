@@ -9,10 +9,8 @@ import { sidecars } from './pod-containers.ts'
 // Written by the node's network, or by kubectl about another object.
 const droppedAnnotations = [
   /^kubectl\.kubernetes\.io\/last-applied-configuration$/,
-  /^kubectl\.kubernetes\.io\/restartedAt$/,
   /^cni\.projectcalico\.org\//,
   /^k8s\.v1\.cni\.cncf\.io\/network-status/,
-  /^controller\.kubernetes\.io\/pod-deletion-cost$/,
 ]
 
 export function buildDestinationPod(migration: Migration, source: V1Pod, nodeName: string, name: string): V1Pod {

@@ -58,7 +58,7 @@ export function migrationTable(migrations: readonly PodMigration[], { options, t
 }
 
 /** As kubectl shows it: the largest unit that is not nothing. */
-export function age(since: string | undefined, nowMs: number): string {
+function age(since: string | undefined, nowMs: number): string {
   if (!since) return ''
   const seconds = Math.max(0, Math.floor((nowMs - Date.parse(since)) / 1000))
   if (seconds < 120) return `${seconds}s`

@@ -2,13 +2,14 @@
 import { KubeConfig } from '@kubernetes/client-node'
 import { KubeClient } from '../kube/client.ts'
 import { type Clock, realClock } from '../runtime/clock.ts'
+import { CodedError, messageOf } from '../runtime/errors.ts'
 
 export interface ClusterChoice {
   context?: string | undefined
   kubeconfig?: string | undefined
 }
 
-export interface Cluster {
+interface Cluster {
   client: KubeClient
   /** Of the context; `default` when it names none. */
   namespace: string
@@ -35,10 +36,20 @@ export const realTerminal: Terminal = {
 }
 
 function connect({ context, kubeconfig }: ClusterChoice): Cluster {
-  const config = new KubeConfig()
-  if (kubeconfig) config.loadFromFile(kubeconfig)
-  else config.loadFromDefault()
+  const config = readConfig(kubeconfig)
   if (context) config.setCurrentContext(context)
   const namespace = config.getContextObject(config.getCurrentContext())?.namespace ?? 'default'
   return { client: KubeClient.fromConfig(config), namespace }
+}
+
+function readConfig(file: string | undefined): KubeConfig {
+  const config = new KubeConfig()
+  try {
+    if (file) config.loadFromFile(file)
+    else config.loadFromDefault()
+    return config
+  } catch (error) {
+    const message = `Reading the kubeconfig${file ? ` ${file}` : ''}: ${messageOf(error)}: check --kubeconfig or KUBECONFIG`
+    throw new CodedError('NoKubeconfig', message, { cause: error })
+  }
 }

@@ -32,14 +32,14 @@ describe('destination pod', () => {
         annotations: {
           'kubectl.kubernetes.io/last-applied-configuration': '{}',
           team: 'shop',
-          'controller.kubernetes.io/pod-deletion-cost': '5',
+          'cni.projectcalico.org/podIP': '10.1.0.7',
         },
       },
     })
     expect(build(source).metadata?.annotations).to.include({ team: 'shop' })
     expect(build(source).metadata?.annotations).not.to.have.any.keys(
       'kubectl.kubernetes.io/last-applied-configuration',
-      'controller.kubernetes.io/pod-deletion-cost',
+      'cni.projectcalico.org/podIP',
     )
   })
 

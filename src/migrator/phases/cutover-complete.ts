@@ -3,10 +3,11 @@ import type { V1Pod } from '@kubernetes/client-node'
 import { annotations } from '../../api/names.ts'
 import type { PodMigrationStatus } from '../../api/pod-migration.ts'
 import { isoTime } from '../conditions.ts'
-import { type Decision, type Effect, end, type PodReference, stay } from '../decision.ts'
+import { type Decision, type Effect, end, stay } from '../decision.ts'
 import { type Instant, isNodeGone, isRecord, type Migration, type Observed } from '../observed.ts'
 import { controllerOf } from '../owner.ts'
 import { isReady } from '../pod-containers.ts'
+import { deletionOf, referenceTo } from '../pod-deletion.ts'
 import { recordIntoStatus } from '../records.ts'
 import { tellSourceCommitted } from './tell-source.ts'
 
@@ -14,6 +15,8 @@ import { tellSourceCommitted } from './tell-source.ts'
 const siblingPatienceMs = 10_000
 // The ReplicaSet deletes the surplus pod within a second; later than this it will not.
 const ownerPatienceMs = 10_000
+// Longer than any usual grace period: a kubelet that has not ended the source by then is away.
+const kubeletPatienceMs = 60_000
 // A source node that is silent does not keep a finished move open for ever: its agent ends the frozen pod when it is back.
 const sourcePatienceMs = 300_000
 const lookEveryMs = 200
@@ -30,10 +33,9 @@ export function cutoverComplete(migration: Migration, observed: Observed, nowMs:
 function handOver(observed: Observed, status: PodMigrationStatus, sinceMs: number): Effect[] {
   const { sourcePod, destinationPod } = observed
   if (!sourcePod) return endSource(observed, status)
-  if (!destinationPod) return [...endSource(observed, status), ...deleteSource(sourcePod)]
-  if (!isLabelled(sourcePod, destinationPod)) return label(observed, status, sourcePod, destinationPod, sinceMs)
-  if (sourcePod.metadata?.deletionTimestamp) return endSource(observed, status)
-  return leaveToOwner(sourcePod, sinceMs) ? [] : [...endSource(observed, status), ...deleteSource(sourcePod)]
+  if (destinationPod && !isLabelled(sourcePod, destinationPod)) return label(observed, status, sourcePod, destinationPod, sinceMs)
+  if (destinationPod && leaveToOwner(sourcePod, sinceMs)) return sourcePod.metadata?.deletionTimestamp ? endSource(observed, status) : []
+  return [...endSource(observed, status), ...deletionOf(sourcePod, sinceMs < kubeletPatienceMs)]
 }
 
 function leaveToOwner(source: V1Pod, sinceMs: number): boolean {
@@ -61,7 +63,7 @@ function label(observed: Observed, status: PodMigrationStatus, source: V1Pod, de
   if (isReady(destination) && !unreadySibling) return [lowestDeletionCost(source), adopt]
   if (isReady(destination) && sinceMs < siblingPatienceMs) return []
   // Left to itself the ReplicaSet would now delete the wrong pod: the source goes first.
-  return [...endSource(observed, status), ...deleteSource(source), adopt]
+  return [...endSource(observed, status), ...deletionOf(source, true), adopt]
 }
 
 function patchDestination(observed: Observed, source: V1Pod, destination: V1Pod): Effect {
@@ -80,14 +82,6 @@ function lowestDeletionCost(source: V1Pod): Effect {
     pod: referenceTo(source),
     patch: { metadata: { annotations: { [annotations.podDeletionCost]: '-2147483648' } } },
   }
-}
-
-function deleteSource(source: V1Pod): Effect[] {
-  return [{ kind: 'deletePod', pod: referenceTo(source), gracePeriodSeconds: 0 }]
-}
-
-function referenceTo(pod: V1Pod): PodReference {
-  return { namespace: pod.metadata?.namespace ?? '', name: pod.metadata?.name ?? '', uid: pod.metadata?.uid ?? '' }
 }
 
 /** Without this kubelet would wait the whole grace period for processes that cannot hear it. */

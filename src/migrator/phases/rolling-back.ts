@@ -3,6 +3,7 @@ import type { PodMigrationStatus } from '../../api/pod-migration.ts'
 import { closeConditions, isoTime } from '../conditions.ts'
 import { type Decision, type Effect, end, enter, stay } from '../decision.ts'
 import { type AgentAnswer, type Instant, isNodeGone, isRecord, type Migration, type Observed } from '../observed.ts'
+import { deletionOf } from '../pod-deletion.ts'
 import { isCommitted, isGranted, recordIntoStatus } from '../records.ts'
 
 const lookEveryMs = 200
@@ -60,7 +61,7 @@ function discardDestination(status: PodMigrationStatus, observed: Observed, reas
   if (aborts.length > 0) return stay(status, [...aborts, ...ended], lookEveryMs)
   const pod = ourDestination(status, observed)
   if (pod) {
-    const effects: Effect[] = [{ kind: 'deletePod', pod, gracePeriodSeconds: 0 }, ...ended]
+    const effects = [...deletionOf(pod, !isOverdue(status, nowMs)), ...ended]
     return stay({ ...status, message: 'discarding the destination pod' }, effects, lookEveryMs)
   }
   const sweeps = [...ended, ...finishAt(status.destinationNode, destination)]
@@ -73,7 +74,11 @@ function discardDestination(status: PodMigrationStatus, observed: Observed, reas
 function isAwaited(status: PodMigrationStatus, observed: Observed, nowMs: Instant): boolean {
   const silent =
     observed.destination === 'unreachable' && !isNodeGone(observed, status.destinationNode) && status.destinationPodName !== undefined
-  return silent && nowMs - Date.parse(status.rollbackStartedAt ?? '') < destinationPatienceMs
+  return silent && !isOverdue(status, nowMs)
+}
+
+function isOverdue(status: PodMigrationStatus, nowMs: Instant): boolean {
+  return !(nowMs - Date.parse(status.rollbackStartedAt ?? '') < destinationPatienceMs)
 }
 
 /** Answers when what the agent took back is back: the pod thawed, tables and routes as before. */
@@ -86,7 +91,7 @@ function ourDestination(status: PodMigrationStatus, { destinationPod }: Observed
   const metadata = destinationPod?.metadata
   const ours = metadata?.uid !== undefined && (status.destinationPodUID === undefined || status.destinationPodUID === metadata.uid)
   if (!ours || status.failure?.code === 'NameTaken') return undefined
-  return { namespace: metadata.namespace ?? '', name: metadata.name ?? '', uid: metadata.uid ?? '' }
+  return destinationPod
 }
 
 function rolledBack(status: PodMigrationStatus, observed: Observed, nowMs: Instant): Decision {

@@ -1,0 +1,270 @@
+// Single decisions that whole transcripts do not show: what each phase does when things are not as they should be.
+import type { V1Pod } from '@kubernetes/client-node'
+import { expect } from 'chai'
+import type { PodMigrationSpec, PodMigrationStatus } from '../../src/api/pod-migration.ts'
+import type { Effect } from '../../src/migrator/decision.ts'
+import { decide } from '../../src/migrator/machine.ts'
+import type { Observed } from '../../src/migrator/observed.ts'
+import { makeCapacity, makeMigration, makeNode, makePod, migrationUid, record, startMs, terminating, World } from './world.ts'
+
+const started = new Date(startMs).toISOString()
+const base: PodMigrationStatus = {
+  startedAt: started,
+  sourceNode: 'na',
+  sourcePodName: 'cart-7',
+  sourcePodUID: 'source-uid',
+  podIP: '10.1.0.7',
+  destinationNode: 'nb',
+  destinationPodName: 'cart-7-12345',
+}
+const destination = makePod({
+  metadata: {
+    name: 'cart-7-12345',
+    uid: 'destination-uid',
+    labels: { 'podmotion.io/migration-uid': migrationUid },
+    ownerReferences: undefined,
+  },
+  spec: { nodeName: 'nb' },
+})
+const unready = (pod: V1Pod): V1Pod => ({ ...pod, status: { ...pod.status, conditions: [{ type: 'Ready', status: 'False' }] } })
+
+interface Situation {
+  status: PodMigrationStatus
+  observed?: Partial<Observed>
+  spec?: Partial<PodMigrationSpec>
+  afterMs?: number
+}
+
+function decideIn({ status, observed, spec, afterMs = 0 }: Situation) {
+  const migration = { ...makeMigration(spec), status: { ...base, ...status } }
+  migration.metadata = { ...migration.metadata, finalizers: ['podmotion.io/move'] }
+  return decide(migration, { ...new World().observe(), destinationPod: destination, ...observed }, startMs + afterMs)
+}
+
+const told = (effects: readonly Effect[]) =>
+  effects.map((effect) => {
+    if (effect.kind === 'deletePod') return `delete ${effect.pod.name} ${effect.gracePeriodSeconds}`
+    if (effect.kind === 'patchPod') return `patch ${effect.pod.name}`
+    return 'nodeName' in effect ? `${effect.kind} ${effect.nodeName}` : effect.kind
+  })
+
+describe('DestinationPrewarm', () => {
+  const prewarm = (observed: Partial<Observed>, afterMs = 0) => {
+    const conditions = [{ type: 'DestinationNetnsReady', status: 'Unknown', reason: 'Intended', lastTransitionTime: started }] as const
+    return decideIn({
+      status: { phase: 'DestinationPrewarm', conditions: [...conditions] },
+      observed: { source: 'unasked', ...observed },
+      afterMs,
+    })
+  }
+  const failures: [string, Partial<Observed>, string, number?][] = [
+    ['the name belongs to somebody else', { destinationPod: makePod({ metadata: { name: 'cart-7-12345', labels: {} } }) }, 'NameTaken'],
+    ['the pod failed', { destinationPod: { ...destination, status: { phase: 'Failed', message: 'no room' } } }, 'DestinationFailed'],
+    ['the pod is being deleted', { destinationPod: terminating(destination) }, 'DestinationDeleted'],
+    ['it takes too long', {}, 'DestinationNotStanding', 181_000],
+    [
+      'its agent gave up',
+      { destination: record('destination', 'aborted', { failure: { code: 'NoSpace', message: 'tmpfs is full' } }) },
+      'NoSpace',
+    ],
+    ['the source is gone', { sourcePod: undefined }, 'SourceGone'],
+  ]
+  for (const [name, observed, code, afterMs] of failures) {
+    it(`goes back when ${name}`, () => {
+      const { status } = prewarm({ destination: record('destination', 'awaiting'), ...observed }, afterMs)
+      expect([status.phase, status.failure?.code]).to.deep.equal(['RollingBack', code])
+    })
+  }
+
+  it('announces before it creates, and each only when it is missing', () => {
+    expect(told(prewarm({ destinationPod: undefined, destination: 'absent' }).effects)).to.deep.equal([
+      'awaitDestination nb',
+      'createDestinationPod',
+    ])
+    expect(told(prewarm({ destinationPod: undefined, destination: record('destination', 'awaiting') }).effects)).to.deep.equal([
+      'createDestinationPod',
+    ])
+    expect(told(prewarm({ destination: 'absent' }).effects)).to.deep.equal(['awaitDestination nb'])
+  })
+
+  it('waits for every stand-in, whatever the agent says, and for the agent, whatever kubelet says', () => {
+    const starting = {
+      ...destination,
+      status: { phase: 'Pending', containerStatuses: [{ name: 'main', state: { waiting: { reason: 'ErrImagePull' } } }] },
+    }
+    const early = prewarm({ destination: record('destination', 'standing'), destinationPod: starting as unknown as V1Pod })
+    expect([early.status.phase, early.status.message]).to.deep.equal(['DestinationPrewarm', 'the destination pod waits (ErrImagePull)'])
+    expect(prewarm({ destination: record('destination', 'awaiting') }).status.phase).to.equal('DestinationPrewarm')
+    expect(prewarm({ destination: record('destination', 'standing') }).status).to.include({
+      phase: 'ZeroWindowArm',
+      moveStartedAt: started,
+    })
+  })
+
+  it('gives the agents what they need', () => {
+    const { effects } = prewarm({ destination: record('destination', 'standing') })
+    const [effect] = effects
+    if (effect?.kind !== 'startMove') throw new Error(`expected a startMove, got ${told(effects).join()}`)
+    expect(effect.request).to.deep.include({ migrationName: 'shop/move', freezeWindowBudgetMs: 500, keepFailedDestination: false })
+    expect(effect.request.destination).to.deep.equal({
+      nodeName: 'nb',
+      nodeIp: '192.168.0.2',
+      address: '192.168.0.2:8090',
+      podName: 'cart-7-12345',
+      podUid: 'destination-uid',
+    })
+    expect(effect.request).not.to.have.property('home')
+  })
+
+  it('names the home of an address when it is a third node', () => {
+    const nodes = [makeNode('na', 1), makeNode('nb', 2), makeNode('nc', 3)]
+    const capacities = [makeCapacity('na', 1), makeCapacity('nb', 2), makeCapacity('nc', 3)]
+    const observed = { nodes, capacities, destination: record('destination', 'standing') }
+    const [effect] = decideIn({ status: { phase: 'DestinationPrewarm', podIP: '10.3.0.9' }, observed }).effects
+    expect(effect).to.have.deep.nested.property('request.home', { nodeName: 'nc', address: '192.168.0.3:8090' })
+  })
+})
+
+describe('while the agents act alone', () => {
+  const follow = (observed: Partial<Observed>, status: PodMigrationStatus = {}, afterMs = 0) =>
+    decideIn({
+      status: { phase: 'ZeroWindowArm', moveStartedAt: started, ...status },
+      observed: { destination: record('destination', 'standing'), ...observed },
+      afterMs,
+    })
+
+  it('gives a lost order again, but not once work was seen', () => {
+    expect(told(follow({ source: 'absent' }).effects)).to.deep.equal(['startMove na'])
+    const forgot = follow({ source: 'absent' }, { timeline: [{ step: 'armed', at: started }] })
+    expect(forgot.status.failure?.code).to.equal('SourceForgot')
+  })
+
+  it('goes back in time’s name before the grant, and never after it', () => {
+    expect(follow({ source: record('source', 'frozen') }, {}, 601_000).status.failure?.code).to.equal('TimedOut')
+    expect(follow({ source: 'unreachable' }, {}, 601_000).status.phase).to.equal('RollingBack')
+    expect(follow({ source: record('source', 'granted') }, {}, 601_000).status.phase).to.equal('DisengageHold')
+    expect(follow({ source: 'unreachable' }, { granted: true, phase: 'DisengageHold' }, 601_000).status.phase).to.equal('DisengageHold')
+  })
+
+  it('tells a source that is still waiting what the API server knows', () => {
+    const seen = follow({ source: record('source', 'granted'), destination: record('destination', 'live') }, { committedAt: started })
+    expect(told(seen.effects)).to.deep.equal(['resolve na'])
+    expect(seen.status.phase).to.equal('TCPVerifying')
+  })
+})
+
+describe('RollingBack', () => {
+  const back = (observed: Partial<Observed>, status: PodMigrationStatus = {}, change: Partial<Situation> = {}) =>
+    decideIn({
+      status: { phase: 'RollingBack', moveStartedAt: started, rollbackStartedAt: started, failure: { code: 'X', message: 'x' }, ...status },
+      observed: { source: record('source', 'finished'), destination: record('destination', 'aborted'), ...observed },
+      ...change,
+    })
+
+  it('asks the source until it says that it gave up', () => {
+    const asking = back({ source: record('source', 'frozen') })
+    expect(told(asking.effects)).to.deep.equal(['abort na'])
+    expect(told(back({ source: 'unreachable' }).effects)).to.deep.equal([])
+  })
+
+  it('waits for no source whose node is gone', () => {
+    expect(told(back({ source: 'unreachable', nodes: [] }).effects)).to.deep.equal(['delete cart-7-12345 1'])
+  })
+
+  it('gives kubelet time to end the destination pod, then forces it', () => {
+    expect(told(back({}).effects)).to.deep.equal(['delete cart-7-12345 1'])
+    expect(told(back({ destinationPod: terminating(destination) }).effects)).to.deep.equal([])
+    expect(told(back({ destinationPod: terminating(destination) }, {}, { afterMs: 61_000 }).effects)).to.deep.equal([
+      'delete cart-7-12345 0',
+    ])
+  })
+
+  it('keeps a failed destination for inspection when asked to, until the timeout', () => {
+    const spec = { rollbackOnFailure: false }
+    expect(told(back({}, {}, { spec }).effects)).to.deep.equal([])
+    expect(told(back({}, {}, { spec, afterMs: 601_000 }).effects)).to.deep.equal(['delete cart-7-12345 0'])
+  })
+
+  it('leaves a pod alone that only had our name', () => {
+    const { effects, status } = back({ destination: 'absent' }, { failure: { code: 'NameTaken', message: 'taken' } })
+    expect(told(effects)).to.deep.equal(['event'])
+    expect(status.phase).to.equal('RolledBack')
+  })
+
+  it('goes forward again when the grant was out already', () => {
+    const late = back({ source: record('source', 'granted') })
+    expect(late.status).to.deep.include({ phase: 'DisengageHold', granted: true })
+    expect(late.status).not.to.have.any.keys('failure', 'rollbackStartedAt')
+  })
+})
+
+describe('after the commit', () => {
+  const committed = { committedAt: started, granted: true, moveStartedAt: started }
+  const live = { source: record('source', 'committed'), destination: record('destination', 'live') }
+  const verify = (observed: Partial<Observed>, change: Partial<Situation> = {}) =>
+    decideIn({ status: { phase: 'ServiceVerifying', ...committed }, observed: { ...live, ...observed }, ...change }).status
+  const applicationProbe = { protocol: 'TCP', port: 1, timeoutSeconds: 1, when: 'AfterCommit' } as const
+  const verdict = (status: PodMigrationStatus) => status.conditions?.find(({ type }) => type === 'ServiceVerified')?.reason
+
+  it('waits for readiness and for the application, and reports what never comes', () => {
+    expect(verify({ destinationPod: unready(destination) }).phase).to.equal('ServiceVerifying')
+    expect(verify({}, { spec: { applicationProbe } }).message).to.contain('has not answered yet')
+    const failing = { probe: { ok: false, message: 'refused' } }
+    expect(verify(failing, { spec: { applicationProbe } }).message).to.contain('refused')
+    expect(verdict(verify(failing, { spec: { applicationProbe }, afterMs: 601_000 }))).to.equal('NotServing')
+    expect(verdict(verify({ probe: { ok: true, message: 'ok' } }, { spec: { applicationProbe } }))).to.equal('Answers')
+    expect(verdict(verify({ destinationPod: undefined }))).to.equal('DestinationDeleted')
+  })
+
+  const cutover = (observed: Partial<Observed>, change: Partial<Situation> = {}) =>
+    decideIn({ status: { phase: 'CutoverComplete', ...committed, cutoverAt: started }, observed: { ...live, ...observed }, ...change })
+  const labelled = {
+    ...destination,
+    metadata: { ...destination.metadata, labels: { ...destination.metadata?.labels, ...makePod().metadata?.labels } },
+  }
+  const bare = makePod({ metadata: { ownerReferences: undefined } })
+  const sibling = unready(makePod({ metadata: { name: 'cart-8', uid: 's' } }))
+  const ended = { ...live, source: record('source', 'finished') }
+
+  const cases: [string, Partial<Observed>, string[], number?][] = [
+    ['a ReplicaSet is shown which pod to keep', {}, ['patch cart-7', 'patch cart-7-12345']],
+    ['it deletes the source itself', { destinationPod: labelled }, []],
+    ['then the frozen source is ended', { destinationPod: labelled, sourcePod: terminating(makePod()) }, ['finish na']],
+    ['a ReplicaSet that does not is helped', { destinationPod: labelled }, ['finish na', 'delete cart-7 1'], 11_000],
+    ['an unready sibling gets time', { siblings: [sibling] }, []],
+    ['then the source goes first', { siblings: [sibling] }, ['finish na', 'delete cart-7 1', 'patch cart-7-12345'], 11_000],
+    ['a terminating sibling does not count', { siblings: [terminating(sibling)] }, ['patch cart-7', 'patch cart-7-12345']],
+    [
+      'an unready destination is not left to the ReplicaSet',
+      { destinationPod: unready(destination) },
+      ['finish na', 'delete cart-7 1', 'patch cart-7-12345'],
+    ],
+    ['a bare pod gets its labels first', { sourcePod: bare }, ['patch cart-7-12345']],
+    ['then its source is deleted', { sourcePod: bare, destinationPod: labelled }, ['finish na', 'delete cart-7 1']],
+    ['a lost destination does not keep the source', { destinationPod: undefined }, ['finish na', 'delete cart-7 1']],
+    [
+      'a kubelet that is away does not either',
+      { ...ended, sourcePod: terminating(makePod()), destinationPod: labelled },
+      ['delete cart-7 0'],
+      61_000,
+    ],
+  ]
+  for (const [name, observed, effects, afterMs = 0] of cases)
+    it(name, () => expect(told(cutover(observed, { afterMs }).effects)).to.deep.equal(effects))
+
+  it('hands a pod whose ReplicaSet is gone to the garbage collector, as its source would be', () => {
+    const patch = cutover({ ownerExists: false }).effects.find((effect) => effect.kind === 'patchPod' && effect.pod.name === 'cart-7-12345')
+    expect(patch).to.have.nested.property('patch.metadata.ownerReferences[0].uid', 'rs-uid')
+    const normal = cutover({}).effects.find((effect) => effect.kind === 'patchPod' && effect.pod.name === 'cart-7-12345')
+    expect(normal).not.to.have.nested.property('patch.metadata.ownerReferences')
+  })
+
+  it('completes when the source has ended, on whatever node it was', () => {
+    const gone = { sourcePod: undefined, destinationPod: labelled }
+    expect(cutover({ ...gone, ...live }).status.phase).to.equal('CutoverComplete')
+    expect(cutover({ ...gone, ...ended }).status.phase).to.equal('Complete')
+    expect(cutover({ ...gone, source: 'unreachable' }).status.phase).to.equal('CutoverComplete')
+    expect(cutover({ ...gone, source: 'unreachable', nodes: [] }).status.phase).to.equal('Complete')
+    expect(cutover({ ...gone, source: 'unreachable' }, { afterMs: 301_000 }).status.phase).to.equal('Complete')
+  })
+})
