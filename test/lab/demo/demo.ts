@@ -11,8 +11,9 @@ const keep = process.argv.includes('--keep')
 async function main(): Promise<void> {
   heading('podmotion: kubectl drain under a live PostgreSQL')
   await build()
-  const lab = await Lab.up()
+  const lab = Lab.isUp() ? Lab.attach() : await Lab.up()
   try {
+    await lab.loadImages()
     process.exitCode = await show(lab)
   } finally {
     if (keep) say('the lab stays up: make kubectl ARGS="get pm -A", make lab-down')

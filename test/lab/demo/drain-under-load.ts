@@ -4,7 +4,7 @@ import type { PodMigration } from '../../../src/api/pod-migration.ts'
 import type { Lab } from '../lab.ts'
 import { said } from '../said.ts'
 import { BenchClient, failures, initializePgbench } from '../workloads/bench-client.ts'
-import { ratePerSlice, type Transaction, worstGapMs } from '../workloads/pgbench.ts'
+import { ratePerSlice, worstGapMs } from '../workloads/pgbench.ts'
 import { postgresManifests } from '../workloads/postgres.ts'
 import { freezePicture, say, strip } from './show.ts'
 
@@ -24,7 +24,7 @@ export interface DrainOutcome {
 }
 
 const namespace = 'default'
-const viewEveryMs = 500
+const phaseColumns = 'jsonpath={.metadata.name}  {.status.phase}  {.status.message}{"\\n"}'
 
 export async function drainUnderLoad(lab: Lab, options: DrainOptions): Promise<DrainOutcome> {
   const { address, nodeName } = await deploy(lab, options)
@@ -59,37 +59,21 @@ async function migrations(lab: Lab): Promise<PodMigration[]> {
   return stdout ? JSON.parse(stdout).items : []
 }
 
-/** Prints the live strip until stopped: how fast the clients go, and each phase of the migration once. */
+/** Prints the live view until stopped: how fast the clients go, and each phase of the migration as it is written. */
 function watchIt(lab: Lab, bench: BenchClient): { stop(): Promise<void> } {
-  let running = true
-  const shown = new Set<string>()
-  const loop = (async () => {
-    while (running) {
-      const [transactions, found] = await Promise.all([bench.transactions(), migrations(lab)])
-      strip(recentTps(transactions), newPhases(found, shown))
-      await sleep(viewEveryMs)
-    }
+  const phases = lab.kubectl(['get', 'podmigrations', '-n', namespace, '--watch', '-o', phaseColumns], { reject: false })
+  const showPhases = (async () => {
+    for await (const line of phases) say(String(line))
+  })()
+  const showRates = (async () => {
+    for await (const rate of bench.rates()) strip(rate)
   })()
   return {
     async stop() {
-      running = false
-      await loop
+      phases.kill()
+      await Promise.all([showPhases, showRates])
     },
   }
-}
-
-function recentTps(transactions: readonly Transaction[]): number {
-  const lastMs = Math.max(0, ...transactions.slice(-200).map((one) => one.endMs))
-  const nowMs = Date.now()
-  if (nowMs - lastMs > 3000) return 0
-  return transactions.filter((one) => one.endMs > nowMs - 1000).length
-}
-
-function newPhases(found: readonly PodMigration[], shown: Set<string>): string {
-  const steps = found.flatMap((one) => [...(one.status?.timeline ?? []).map((step) => step.step), one.status?.phase ?? ''])
-  const fresh = [...new Set(steps)].filter((step) => step !== '' && !shown.has(step))
-  for (const step of fresh) shown.add(step)
-  return fresh.join(' → ')
 }
 
 function judge(result: Awaited<ReturnType<BenchClient['finish']>>, drainExitCode: number, found: readonly PodMigration[]): DrainOutcome {

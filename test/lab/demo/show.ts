@@ -16,10 +16,10 @@ function elapsed(): string {
   return `${((Date.now() - startedMs) / 1000).toFixed(1).padStart(6)} s`
 }
 
-/** One line of the live view: transactions per second now, as a bar, and what the migration does. */
-export function strip(tps: number, note: string): void {
-  const bar = '█'.repeat(Math.min(40, Math.round(tps / 50)))
-  console.log(`${elapsed()}  ${String(Math.round(tps)).padStart(6)} tps ${bar.padEnd(40)} ${note}`)
+/** One line of the live view: transactions per second now, as a bar. */
+export function strip(tps: number): void {
+  const bar = '█'.repeat(Math.min(60, Math.round(tps / 25)))
+  say(`${String(Math.round(tps)).padStart(6)} tps ${bar}`)
 }
 
 /** Rates per slice around the freeze, small blocks: what the clients as a whole got done. */

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Lab } from '../lab.ts'
 import { type Said, said } from '../said.ts'
-import { type PgbenchReport, parsePgbenchLog, parsePgbenchReport, type Transaction } from './pgbench.ts'
+import { type PgbenchReport, parsePgbenchLog, parsePgbenchReport, parseProgress, type Transaction } from './pgbench.ts'
 
 const pgbench = '/usr/lib/postgresql/18/bin/pgbench'
 
@@ -37,6 +37,7 @@ export class BenchClient {
   readonly #lab: Lab
   readonly #options: BenchOptions
   readonly #ended: Promise<Said>
+  readonly #progress: AsyncIterable<string>
 
   /** Starts `pgbench -c 8 -j 8 -P 1` and returns at once. */
   static async start(lab: Lab, options: BenchOptions): Promise<BenchClient> {
@@ -50,7 +51,17 @@ export class BenchClient {
     const clients = String(options.clients ?? 8)
     const args = ['-h', options.address, '-U', 'postgres', '-n', '-c', clients, '-j', clients, '-P', '1', '-T', String(options.seconds)]
     const log = ['--log', `--log-prefix=${options.logFolder}/log`, '--max-tries=1', 'postgres']
-    this.#ended = said(lab.client.run(pgbench, [...args, ...log], { reject: false, all: true }))
+    const process = lab.client.run(pgbench, [...args, ...log], { reject: false, all: true })
+    this.#ended = said(process)
+    this.#progress = process.iterable({ from: 'stderr' })
+  }
+
+  /** Transactions in each second, as pgbench counts them, until it ends. */
+  async *rates(): AsyncIterable<number> {
+    for await (const line of this.#progress) {
+      const rate = parseProgress(line)
+      if (rate !== undefined) yield rate
+    }
   }
 
   /** What the clients have finished so far. */

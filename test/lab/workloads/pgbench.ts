@@ -23,6 +23,12 @@ function number(output: string, pattern: RegExp): number {
   return Number(pattern.exec(output)?.[1] ?? 0)
 }
 
+/** Transactions per second out of a line of `pgbench -P`, or undefined when the line is another one. */
+export function parseProgress(line: string): number | undefined {
+  const rate = /^progress: [\d.]+ s, ([\d.]+) tps/.exec(line)?.[1]
+  return rate === undefined ? undefined : Number(rate)
+}
+
 export interface Transaction {
   client: number
   endMs: number

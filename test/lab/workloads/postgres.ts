@@ -10,13 +10,16 @@ export interface PostgresOptions {
   replicas?: number
 }
 
+// Started as root because the uid of `postgres` is the image's affair; PostgreSQL itself runs as that user.
 const startPostgres = `set -e
 export PATH=/usr/lib/postgresql/18/bin:$PATH
+as="setpriv --reuid=postgres --regid=postgres --clear-groups"
 if [ ! -d /data/pg ]; then
-  initdb -D /data/pg -A trust -U postgres --no-sync >/dev/null
+  install -d -o postgres -g postgres -m 700 /data/pg
+  $as initdb -D /data/pg -A trust -U postgres --no-sync >/dev/null
   echo "host all all 0.0.0.0/0 trust" >> /data/pg/pg_hba.conf
 fi
-exec postgres -D /data/pg -c listen_addresses=* -c unix_socket_directories=/tmp -c shared_buffers=128MB -c io_method=worker -c max_connections=200`
+exec $as postgres -D /data/pg -c listen_addresses=* -c unix_socket_directories=/tmp -c shared_buffers=128MB -c io_method=worker -c max_connections=200`
 
 /** The manifests, as objects ready for `kubectl apply -f -`. */
 export function postgresManifests(options: PostgresOptions): object {
@@ -42,7 +45,6 @@ function podSpec(options: PostgresOptions): object {
     ...(options.nodeName ? { affinity: prefer(options.nodeName) } : {}),
     automountServiceAccountToken: false,
     terminationGracePeriodSeconds: 5,
-    securityContext: { runAsUser: 1999, runAsGroup: 1999 },
     volumes: [{ name: 'data', emptyDir: {} }],
     containers: [
       {
