@@ -1,0 +1,110 @@
+// What the product's lab tests do over and over: apply, look, wait, migrate, talk to a pod.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { V1Pod } from '@kubernetes/client-node'
+import { apiVersion } from '../../../src/api/names.ts'
+import { isTerminal } from '../../../src/api/phases.ts'
+import type { PodMigration } from '../../../src/api/pod-migration.ts'
+import type { Lab } from '../lab.ts'
+import { type Said, said } from '../said.ts'
+import { echoClient } from '../workloads/echo.ts'
+
+export class World {
+  readonly lab: Lab
+  #migrations = 0
+
+  constructor(lab: Lab) {
+    this.lab = lab
+  }
+
+  kubectl(...args: string[]): Promise<Said> {
+    return said(this.lab.kubectl(args, { reject: false, all: true }))
+  }
+
+  apply(object: object): Promise<Said> {
+    return said(this.lab.kubectl(['apply', '-f', '-'], { input: JSON.stringify(object), reject: false, all: true }))
+  }
+
+  async get<T>(...what: string[]): Promise<T | undefined> {
+    const { stdout, exitCode } = await this.kubectl('get', ...what, '-o', 'json')
+    return exitCode === 0 ? (JSON.parse(stdout) as T) : undefined
+  }
+
+  async list<T>(...what: string[]): Promise<T[]> {
+    return (await this.get<{ items: T[] }>(...what))?.items ?? []
+  }
+
+  /** The pods of an app that run and are not on their way out. */
+  async pods(app: string): Promise<V1Pod[]> {
+    const pods = await this.list<V1Pod>('pods', '-l', `app=${app}`)
+    return pods.filter((pod) => !pod.metadata?.deletionTimestamp && pod.status?.phase === 'Running')
+  }
+
+  async pod(app: string): Promise<V1Pod> {
+    return await this.until(`one running pod of ${app}`, async () => {
+      const pods = await this.pods(app)
+      return pods.length === 1 && pods[0]?.status?.containerStatuses?.every((one) => one.ready) ? pods[0] : undefined
+    })
+  }
+
+  /** Asks until there is an answer; the error says what was waited for. */
+  async until<T>(what: string, ask: () => Promise<T | undefined | false>, timeoutMs = 90_000): Promise<T> {
+    const endMs = Date.now() + timeoutMs
+    while (Date.now() < endMs) {
+      const answer = await ask()
+      if (answer !== undefined && answer !== false) return answer
+      await sleep(300)
+    }
+    throw new Error(`waited ${timeoutMs / 1000} s for ${what}`)
+  }
+
+  migration(spec: Record<string, unknown>, name = `move-${process.pid}-${this.#migrations++}`) {
+    const defaults = { podNamespace: 'default', tcpPreservationMode: 'Strict', freezeWindowBudgetMs: 8000 }
+    return { apiVersion, kind: 'PodMigration', metadata: { name, namespace: 'default' }, spec: { ...defaults, ...spec } }
+  }
+
+  /** Creates a PodMigration and waits for its end. */
+  async migrate(podName: string, spec: Record<string, unknown> = {}): Promise<PodMigration> {
+    const wanted = this.migration({ podName, ...spec })
+    const applied = await this.apply(wanted)
+    if (applied.exitCode !== 0) throw new Error(`applying a PodMigration of ${podName}: ${applied.all}`)
+    return await this.ended(wanted.metadata.name)
+  }
+
+  async ended(name: string, timeoutMs = 120_000): Promise<PodMigration> {
+    return await this.until(
+      `the end of PodMigration ${name}`,
+      async () => {
+        const migration = await this.get<PodMigration>('podmigration', name)
+        return isTerminal(migration?.status?.phase) && migration
+      },
+      timeoutMs,
+    )
+  }
+
+  /** Clients outside the cluster that talk to `address` for some seconds; start it, move the pod, await it. */
+  async talk(address: string, seconds: number, connections = 8): Promise<Talk> {
+    const args = ['-c', echoClient, address, String(seconds), String(connections)]
+    const { stdout, all } = await said(this.lab.client.run('python3', args, { reject: false, all: true }))
+    if (!stdout) throw new Error(`talking to ${address}: ${all}`)
+    return JSON.parse(stdout)
+  }
+
+  async serviceAddress(name: string): Promise<string> {
+    return (await this.kubectl('get', 'service', name, '-o', 'jsonpath={.spec.clusterIP}')).stdout
+  }
+
+  async exec(pod: V1Pod, container: string, ...command: string[]): Promise<Said> {
+    return await this.kubectl('exec', pod.metadata?.name ?? '', '-c', container, '--', ...command)
+  }
+
+  async remove(...what: string[]): Promise<void> {
+    await this.kubectl('delete', ...what, '--ignore-not-found', '--timeout=60s')
+  }
+}
+
+export interface Talk {
+  requests: number
+  errors: string[]
+  worstMs: number
+  hosts: string[]
+}
