@@ -87,6 +87,12 @@ describe('DestinationPrewarm', () => {
     expect(told(prewarm({ destination: 'absent' }).effects)).to.deep.equal(['awaitDestination nb'])
   })
 
+  it('says when it is the agent that does not answer', () => {
+    const silent = { destinationPod: undefined, destination: 'unreachable' } as const
+    expect(prewarm(silent).status.message).to.equal('waiting for the agent on nb to expect the pod')
+    expect(prewarm(silent, 181_000).status.failure?.message).to.match(/does not exist yet after 180 s; the agent on nb does not answer$/)
+  })
+
   it('waits for every stand-in, whatever the agent says, and for the agent, whatever kubelet says', () => {
     const starting = {
       ...destination,

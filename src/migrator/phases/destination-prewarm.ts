@@ -35,13 +35,19 @@ function announce(migration: Migration, observed: Observed): Decision {
   if (!destinationPod) {
     effects.push({ kind: 'createDestinationPod', pod: buildDestinationPod(migration, sourcePod, nodeName, status.destinationPodName) })
   }
-  return stay(status, effects, prewarmEveryMs)
+  const message = destination === 'unreachable' ? `waiting for the agent on ${nodeName} to expect the pod` : status.message
+  return stay({ ...status, ...(message ? { message } : {}) }, effects, prewarmEveryMs)
 }
 
-function brokenDestination({ metadata, status }: Migration, { destinationPod }: Observed, nowMs: Instant): Failure | undefined {
+function brokenDestination(
+  { metadata, status }: Migration,
+  { destinationPod, destination }: Observed,
+  nowMs: Instant,
+): Failure | undefined {
   const since = status.conditions?.find((condition) => condition.type === 'DestinationNetnsReady')?.lastTransitionTime
   if (since && nowMs - Date.parse(since) > prewarmTimeoutMs) {
-    return { code: 'DestinationNotStanding', message: `${describeWait(destinationPod)} after ${prewarmTimeoutMs / 1000} s` }
+    const silent = destination === 'unreachable' ? `; the agent on ${status.destinationNode} does not answer` : ''
+    return { code: 'DestinationNotStanding', message: `${describeWait(destinationPod)} after ${prewarmTimeoutMs / 1000} s${silent}` }
   }
   if (!destinationPod) return undefined
   const name = destinationPod.metadata?.name
