@@ -10,6 +10,7 @@ import { KubeClient } from './kube/client.ts'
 import { runAsLeader } from './kube/lease.ts'
 import { migrationAdmission } from './migrator/admission.ts'
 import { startMigrator } from './migrator/controller.ts'
+import { countNodes } from './node-metrics.ts'
 import { realClock } from './runtime/clock.ts'
 import { messageOf } from './runtime/errors.ts'
 import { serveHealth } from './runtime/health.ts'
@@ -26,6 +27,7 @@ async function main(): Promise<void> {
   const serving = new AbortController()
   collectProcessMetrics()
   const deps = dependencies()
+  countNodes(deps.caches)
   await serve(deps, ending, serving.signal)
   await startCaches(deps.caches, ending)
   if (!ending.aborted) log.info('caches are synced')

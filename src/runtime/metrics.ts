@@ -30,23 +30,16 @@ export const migrationsOpen = gauge('migrations_open', 'Migrations that have not
 export const phaseSeconds = histogram('phase_duration_seconds', 'Time a migration stayed in a phase', workBuckets, ['phase'])
 export const freezeSeconds = histogram('freeze_seconds', 'First process frozen to last process running', freezeBuckets)
 export const holdSeconds = histogram('hold_seconds', 'First packet queued to last released', freezeBuckets)
-export const blackoutSeconds = histogram('blackout_seconds', 'Longest gap that a client saw', freezeBuckets)
-export const preCopyPages = counter('precopy_pages_total', 'Pages copied before the freeze, by round', ['round'])
-export const preCopyBytes = counter('precopy_bytes_total', 'Bytes copied before the freeze, by round', ['round'])
 export const movedBytes = counter('moved_bytes_total', 'Bytes sent from source to destination')
 export const sequenceDelta = gauge(
   'sequence_delta',
   'Sum of TCP sequence differences of the last verified move; anything but 0 is a defect',
 )
 export const flows = counter('flows_total', 'Connections of moved pods, by outcome (kept, relayed, lost)', ['outcome'])
-export const containerConsistency = counter('container_consistency_total', 'Containers moved, by whether all of their pod went together', [
-  'result',
-])
 
 // Choosing.
 export const reservations = gauge('reservations', 'Reservations on destinations now', ['node'])
 export const extenderSeconds = histogram('extender_request_seconds', 'Time to answer kube-scheduler', requestBuckets, ['verb'])
-export const strategySeconds = histogram('strategy_duration_seconds', 'Time a strategy took to find candidates', workBuckets, ['strategy'])
 export const cycleSeconds = histogram('cycle_duration_seconds', 'Time of a descheduling cycle', workBuckets, ['policy'])
 export const evictions = counter('evictions_total', 'Evictions answered by the webhook, by HTTP code (200: allowed)', ['code'])
 
