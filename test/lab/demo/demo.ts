@@ -11,10 +11,11 @@ const keep = process.argv.includes('--keep')
 async function main(): Promise<void> {
   heading('podmotion: kubectl drain under a live PostgreSQL')
   await build()
-  const lab = Lab.isUp() ? Lab.attach() : await Lab.up()
+  const wasUp = Lab.isUp()
+  const lab = wasUp ? Lab.attach() : await Lab.up()
   try {
     await lab.loadImages()
-    process.exitCode = await show(lab)
+    process.exitCode = await show(lab, wasUp)
   } finally {
     if (keep) say('the lab stays up: make kubectl ARGS="get pm -A", make lab-down')
     else await lab.down()
@@ -27,8 +28,8 @@ async function build(): Promise<void> {
 }
 
 /** Returns the exit code: 0 when our drain failed nobody and moved the pod. */
-async function show(lab: Lab): Promise<number> {
-  await installProduct(lab, { say })
+async function show(lab: Lab, restart: boolean): Promise<number> {
+  await installProduct(lab, { say, restart })
   heading('with podmotion')
   const ours = await drainUnderLoad(lab, { name: 'postgres', movable: true, seconds: 40 })
   heading('the same drain without podmotion')

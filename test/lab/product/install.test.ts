@@ -49,7 +49,7 @@ describe('the installed product', () => {
       '-n',
       productNamespace,
       '-l',
-      'app.kubernetes.io/component=controller',
+      'app.kubernetes.io/name=podmotion-controller',
     )
     await world.kubectl(
       'run',

@@ -14,6 +14,8 @@ const extenderFolder = '/etc/kubernetes/podmotion'
 
 export interface InstallOptions {
   values?: Record<string, unknown>
+  /** Images of the same tag were loaded anew: running pods must be replaced. */
+  restart?: boolean
   say?: (line: string) => void
 }
 
@@ -22,6 +24,7 @@ export async function installProduct(lab: Lab, options: InstallOptions = {}): Pr
   const say = options.say ?? (() => undefined)
   await helmInstall(lab, options.values ?? {})
   say('chart installed')
+  if (options.restart) await restartPods(lab)
   await lab.kubectl(['-n', productNamespace, 'rollout', 'status', 'deployment/podmotion-controller', '--timeout=120s'])
   say('controller ready')
   await useExtender(lab)
@@ -35,6 +38,12 @@ async function helmInstall(lab: Lab, values: Record<string, unknown>): Promise<v
   await lab.helm(['upgrade', '--install', 'podmotion', chart, '--namespace', productNamespace, '--create-namespace', '--values', '-'], {
     input: stringify(merged),
   })
+}
+
+async function restartPods(lab: Lab): Promise<void> {
+  const workloads = ['deployment/podmotion-controller', 'daemonset/podmotion-agent']
+  await lab.kubectl(['-n', productNamespace, 'rollout', 'restart', ...workloads])
+  for (const workload of workloads) await lab.kubectl(['-n', productNamespace, 'rollout', 'status', workload, '--timeout=120s'])
 }
 
 export async function uninstallProduct(lab: Lab): Promise<void> {

@@ -3,7 +3,8 @@ import { Lab } from '../lab.ts'
 import { installProduct } from './install.ts'
 
 const say = (line: string): void => console.log(`lab: ${line}`)
-const lab = Lab.isUp() ? Lab.attach() : await Lab.up()
+const wasUp = Lab.isUp()
+const lab = wasUp ? Lab.attach() : await Lab.up()
 say(`images loaded: ${(await lab.loadImages()).join(', ')}`)
-await installProduct(lab, { say })
+await installProduct(lab, { say, restart: wasUp })
 say('try: make kubectl ARGS="get nodemigrationcapacities"')

@@ -2,7 +2,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { V1Pod } from '@kubernetes/client-node'
 import { expect } from 'chai'
-import { echoManifests } from '../workloads/echo.ts'
 import { sharedWorld } from './shared-lab.ts'
 import type { World } from './world.ts'
 
@@ -18,8 +17,7 @@ describe('a move', () => {
     let destination: V1Pod
 
     before(async () => {
-      await world.apply(echoManifests({ name: 'echo', nodeName: 'node-1' }))
-      source = await world.pod('echo')
+      source = await world.deployEcho({ name: 'echo', nodeName: 'node-1' })
       const talking = world.talk(await world.serviceAddress('echo'), 12)
       const direct = world.talk(source.status?.podIP ?? '', 12)
       await sleep(2000)
@@ -98,8 +96,7 @@ describe('a move', () => {
   })
 
   it('of a bare pod keeps its labels', async () => {
-    await world.apply(echoManifests({ name: 'bare', bare: true }))
-    const source = await world.pod('bare')
+    const source = await world.deployEcho({ name: 'bare', bare: true })
     const talking = world.talk(await world.serviceAddress('bare'), 8)
     await sleep(1000)
     const migration = await world.migrate('bare')
@@ -112,8 +109,7 @@ describe('a move', () => {
   })
 
   it('in mode Cold moves the pod too', async () => {
-    await world.apply(echoManifests({ name: 'cold' }))
-    const source = await world.pod('cold')
+    const source = await world.deployEcho({ name: 'cold' })
     const migration = await world.migrate(source.metadata?.name ?? '', { mode: 'Cold' })
     expect(migration.status?.phase, migration.status?.message).to.equal('Complete')
     expect((await world.pod('cold')).spec?.nodeName).to.not.equal(source.spec?.nodeName)

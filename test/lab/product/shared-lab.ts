@@ -17,9 +17,10 @@ export function sharedWorld(): Promise<World> {
 
 async function start(): Promise<World> {
   await execa('make', ['--no-print-directory', 'bundle', 'native'], { cwd: projectRoot })
-  const lab = Lab.isUp(name) ? Lab.attach(name) : await Lab.up({ name })
+  const wasUp = Lab.isUp(name)
+  const lab = wasUp ? Lab.attach(name) : await Lab.up({ name })
   await lab.loadImages()
-  await installProduct(lab, { say })
+  await installProduct(lab, { say, restart: wasUp })
   return new World(lab)
 }
 

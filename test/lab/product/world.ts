@@ -6,7 +6,7 @@ import { isTerminal } from '../../../src/api/phases.ts'
 import type { PodMigration } from '../../../src/api/pod-migration.ts'
 import type { Lab } from '../lab.ts'
 import { type Said, said } from '../said.ts'
-import { echoClient } from '../workloads/echo.ts'
+import { type EchoOptions, echoClient, echoManifests } from '../workloads/echo.ts'
 
 export class World {
   readonly lab: Lab
@@ -44,6 +44,25 @@ export class World {
       const pods = await this.pods(app)
       return pods.length === 1 && pods[0]?.status?.containerStatuses?.every((one) => one.ready) ? pods[0] : undefined
     })
+  }
+
+  async deployEchos(options: EchoOptions): Promise<void> {
+    const applied = await this.apply(echoManifests(options))
+    if (applied.exitCode !== 0) throw new Error(`deploying ${options.name}: ${applied.all}`)
+  }
+
+  /** An echo pod that runs and answers through its Service. */
+  async deployEcho(options: EchoOptions): Promise<V1Pod> {
+    await this.deployEchos(options)
+    const pod = await this.pod(options.name)
+    await this.answers(options.name)
+    return pod
+  }
+
+  /** kube-proxy needs a moment after the pod is ready. */
+  async answers(service: string): Promise<void> {
+    const address = await this.serviceAddress(service)
+    await this.until(`Service ${service} to answer`, async () => (await this.talk(address, 0.1, 1)).errors.length === 0)
   }
 
   /** Asks until there is an answer; the error says what was waited for. */
