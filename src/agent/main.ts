@@ -1,4 +1,5 @@
 // The agent's main: installs on its node, recovers what an earlier life left open, then serves.
+import { rmSync } from 'node:fs'
 import type { NodeMigrationCapacityStatus } from '../api/node-migration-capacity.ts'
 import { KubeClient } from '../kube/client.ts'
 import { realClock } from '../runtime/clock.ts'
@@ -49,6 +50,8 @@ async function main(): Promise<void> {
 }
 
 function createContext(config: AgentConfig): AgentContext {
+  // Sockets of moves that an earlier life was in the middle of.
+  rmSync(`${config.runDir}/transport`, { recursive: true, force: true })
   const moves = new Moves(new Journal(`${config.stateDir}/journal`), config.nodeName)
   return { config, moves, peers: new Peers(config.tlsDir), network: createPodNetwork(config), storage: createPodStorage(config) }
 }

@@ -6,6 +6,7 @@ import { type AgentContext, moveFolders } from '../context.ts'
 import { Nothing, Outcome } from '../peer/wire.ts'
 import type { SourceAction } from '../protocol/source.ts'
 import type { SourceMove } from '../protocol/move.ts'
+import { untilNoDumper } from '../runc/dumpers.ts'
 import { processesOf, thaw } from '../runc/freezer.ts'
 import { readContainer, type RunningContainer, sandboxPidOf } from '../runc/state.ts'
 import { removeMarker } from './marker.ts'
@@ -101,6 +102,7 @@ export class Source {
     const sandboxPid = await this.#sandboxPid(containers)
     await network.undo({ uid: this.#uid, ip: pod.ip, role: 'source', ...(sandboxPid === undefined ? {} : { sandboxPid }) })
     if (sandboxPid !== undefined) await network.unlock({ uid: this.#uid, sandboxPid })
+    await untilNoDumper(moveFolders(config, this.#uid, 'source').images)
     await thaw(containers.map(({ freezer }) => freezer))
     moves.step(this.#uid, 'thawed')
     await removeMarker(config, pod.uid)

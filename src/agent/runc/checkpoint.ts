@@ -60,12 +60,18 @@ async function finishDump(name: string, folders: DumpFolders, gate: LineClient, 
   if (result.exitCode !== 0) throw await dumpFailure(name, folders, result)
 }
 
+/** Pure: the message of runc's last error line; the rest quotes criu's log. */
+export function runcError(stderr: string): string {
+  const messages = [...stderr.matchAll(/level=error msg="((?:[^"\\]|\\.)*)"/g)].map((match) => match[1] as string)
+  return messages.at(-1) ?? stderr.trim().slice(-300)
+}
+
 async function failsEarly(name: string, folders: DumpFolders, ended: Promise<RunResult>): Promise<never> {
   throw await dumpFailure(name, folders, await ended)
 }
 
 async function dumpFailure(name: string, folders: DumpFolders, result: RunResult): Promise<CodedError> {
-  const reason = (await criuErrors(`${folders.work}/dump.log`)) ?? (result.stderr.trim().slice(-500) || 'no reason given')
+  const reason = (await criuErrors(`${folders.work}/dump.log`)) ?? (runcError(result.stderr) || 'no reason given')
   return new CodedError(
     'DumpFailed',
     `Dumping container ${name}: runc checkpoint exited ${result.exitCode} (${reason}): exclude the pod or remove what cannot be checkpointed`,

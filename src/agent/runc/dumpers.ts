@@ -1,0 +1,58 @@
+// criu processes that still work on a move's images: what they do at their end must not come after our thaw.
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+const pollMs = 5
+/** criu gives up at its next step once runc has gone; one that does not is stuck. */
+const patienceMs = 2000
+
+/** By their open files: runc and our proxy may be dead, and then nobody else knows the pid. */
+export function dumpersOf(imageFolder: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => isSwrk(pid) && hasOpen(pid, imageFolder))
+}
+
+/**
+ * A dying criu puts the freezer back into the state it found, FROZEN: a thaw before that would be undone by it, and the pod would stand
+ * still for ever. Stuck ones are killed; their parasites then return to the program by themselves.
+ */
+export async function untilNoDumper(imageFolder: string): Promise<void> {
+  const deadlineMs = performance.now() + patienceMs
+  for (let pids = dumpersOf(imageFolder); pids.length > 0; pids = dumpersOf(imageFolder)) {
+    if (performance.now() > deadlineMs) for (const pid of pids) killQuietly(pid)
+    await new Promise((resolve) => setTimeout(resolve, pollMs))
+  }
+}
+
+function isSwrk(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes('swrk')
+  } catch {
+    return false
+  }
+}
+
+function hasOpen(pid: number, folder: string): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => linkOf(`/proc/${pid}/fd/${fd}`).startsWith(folder))
+  } catch {
+    return false
+  }
+}
+
+function linkOf(file: string): string {
+  try {
+    return readlinkSync(file)
+  } catch {
+    return ''
+  }
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended meanwhile.
+  }
+}
