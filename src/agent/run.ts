@@ -8,6 +8,8 @@ export interface RunOptions {
   reject?: boolean
   signal?: AbortSignal
   env?: Record<string, string>
+  /** latin1: output is bytes, one a character (file names). */
+  encoding?: 'utf8' | 'latin1'
 }
 
 export interface RunResult {
@@ -27,6 +29,7 @@ export async function run(command: string, args: readonly string[], options: Run
     timeout: options.timeoutMs ?? defaultTimeoutMs,
     forceKillAfterDelay: 2000,
     stripFinalNewline: false,
+    encoding: options.encoding ?? 'utf8',
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     ...(options.signal ? { cancelSignal: options.signal } : {}),
     ...(options.env ? { env: options.env } : {}),

@@ -1,7 +1,9 @@
 // Real overlays, real rsync: after the last pass the destination's folders are the source's, whatever the pod did to them.
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { StorageDestination, StoragePod } from '../../../src/agent/rooms.ts'
 import { createPodStorage } from '../../../src/agent/storage/pod-storage.ts'
@@ -79,12 +81,60 @@ newline'; printf x > "$(printf 'made/\\377bytes')"`)
     expect(sh(`cat ${emptyDir('destination-uid')}/counter`)).to.equal('two')
   })
 
-  it('sends only changed blocks in the last pass', async () => {
-    sh(`head -c 8M /dev/urandom > ${emptyDir('source-uid')}/table`)
+  it('sends only changed blocks of a big file in the last pass', async () => {
+    sh(`head -c 40M /dev/urandom > ${emptyDir('source-uid')}/table`)
     await sync(false)
     sh(`printf changed | dd of=${emptyDir('source-uid')}/table bs=1 seek=4000000 conv=notrunc 2>/dev/null`)
     const sent = await sync(true)
     expect(sent).to.be.greaterThan(0).and.lessThan(200_000)
+    expect(differences(`${emptyDir('source-uid')}/`, `${emptyDir('destination-uid')}/`)).to.equal('')
+  })
+
+  it('sees what a renamed folder brought under known names', async () => {
+    const data = emptyDir('source-uid')
+    sh(`mkdir ${data}/a ${data}/b; echo one > ${data}/a/x; echo two > ${data}/b/x`)
+    await sync(false)
+    await sleep(50)
+    sh(`mv ${data}/a ${data}/c; mv ${data}/b ${data}/a; mv ${data}/c ${data}/b`)
+    await sync(true)
+    expect(sh(`cat ${emptyDir('destination-uid')}/a/x ${emptyDir('destination-uid')}/b/x`)).to.equal('two\none\n')
+  })
+
+  it('sends a file that is written through memory, although no time tells', async () => {
+    const data = emptyDir('source-uid')
+    writeFileSync(path.join(data, 'mapped'), 'x'.repeat(4096))
+    const program = `import mmap,os,sys
+m = mmap.mmap(os.open("/mnt/mapped", os.O_RDWR), 4096)
+m[0:3] = b"one"
+print("mapped", flush=True)
+sys.stdin.readline()
+m[0:3] = b"two"
+print("written", flush=True)
+sys.stdin.readline()`
+    const writer = spawn('unshare', ['-m', 'sh', '-c', `mount --bind ${data} /mnt && exec python3 -c '${program}'`], { stdio: 'pipe' })
+    try {
+      await once(writer.stdout, 'data')
+      writeFileSync(path.join(folder, 'task/aaa/init.pid'), String(writer.pid))
+      // The page is dirty and stays writable: the later write faults no more, so it changes no time.
+      await sleep(50)
+      await sync(false)
+      const before = statSync(path.join(data, 'mapped')).ctimeMs
+      writer.stdin.write('\n')
+      await once(writer.stdout, 'data')
+      expect(statSync(path.join(data, 'mapped')).ctimeMs).to.equal(before)
+      await sync(true)
+    } finally {
+      writer.kill('SIGKILL')
+    }
+    expect(sh(`head -c 3 ${emptyDir('destination-uid')}/mapped`)).to.equal('two')
+  })
+
+  it('needs no earlier pass, and distrusts what one of another life left', async () => {
+    sh(
+      `echo one > ${emptyDir('source-uid')}/f; echo two > ${emptyDir('destination-uid')}/f; touch -r ${emptyDir('source-uid')}/f ${emptyDir('destination-uid')}/f`,
+    )
+    sh(`echo left > ${emptyDir('destination-uid')}/left`)
+    await sync(true)
     expect(differences(`${emptyDir('source-uid')}/`, `${emptyDir('destination-uid')}/`)).to.equal('')
   })
 

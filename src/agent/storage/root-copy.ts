@@ -1,0 +1,144 @@
+// Copies one folder of a pod pass by pass: earlier passes compare everything, the last one sends what changed since, listed beforehand.
+import { stat } from 'node:fs/promises'
+import path from 'node:path'
+import type { StoragePod } from '../rooms.ts'
+import { run } from '../run.ts'
+import { changedSince, type Listing, listingFormat, parseListing } from './folder-listing.ts'
+import { mappedFiles } from './mapped-file-finder.ts'
+import { type CopyResult, PreparedCopy } from './prepared-copy.ts'
+import { type Copy, copyArguments, sentBytes, sentNames, vanishedExitCode, wholeFileLimitBytes } from './rsync-arguments.ts'
+import type { SyncedRoot } from './synced-roots.ts'
+import { listChanges } from './upper-tree.ts'
+
+/** A pass of many GB over a slow link is not a hang; the migration's own timeout ends it. */
+const passTimeoutMs = 3_600_000
+/** Coarsest kernel tick in use (100 Hz), doubled: change times are no finer than that before Linux 6.13. */
+const tickMs = 20
+/** The wall clock was set between two passes: change times cannot be compared with it. */
+const clockStepMs = 5
+
+interface Pass {
+  listing: Listing
+  sinceMs: number
+  /** Wall clock minus monotonic clock. */
+  clockOffsetMs: number
+}
+
+export class RootCopy {
+  readonly #root: SyncedRoot
+  readonly #remoteShell: string
+  /** The last pass after which the destination had all that the folder had. */
+  #complete: Pass | undefined
+  /** Every path that the destination may have from an earlier pass. */
+  readonly #known = new Set<string>()
+  /** Files that were mapped while a pass read them. */
+  readonly #mapped = new Set<string>()
+  #prepared: PreparedCopy | undefined
+
+  constructor(root: SyncedRoot, remoteShell: string) {
+    this.#root = root
+    this.#remoteShell = remoteShell
+  }
+
+  /** While the pod runs. */
+  async passAhead(pod: StoragePod, bandwidthLimitMbps: number): Promise<number> {
+    await this.#noteMapped(pod)
+    const pass = await this.#look(false)
+    const listed = await this.#layerPaths()
+    const result = await this.#run({ bandwidthLimitMbps }, listed)
+    for (const name of [...pass.listing.keys(), ...sentNames(result.stdout)]) this.#known.add(name)
+    if (result.exitCode === 0) this.#complete = pass
+    await this.#noteMapped(pod)
+    if (!this.#prepared?.waits)
+      this.#prepared = new PreparedCopy(copyArguments(this.#copy({ listed: true, distrustTimes: true, whole: true })))
+    return this.#check(result, [0, vanishedExitCode])
+  }
+
+  /** Inside the freeze. */
+  async lastPass(pod: StoragePod): Promise<number> {
+    const [now] = await Promise.all([this.#look(true), this.#noteMapped(pod)])
+    const before = this.#complete
+    if (!before || Math.abs(now.clockOffsetMs - before.clockOffsetMs) > clockStepMs) return await this.#everything()
+    const changed = new Set([...(await this.#changed(now.listing, before)), ...this.#mapped])
+    const gone = await this.#deletable([...this.#known].filter((name) => !now.listing.has(name)))
+    const isBig = (name: string): boolean => (now.listing.get(name)?.bytes ?? 0) > wholeFileLimitBytes
+    const big = [...changed].filter(isBig)
+    const [sent, sentBig] = await Promise.all([
+      this.#finishPrepared([...[...changed].filter((name) => !isBig(name)), ...gone]),
+      big.length === 0 ? 0 : this.#run({ distrustTimes: true }, big).then((result) => this.#check(result, [0])),
+    ])
+    return sent + sentBig
+  }
+
+  async #finishPrepared(names: readonly string[]): Promise<number> {
+    const prepared = this.#prepared
+    this.#prepared = undefined
+    const result = prepared?.waits ? await prepared.finish(encodeList(names)) : undefined
+    if (result?.exitCode === 0) return sentBytes(result.stdout)
+    // It waited too long and its peer gave up, or there was none: the same once more, with all the waiting.
+    return this.#check(await this.#run({ distrustTimes: true, whole: true }, names), [0])
+  }
+
+  /** Nothing is known of what the destination has: all contents are compared. */
+  async #everything(): Promise<number> {
+    return this.#check(await this.#run({ distrustTimes: true }, await this.#layerPaths()), [0])
+  }
+
+  /** Of a writable layer, what neither look lists (hidden by an opaque folder, or shown from elsewhere) is always sent. */
+  async #changed(now: Listing, before: Pass): Promise<string[]> {
+    const changed = changedSince(now, before.listing, before.sinceMs)
+    const paths = await this.#layerPaths()
+    return paths === undefined ? changed : [...changed, ...paths.filter((name) => !now.has(name))]
+  }
+
+  /** While the pod runs, files go away under find's eyes and it says so; when it is frozen, any complaint may hide a change. */
+  async #look(strict: boolean): Promise<Pass> {
+    const clockOffsetMs = Date.now() - performance.now()
+    const sinceMs = Date.now() - tickMs
+    const folder = this.#root.layers?.upper ?? this.#root.folder
+    const { stdout } = await run('find', [folder, '-xdev', '-printf', listingFormat], {
+      reject: strict,
+      encoding: 'latin1',
+      timeoutMs: passTimeoutMs,
+    })
+    return { listing: parseListing(stdout), sinceMs, clockOffsetMs }
+  }
+
+  async #noteMapped(pod: StoragePod): Promise<void> {
+    for (const name of await mappedFiles(this.#root, pod)) this.#mapped.add(name)
+  }
+
+  /** Undefined for an emptyDir: it is compared whole. */
+  async #layerPaths(): Promise<string[] | undefined> {
+    return this.#root.layers && (await listChanges(this.#root.layers))
+  }
+
+  /** Below a folder that went as well there is nothing to name: it goes whole, and rsync would call the rest vanished. */
+  async #deletable(gone: readonly string[]): Promise<string[]> {
+    const kept = gone.map(async (name) => {
+      const parent = await stat(Buffer.from(path.dirname(path.join(this.#root.folder, name)), 'latin1')).catch(() => undefined)
+      return parent?.isDirectory() ? [name] : []
+    })
+    return (await Promise.all(kept)).flat()
+  }
+
+  async #run(how: Partial<Copy>, listed?: readonly string[]): Promise<CopyResult> {
+    const args = copyArguments(this.#copy({ ...how, listed: listed !== undefined }))
+    const input = listed === undefined ? {} : { input: encodeList(listed) }
+    return await run('rsync', args, { timeoutMs: passTimeoutMs, reject: false, encoding: 'latin1', ...input })
+  }
+
+  #copy(how: Partial<Copy>): Copy {
+    return { folder: this.#root.folder, remoteShell: this.#remoteShell, bandwidthLimitMbps: 0, ...how }
+  }
+
+  #check({ exitCode, stdout, stderr }: CopyResult, good: readonly number[]): number {
+    if (good.includes(exitCode)) return sentBytes(stdout)
+    throw new Error(`Copying the ${this.#root.label}: rsync exited ${exitCode} (${stderr.trim().slice(-1000)})`)
+  }
+}
+
+/** Names are bytes, kept one byte a character: not every name is UTF-8. */
+function encodeList(names: readonly string[]): Uint8Array {
+  return Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1')
+}
