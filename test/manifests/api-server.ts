@@ -108,12 +108,11 @@ export class ApiServer {
 
   #apiServerArguments(etcd: string): string[] {
     const key = join(this.#folder, 'sa.key')
-    return [
-      ...['--etcd-servers', etcd, '--secure-port', String(this.#port), '--bind-address', '127.0.0.1', '--advertise-address', '127.0.0.1'],
-      ...['--cert-dir', join(this.#folder, 'pki'), '--service-cluster-ip-range', '10.96.0.0/16', '--endpoint-reconciler-type', 'none'],
-      ...['--service-account-issuer', 'https://kubernetes', '--service-account-signing-key-file', key, '--service-account-key-file', key],
-      ...['--token-auth-file', join(this.#folder, 'tokens.csv'), '--authorization-mode', 'RBAC', '--allow-privileged'],
-    ]
+    const storage = ['--etcd-servers', etcd, '--service-cluster-ip-range', '10.96.0.0/16', '--endpoint-reconciler-type', 'none']
+    const serving = ['--secure-port', String(this.#port), '--bind-address', '127.0.0.1', '--advertise-address', '127.0.0.1']
+    const accounts = ['--service-account-issuer', 'https://kubernetes', '--service-account-signing-key-file', key]
+    const trust = ['--service-account-key-file', key, '--token-auth-file', join(this.#folder, 'tokens.csv')]
+    return [...storage, ...serving, ...accounts, ...trust, '--cert-dir', join(this.#folder, 'pki'), '--authorization-mode', 'RBAC', '--allow-privileged']
   }
 
   #run(command: string, args: string[], name: string): void {
