@@ -112,7 +112,17 @@ export class ApiServer {
     const serving = ['--secure-port', String(this.#port), '--bind-address', '127.0.0.1', '--advertise-address', '127.0.0.1']
     const accounts = ['--service-account-issuer', 'https://kubernetes', '--service-account-signing-key-file', key]
     const trust = ['--service-account-key-file', key, '--token-auth-file', join(this.#folder, 'tokens.csv')]
-    return [...storage, ...serving, ...accounts, ...trust, '--cert-dir', join(this.#folder, 'pki'), '--authorization-mode', 'RBAC', '--allow-privileged']
+    return [
+      ...storage,
+      ...serving,
+      ...accounts,
+      ...trust,
+      '--cert-dir',
+      join(this.#folder, 'pki'),
+      '--authorization-mode',
+      'RBAC',
+      '--allow-privileged',
+    ]
   }
 
   #run(command: string, args: string[], name: string): void {
