@@ -15,6 +15,7 @@ import { hostRoute, type Route } from './route-table.ts'
 import { addMovable, lockRuleSet, unlockRuleSet } from './rule-sets.ts'
 import { holdSysctls, vethSysctls } from './sysctls.ts'
 import { Turn } from './turn.ts'
+import { ipBatch, nftIn, WaitingCommands } from './waiting-commands.ts'
 
 type Role = NetworkRecord['role']
 
@@ -28,6 +29,7 @@ class NodePodNetwork implements PodNetwork {
   readonly #records: NetworkRecords
   readonly #leases: AddressLeases
   readonly #turn = new Turn()
+  readonly #waiting = new WaitingCommands()
   /** Host veths that survey found, so that divert need not start a program to look inside the hold. */
   readonly #vethNames = new Map<number, string>()
 
@@ -49,6 +51,7 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async arm(move: { uid: string; ip: string; nodeIp: string; legs: Leg[] }): Promise<void> {
+    this.#waiting.start(move.uid, 'hold', ipBatch)
     const { record } = await this.#own(move.uid, move.ip, 'destination')
     const plan = planLegs(move.ip, move.legs, await this.#entriesOf(move.ip))
     // Repeated, the legs are there already: those of the first time stay ours.
@@ -58,15 +61,17 @@ class NodePodNetwork implements PodNetwork {
 
   async hold(move: { uid: string; ip: string; attached: Attached }): Promise<void> {
     const { hostVeth, podMac } = move.attached
+    this.#waiting.start(move.uid, 'release', ipBatch)
     const { record, bridge } = await this.#own(move.uid, move.ip, 'destination')
     await this.#records.write({ ...record, heldVeth: hostVeth })
     await writeSysctls(holdSysctls(hostVeth))
     // The pod comes home: its neighbours on the bridge go on asking the node for it, because it is no port of the bridge any more.
     const proxy = bridge ? `${proxyNeighbour('replace', move.ip, bridge)}\n` : ''
-    await batch(`${proxy}${holdBatch(move.ip, hostVeth, podMac)}`)
+    await this.#waiting.finish(move.uid, 'hold', ipBatch, `${proxy}${holdBatch(move.ip, hostVeth, podMac)}`)
   }
 
   async divert(move: { uid: string; ip: string; destinationNodeIp: string; role: 'source' | 'home'; sandboxPid?: number }): Promise<void> {
+    if (move.sandboxPid !== undefined) this.#waiting.start(move.uid, 'lock', nftIn(move.sandboxPid))
     const { record, routes, bridge } = await this.#own(move.uid, move.ip, move.role)
     const veth = record.veth ?? (move.role === 'source' ? await this.#vethOf(routes, move.ip, move.sandboxPid) : undefined)
     const lease = record.lease ?? (bridge ? await this.#leases.find(move.ip) : undefined)
@@ -79,7 +84,7 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async lock(move: { uid: string; sandboxPid: number }): Promise<void> {
-    await runInNetworkOf(move.sandboxPid, 'nft', ['-f', '-'], { input: lockRuleSet() })
+    await this.#waiting.finish(move.uid, 'lock', nftIn(move.sandboxPid), lockRuleSet())
   }
 
   async unlock(move: { uid: string; sandboxPid: number }): Promise<void> {
@@ -87,10 +92,11 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async release(move: { uid: string; ip: string; attached: Attached }): Promise<void> {
-    await batch(releaseBatch(move.ip, move.attached.hostVeth, move.attached.podMac))
+    await this.#waiting.finish(move.uid, 'release', ipBatch, releaseBatch(move.ip, move.attached.hostVeth, move.attached.podMac))
   }
 
   async undo(move: { uid: string; ip: string; role: Role; sandboxPid?: number }): Promise<void> {
+    this.#waiting.cancel(move.uid)
     const record = await this.#records.read(move.uid)
     if (!record) return
     await this.#restore(record)
@@ -104,6 +110,7 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async settle(uid: string): Promise<void> {
+    this.#waiting.cancel(uid)
     await this.#records.remove(uid)
   }
 

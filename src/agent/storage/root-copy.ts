@@ -3,9 +3,9 @@ import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { StoragePod } from '../rooms.ts'
 import { run } from '../run.ts'
+import { type WaitingResult, WaitingRun } from '../waiting-run.ts'
 import { changedSince, type Listing, listingFormat, parseListing } from './folder-listing.ts'
 import { mappedFiles } from './mapped-file-finder.ts'
-import { type CopyResult, PreparedCopy } from './prepared-copy.ts'
 import { type Copy, copyArguments, sentBytes, sentNames, vanishedExitCode, wholeFileLimitBytes } from './rsync-arguments.ts'
 import type { SyncedRoot } from './synced-roots.ts'
 import { listChanges } from './upper-tree.ts'
@@ -33,7 +33,8 @@ export class RootCopy {
   readonly #known = new Set<string>()
   /** Files that were mapped while a pass read them. */
   readonly #mapped = new Set<string>()
-  #prepared: PreparedCopy | undefined
+  /** Through its handshake already. Without a last pass the peer's rsync gives up after its I/O timeout, and this one with it. */
+  #prepared: WaitingRun | undefined
 
   constructor(root: SyncedRoot, remoteShell: string) {
     this.#root = root
@@ -50,7 +51,7 @@ export class RootCopy {
     if (result.exitCode === 0) this.#complete = pass
     await this.#noteMapped(pod)
     if (!this.#prepared?.waits)
-      this.#prepared = new PreparedCopy(copyArguments(this.#copy({ listed: true, distrustTimes: true, whole: true })))
+      this.#prepared = new WaitingRun('rsync', copyArguments(this.#copy({ listed: true, distrustTimes: true, whole: true })))
     return this.#check(result, [0, vanishedExitCode])
   }
 
@@ -122,7 +123,7 @@ export class RootCopy {
     return (await Promise.all(kept)).flat()
   }
 
-  async #run(how: Partial<Copy>, listed?: readonly string[]): Promise<CopyResult> {
+  async #run(how: Partial<Copy>, listed?: readonly string[]): Promise<WaitingResult> {
     const args = copyArguments(this.#copy({ ...how, listed: listed !== undefined }))
     const input = listed === undefined ? {} : { input: encodeList(listed) }
     return await run('rsync', args, { timeoutMs: passTimeoutMs, reject: false, encoding: 'latin1', ...input })
@@ -132,7 +133,7 @@ export class RootCopy {
     return { folder: this.#root.folder, remoteShell: this.#remoteShell, bandwidthLimitMbps: 0, ...how }
   }
 
-  #check({ exitCode, stdout, stderr }: CopyResult, good: readonly number[]): number {
+  #check({ exitCode, stdout, stderr }: WaitingResult, good: readonly number[]): number {
     if (good.includes(exitCode)) return sentBytes(stdout)
     throw new Error(`Copying the ${this.#root.label}: rsync exited ${exitCode} (${stderr.trim().slice(-1000)})`)
   }

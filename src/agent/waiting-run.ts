@@ -1,37 +1,41 @@
-// An rsync that is started, connected and through its handshake before the freeze, and waits for the list of files on its standard input.
+// A program started ahead that waits for its standard input: inside a freeze or a hold only the work itself is left to do, not the start.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 
-export interface CopyResult {
+export interface WaitingResult {
   exitCode: number
+  /** Bytes, one a character. */
   stdout: string
   stderr: string
 }
 
 const outputLimit = 64 * 1024
 
-export class PreparedCopy {
+export class WaitingRun {
   readonly #child: ChildProcessWithoutNullStreams
-  readonly #ended: Promise<CopyResult>
+  readonly #ended: Promise<WaitingResult>
   #over = false
 
-  constructor(args: readonly string[]) {
-    this.#child = spawn('rsync', args, { stdio: 'pipe' })
-    // Without a final pass the peer's rsync gives up after its I/O timeout, and this one with it: nobody has to end it.
+  constructor(command: string, args: readonly string[]) {
+    this.#child = spawn(command, args, { stdio: 'pipe' })
     this.#child.stdin.on('error', () => undefined)
     this.#ended = this.#collect()
   }
 
-  /** False: it ended already, start another. */
+  /** False: it ended before it was asked for anything. */
   get waits(): boolean {
     return !this.#over
   }
 
-  finish(list: Uint8Array): Promise<CopyResult> {
-    this.#child.stdin.end(list)
+  finish(input: string | Uint8Array): Promise<WaitingResult> {
+    this.#child.stdin.end(input)
     return this.#ended
   }
 
-  #collect(): Promise<CopyResult> {
+  cancel(): void {
+    this.#child.kill('SIGKILL')
+  }
+
+  #collect(): Promise<WaitingResult> {
     const said = { stdout: '', stderr: '' }
     for (const name of ['stdout', 'stderr'] as const) {
       this.#child[name].on('data', (chunk: Buffer) => {
