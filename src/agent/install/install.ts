@@ -14,8 +14,8 @@ import { installPrograms, uninstallPrograms } from './programs.ts'
 
 /** Network add-ons rewrite their configuration when they restart. */
 const chainLookEveryMs = 60_000
-/** Versions do not change by the second, and asking starts half a dozen programs. */
-const factsKeptMs = 60_000
+/** Versions hardly change, and asking starts half a dozen programs, criu's own checks among them. */
+const factsKeptMs = 300_000
 
 /** What the last install could not do, by step. */
 const failures = new Map<string, Refusal>()

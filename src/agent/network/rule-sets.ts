@@ -5,7 +5,8 @@ const lockTable = 'podmotion_lock'
 
 /**
  * Before kube-proxy's and the CNI's own postrouting (priority 100). A flow masqueraded there dies when the pod moves, because the kernel
- * forgets a masquerade whose output device changed; the same translation by a fixed `snat` lives on. 0x4000 is kube-proxy's mark in both modes.
+ * forgets a masquerade whose output device changed; the same translation by a fixed `snat` lives on. 0x4000 is kube-proxy's mark in both modes;
+ * it is taken off as kube-proxy does, or a tunnel's own packet would inherit it.
  * Second rule: the pod speaks first in a flow that is already open but not tracked here. It must keep its own address, not be taken for a
  * new outgoing connection and masqueraded.
  */
@@ -21,7 +22,7 @@ export function nodeRuleSet(nodeIp: string, movable: readonly string[]): string 
     `flush chain ip ${tableName} postrouting`,
     `flush set ip ${tableName} movable`,
     ...(elements.length > 0 ? [`add element ip ${tableName} movable { ${elements.join(', ')} }`] : []),
-    `add rule ip ${tableName} postrouting meta mark & 0x4000 == 0x4000 ip daddr @movable snat to ${nodeIp} fully-random`,
+    `add rule ip ${tableName} postrouting meta mark & 0x4000 == 0x4000 ip daddr @movable meta mark set meta mark ^ 0x4000 snat to ${nodeIp} fully-random`,
     `add rule ip ${tableName} postrouting ip saddr @movable tcp flags & (syn | ack) != syn snat to ip saddr`,
     '',
   ].join('\n')
