@@ -2,10 +2,10 @@
 import type { PodMigration } from '../../api/pod-migration.ts'
 import { isOpen } from '../../extender/reservations.ts'
 
-/** What failed three times will fail again; then `unmovable` decides. */
-export const maxAttempts = 3
 /** Longer than drain's own retry of 5 s, short enough for an autoscaler that gives up after two minutes. */
 const cooldownMs = 10_000
+/** A pod that can be moved is never evicted because moves of it failed: that would lose what it was moved for. It is tried again and again. */
+const longestCooldownMs = 60_000
 
 export interface Attempts {
   /** Attempts that ended without the pod having moved. */
@@ -37,7 +37,7 @@ export function attemptsOf(podUid: string, migrations: readonly PodMigration[], 
     lastReason:
       status?.failure?.message ?? status?.refusals?.map((refusal) => refusal.message).join('; ') ?? status?.message ?? 'no reason given',
     nextName: attemptName(podUid, last.attempt + 1),
-    waitMs: Math.max(0, endedMs + cooldownMs * last.attempt - nowMs),
+    waitMs: Math.max(0, endedMs + Math.min(longestCooldownMs, cooldownMs * last.attempt) - nowMs),
   }
 }
 

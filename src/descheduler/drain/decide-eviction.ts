@@ -6,7 +6,7 @@ import type { PodMigration, Refusal } from '../../api/pod-migration.ts'
 import { isOpen, migrationKey } from '../../extender/reservations.ts'
 import type { NamespaceLabels } from '../namespaces.ts'
 import { inScope, specificity } from '../scope.ts'
-import { attemptsOf, maxAttempts } from './attempts.ts'
+import { attemptsOf } from './attempts.ts'
 
 export type EvictionDecision =
   | { verdict: 'allow'; why: string; warning?: string }
@@ -92,8 +92,6 @@ function whenItIsInScope(question: EvictionQuestion): EvictionDecision | undefin
   if (refusals.some((refusal) => refusal.code === 'OptedOut')) return allow('it opted out')
   if (refusals.length > 0) return unmovable(config, pod, refusals.map(sentence).join('; '))
   const attempts = attemptsOf(pod.metadata?.uid ?? '', migrations, nowMs)
-  if (attempts.failed >= maxAttempts)
-    return unmovable(config, pod, `${attempts.failed} moves have failed, the last one: ${attempts.lastReason}`)
   if (attempts.waitMs > 0)
     return wait(
       `${evacuationWords} of pod ${keyOf(pod)}: move ${attempts.failed} failed (${attempts.lastReason}), the next starts in ${Math.ceil(attempts.waitMs / 1000)} s`,
