@@ -4,8 +4,8 @@ import { execa } from 'execa'
 interface Ring {
   name: string
   command: string[]
-  /** What its output counts: mocha's passing/failing lines, TAP-like `ok`/`not ok` lines, or the command itself as one test. */
-  counts: 'mocha' | 'tap' | 'one'
+  /** What its output counts: mocha's or Python unittest's closing lines, or the command itself as one test. */
+  counts: 'mocha' | 'unittest' | 'one'
 }
 
 interface Count {
@@ -14,6 +14,8 @@ interface Count {
   skipped: number
 }
 
+const lab = ['node', '--import', 'tsx', 'test/lab/cli.ts']
+
 const rings: Ring[] = [
   { name: 'types', command: ['npx', 'tsc', '--noEmit'], counts: 'one' },
   { name: 'lint', command: ['npm', 'run', '--silent', 'lint'], counts: 'one' },
@@ -21,7 +23,12 @@ const rings: Ring[] = [
   { name: 'unused', command: ['npm', 'run', '--silent', 'unused'], counts: 'one' },
   { name: 'functions', command: ['npm', 'run', '--silent', 'functions'], counts: 'one' },
   { name: 'generated', command: ['npm', 'run', '--silent', 'generate', '--', '--check'], counts: 'one' },
-  { name: 'native', command: ['make', '--no-print-directory', '-C', 'native', 'test'], counts: 'tap' },
+  { name: 'setup', command: [...lab, 'setup'], counts: 'one' },
+  {
+    name: 'native',
+    command: ['sh', '-c', `env $(${lab.join(' ')} test-programs) make --no-print-directory -C native test`],
+    counts: 'unittest',
+  },
   { name: 'unit', command: ['npx', 'mocha'], counts: 'mocha' },
   { name: 'lab', command: ['npm', 'run', '--silent', 'lab-tests'], counts: 'mocha' },
 ]
@@ -54,7 +61,7 @@ async function runRing(ring: Ring): Promise<Count> {
 function countOutput(ring: Ring, output: string): Count {
   if (ring.counts === 'mocha')
     return { passed: last(output, /(\d+) passing/g), failed: last(output, /(\d+) failing/g), skipped: last(output, /(\d+) pending/g) }
-  if (ring.counts === 'tap') return { passed: matches(output, /^ok\b/gm), failed: matches(output, /^not ok\b/gm), skipped: 0 }
+  if (ring.counts === 'unittest') return unittestCount(output)
   return { passed: 0, failed: 0, skipped: 0 }
 }
 
@@ -69,8 +76,12 @@ function last(output: string, pattern: RegExp): number {
   return Number([...output.matchAll(pattern)].at(-1)?.[1] ?? 0)
 }
 
-function matches(output: string, pattern: RegExp): number {
-  return [...output.matchAll(pattern)].length
+/** `Ran 77 tests in 12 s` and `FAILED (failures=1, errors=2, skipped=3)`. */
+function unittestCount(output: string): Count {
+  const ran = last(output, /^Ran (\d+) tests?/gm)
+  const failed = last(output, /\bfailures=(\d+)/g) + last(output, /\berrors=(\d+)/g)
+  const skipped = last(output, /\bskipped=(\d+)/g)
+  return { passed: Math.max(0, ran - failed - skipped), failed, skipped }
 }
 
 function add(total: Count, one: Count): void {

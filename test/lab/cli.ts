@@ -8,6 +8,7 @@ import { schedulerFolder } from './config/services.ts'
 import { Lab } from './lab.ts'
 import { layoutOf } from './layout.ts'
 import { labOptions, type Masquerade, type ProxyMode } from './options.ts'
+import { realPrograms } from './setup/real-programs.ts'
 import { setUp } from './setup/set-up.ts'
 
 // `lab … | head` is no failure.
@@ -36,6 +37,13 @@ program
   .command('setup')
   .description('only fill the cache')
   .action(async () => console.log(`lab: ${(await setUp()).versions}`))
+
+program
+  .command('test-programs')
+  .description('where the native tests find a real runc and criu')
+  .action(async () => {
+    for (const [name, path] of Object.entries(await realPrograms(await setUp()))) console.log(`${name}=${path}`)
+  })
 
 program
   .command('down')
