@@ -4,8 +4,11 @@ import path from 'node:path'
 import type { z } from 'zod'
 import type { MoveRequest } from '../../api/agent-wire.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
 import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
 import { readSockets } from '../criu/sockets.ts'
+import { copyMemory, refreshMemory } from '../memory/copy-memory.ts'
+import { pageBytes, PagePool } from '../memory/page-pool.ts'
 import { nowMs } from '../moves.ts'
 import type { Peer } from '../peer/client.ts'
 import { Committed, Nothing, Restored, Standing, Steps } from '../peer/wire.ts'
@@ -28,6 +31,10 @@ const maximumPasses = 5
 /** How long a good destination needs from the grant to the commit's record, many times over. */
 const grantDeadlineMs = 5000
 const warmConnections = 3
+/** Held on both nodes beside the pod itself until its images are complete. */
+const maximumPoolBytes = 1 << 30
+const maximumRefreshes = 4
+const smallRoundBytes = 2 << 20
 /** A busy pod accepts within milliseconds; one that never does makes the dump fail, which says so. */
 const acceptTimeoutMs = 50
 const freezeTries = 3
@@ -94,6 +101,7 @@ export class Sending {
     moves.decideSource(this.#uid, { type: 'proceed', to: 'moving' })
     await this.#openStreams(bundles)
     await this.#presync()
+    await this.#precopy()
     await this.#arm()
     await this.#startDumps()
     await this.#warm()
@@ -149,6 +157,23 @@ export class Sending {
       }
     }
     this.#context.moves.step(this.#uid, 'presync')
+  }
+
+  /** Memory ahead of the freeze; what is the same when criu has dumped it is not sent again. */
+  async #precopy(): Promise<void> {
+    if (this.#request.mode === 'Cold') return
+    const images = this.#images as ImageSender
+    const pool = new PagePool(maximumPoolBytes)
+    const pids = this.#pod.containers.flatMap(({ freezer }) => processesOf(freezer.folder))
+    const copied = await copyMemory(pids, pool, images, this.#signal)
+    let last = Number.POSITIVE_INFINITY
+    for (let round = 1; round <= maximumRefreshes; round++) {
+      const changed = await refreshMemory(copied, pool, images, this.#signal)
+      log.info({ uid: this.#uid, round, pages: pool.pages, changed }, 'copied memory ahead')
+      if (changed * pageBytes <= smallRoundBytes || changed > last / 2) break
+      last = changed
+    }
+    images.usePool(pool)
   }
 
   async #syncFiles(final: boolean): Promise<number> {

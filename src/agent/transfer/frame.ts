@@ -2,17 +2,21 @@
 //
 // A frame: kind (1 byte), 0, name length (2 bytes), data length (4 bytes), name, data. Data of a file is appended to it.
 
-export const frameKinds = { image: 1, log: 2, end: 3, answer: 4, shared: 5 } as const
+export const frameKinds = { image: 1, log: 2, end: 3, answer: 4, shared: 5, pool: 6, patch: 7, pooled: 8 } as const
 export type FrameKind = keyof typeof frameKinds
-/** image: of criu; log: of a container, appended; shared: of the pod's /dev/shm, whose contents criu leaves to us. */
-export type DataKind = 'image' | 'log' | 'shared'
+/**
+ * image: of criu, appended; log: of a container, appended; shared: of the pod's /dev/shm, whose contents criu leaves to us;
+ * pool: pages copied before the freeze, appended; patch: pages of the pool again, page number and bytes; pooled: pages of the pool
+ * that are the next of an image, page number and count each.
+ */
+export type DataKind = Exclude<FrameKind, JsonKind>
 type JsonKind = 'end' | 'answer'
 
 export const headerBytes = 8
 export const maximumNameBytes = 512
 export const maximumDataBytes = 4 << 20
-/** The end and the answer are JSON and held in memory whole. */
-const maximumJsonBytes = 1 << 20
+/** What is held in memory whole. */
+const maximumWholeBytes = 1 << 20
 
 const kindNames = new Map<number, FrameKind>(Object.entries(frameKinds).map(([name, kind]) => [kind, name as FrameKind]))
 
@@ -34,8 +38,33 @@ export function encodeJson(kind: JsonKind, value: unknown): Buffer {
   return Buffer.concat([encodeHeader(kind, '', data.length), data])
 }
 
+/** patch: the page number in front of its bytes. */
+export function encodePageNumber(page: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4)
+  bytes.writeUInt32BE(page)
+  return bytes
+}
+
+/** pooled: runs of pages. */
+export function encodeRuns(runs: readonly { page: number; pages: number }[]): Buffer {
+  const bytes = Buffer.allocUnsafe(runs.length * 8)
+  for (const [index, { page, pages }] of runs.entries()) {
+    bytes.writeUInt32BE(page, index * 8)
+    bytes.writeUInt32BE(pages, index * 8 + 4)
+  }
+  return bytes
+}
+
+export function decodeRuns(bytes: Buffer): { page: number; pages: number }[] {
+  if (bytes.length % 8 !== 0) throw new Error(`Receiving images: runs of pages in ${bytes.length} bytes`)
+  return Array.from({ length: bytes.length / 8 }, (_, index) => ({
+    page: bytes.readUInt32BE(index * 8),
+    pages: bytes.readUInt32BE(index * 8 + 4),
+  }))
+}
+
 export interface FrameSink {
-  /** A piece of a file's data, in order; called with an empty piece for an empty file. */
+  /** A piece of a file's data, in order; called with an empty piece for an empty file. patch and pooled come whole. */
   data(kind: DataKind, name: string, piece: Buffer): void
   json(kind: JsonKind, value: unknown): void
 }
@@ -52,6 +81,7 @@ export class FrameParser {
   #head: Buffer = Buffer.alloc(0)
   #current: Current | undefined
   #json: Buffer[] = []
+  #whole: Buffer[] = []
 
   constructor(sink: FrameSink) {
     this.#sink = sink
@@ -95,8 +125,18 @@ export class FrameParser {
     frame.leftBytes -= piece.length
     if (frame.leftBytes === 0) this.#current = undefined
     if (frame.kind === 'end' || frame.kind === 'answer') this.#takeJson(frame.kind, piece, frame.leftBytes)
+    else if (frame.kind === 'patch' || frame.kind === 'pooled') this.#takeWhole(frame, frame.kind, piece)
     else this.#sink.data(frame.kind, frame.name, piece)
     return chunk.subarray(piece.length)
+  }
+
+  #takeWhole(frame: Current, kind: DataKind, piece: Buffer): void {
+    if (frame.leftBytes === 0 && this.#whole.length === 0) return this.#sink.data(kind, frame.name, piece)
+    this.#whole.push(Buffer.from(piece))
+    if (frame.leftBytes > 0) return
+    const whole = Buffer.concat(this.#whole)
+    this.#whole = []
+    this.#sink.data(kind, frame.name, whole)
   }
 
   #takeJson(kind: JsonKind, piece: Buffer, leftBytes: number): void {
@@ -110,7 +150,7 @@ export class FrameParser {
 
 function checkHeader(kind: FrameKind | undefined, nameLength: number, dataLength: number, kindByte: number): asserts kind is FrameKind {
   if (!kind) throw new Error(`Receiving images: unknown frame kind ${kindByte}`)
-  const limit = kind === 'end' || kind === 'answer' ? maximumJsonBytes : maximumDataBytes
+  const limit = kind === 'image' || kind === 'log' || kind === 'shared' || kind === 'pool' ? maximumDataBytes : maximumWholeBytes
   if (nameLength <= maximumNameBytes && dataLength <= limit) return
   throw new Error(`Receiving images: a ${kind} frame of ${dataLength} bytes with a name of ${nameLength} bytes is over the limits`)
 }

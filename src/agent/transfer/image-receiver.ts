@@ -1,10 +1,11 @@
 // Receives image files into the destination's tmpfs, and logs into the log files of the awaited containers.
-import { closeSync, constants, fchmodSync, fchownSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, fchmodSync, fchownSync, mkdirSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import { z } from 'zod'
 import { messageOf } from '../../runtime/errors.ts'
-import { type DataKind, encodeJson, FrameParser } from './frame.ts'
+import { pageBytes } from '../memory/page-pool.ts'
+import { type DataKind, decodeRuns, encodeJson, FrameParser } from './frame.ts'
 import { isSharedFile, splitImageName } from './names.ts'
 
 const id = z.int().min(0).max(0xffffffff)
@@ -19,11 +20,14 @@ export interface ReceiveTarget {
   imageFolder(container: string): string
   /** undefined: this container's log is not carried over. */
   logFile(container: string): string | undefined
+  /** A file on tmpfs for the pages that come ahead; it is unlinked at once. */
+  poolFile(): string
   /** The sandbox's /dev/shm. */
   sharedFolder(): string
   containers: readonly string[]
 }
 
+const copyBytes = 256 << 10
 const appending = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND
 const truncating = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC
 
@@ -65,16 +69,19 @@ class ReceivedFiles {
   readonly #target: ReceiveTarget
   readonly #files = new Map<string, OpenFile>()
   #closed = false
+  #receivedPool: ReceivedPool | undefined
 
   constructor(target: ReceiveTarget) {
     this.#target = target
   }
 
   append(kind: DataKind, name: string, piece: Buffer): void {
+    if (kind === 'pool') return this.#pool().append(piece)
+    if (kind === 'patch') return this.#pool().patch(piece)
+    if (kind === 'pooled') return this.#copyFromPool(name, piece)
     const file = this.#files.get(`${kind}:${name}`) ?? this.#open(kind, name)
     if (!file) return
-    let written = 0
-    while (written < piece.length) written += writeSync(file.fd, piece, written)
+    writeAll(file.fd, piece)
     file.bytes += piece.length
   }
 
@@ -91,6 +98,17 @@ class ReceivedFiles {
     return bytes
   }
 
+  #pool(): ReceivedPool {
+    if (this.#closed) throw new Error('Receiving images: data after the end')
+    this.#receivedPool ??= new ReceivedPool(this.#target.poolFile())
+    return this.#receivedPool
+  }
+
+  #copyFromPool(name: string, piece: Buffer): void {
+    const file = this.#files.get(`image:${name}`) ?? this.#open('image', name)
+    if (file) for (const { page, pages } of decodeRuns(piece)) file.bytes += this.#pool().copy(page, pages, file.fd)
+  }
+
   #whole(kind: DataKind, name: string, length: number): OpenFile {
     const file = this.#files.get(`${kind}:${name}`)
     if (file?.bytes === length) return file
@@ -101,6 +119,7 @@ class ReceivedFiles {
     if (this.#closed) return
     this.#closed = true
     for (const { fd } of this.#files.values()) closeSync(fd)
+    this.#receivedPool?.close()
   }
 
   #open(kind: DataKind, name: string): OpenFile | undefined {
@@ -137,4 +156,50 @@ class ReceivedFiles {
     if (!this.#target.containers.includes(container))
       throw new Error(`Receiving images: "${container.slice(0, 80)}" is no container of this migration`)
   }
+}
+
+/** The pages that came ahead, in order. Without a name: whatever happens, its memory goes with the descriptor. */
+class ReceivedPool {
+  readonly #fd: number
+  readonly #scratch = Buffer.allocUnsafeSlow(copyBytes)
+  #bytes = 0
+
+  constructor(file: string) {
+    this.#fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
+    unlinkSync(file)
+  }
+
+  append(piece: Buffer): void {
+    writeAll(this.#fd, piece, this.#bytes)
+    this.#bytes += piece.length
+  }
+
+  patch(body: Buffer): void {
+    const at = body.readUInt32BE(0) * pageBytes
+    const bytes = body.subarray(4)
+    if (at + bytes.length > this.#bytes) throw new Error('Receiving images: a patch beyond the pool')
+    writeAll(this.#fd, bytes, at)
+  }
+
+  copy(page: number, pages: number, to: number): number {
+    const [from, length] = [page * pageBytes, pages * pageBytes]
+    if (from + length > this.#bytes) throw new Error('Receiving images: pages beyond the pool')
+    for (let done = 0; done < length; ) {
+      const read = readSync(this.#fd, this.#scratch, 0, Math.min(copyBytes, length - done), from + done)
+      if (read === 0) throw new Error('Receiving images: the pool is shorter than it was')
+      writeAll(to, this.#scratch.subarray(0, read))
+      done += read
+    }
+    return length
+  }
+
+  close(): void {
+    closeSync(this.#fd)
+  }
+}
+
+function writeAll(fd: number, bytes: Buffer, position?: number): void {
+  let written = 0
+  while (written < bytes.length)
+    written += writeSync(fd, bytes, written, bytes.length - written, position === undefined ? null : position + written)
 }

@@ -1,11 +1,25 @@
 // Sends image folders (tmpfs) and logs over one socket: large files while criu still writes them, everything else when it is done.
 import { closeSync, constants, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
-import { type DataKind, encodeHeader, encodeJson, FrameParser } from './frame.ts'
+import { DeltaReader } from '../memory/delta.ts'
+import type { PoolSink } from '../memory/copy-memory.ts'
+import { type PagePool, pageBytes } from '../memory/page-pool.ts'
+import { type DataKind, encodeHeader, encodeJson, encodePageNumber, encodeRuns, FrameParser } from './frame.ts'
 
 const chunkBytes = 1 << 20
 /** While dumping only files that are at least this much ahead are worth a frame. */
 const eagerBytes = 1 << 20
+const runBytes = 8
+
+/** While a file grows only whole pages of it are looked at: half a page would shift all that follow. */
+function wholePages(bytes: number): number {
+  return bytes - (bytes % pageBytes)
+}
+
+/** criu's files of whole pages. */
+function isPages(name: string): boolean {
+  return /\/pages-\d+\.img$/.test(name)
+}
 
 export interface ImageFolder {
   container: string
@@ -25,11 +39,13 @@ interface Progress {
   sentBytes: number
 }
 
-export class ImageSender {
+export class ImageSender implements PoolSink {
   readonly #socket: Duplex
   readonly #files = new Map<string, Progress>()
   readonly #shared: Record<string, SharedFile> = {}
   readonly #buffers: Buffer[] = []
+  #pool: PagePool | undefined
+  readonly #deltas = new Map<string, DeltaReader>()
   readonly #answer: Promise<unknown>
   #bytes = 0
 
@@ -41,6 +57,20 @@ export class ImageSender {
 
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** From here on pages that the pool has are named instead of sent. */
+  usePool(pool: PagePool): void {
+    this.#pool = pool
+  }
+
+  async append(bytes: Buffer): Promise<void> {
+    await this.#write(encodeHeader('pool', '', bytes.length), Buffer.from(bytes))
+  }
+
+  async patch(page: number, bytes: Buffer): Promise<void> {
+    const body = Buffer.concat([encodePageNumber(page), bytes])
+    await this.#write(encodeHeader('patch', '', body.length), body)
   }
 
   /** What has grown by a good piece since the last time; returns the bytes sent. */
@@ -82,7 +112,7 @@ export class ImageSender {
 
   async #sendGrowth(name: string, path: string, leastBytes: number): Promise<void> {
     const known = this.#files.get(name)
-    const size = statSync(path).size
+    const size = leastBytes > 0 ? wholePages(statSync(path).size) : statSync(path).size
     const sentBytes = known?.sentBytes ?? 0
     if (size - sentBytes < leastBytes || (known && size === sentBytes)) return
     await this.#sendFile('image', name, path, sentBytes, size)
@@ -108,11 +138,27 @@ export class ImageSender {
     const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(chunkBytes)
     const read = length === 0 ? 0 : readSync(fd, buffer, 0, length, at)
     if (read !== length) throw new Error(`Sending ${name}: read ${read} bytes at ${at}, expected ${length}: the file shrank`)
+    if (this.#pool && kind === 'image' && isPages(name)) return await this.#sendPages(name, this.#pool, buffer, length)
+    await this.#write(encodeHeader(kind, name, length), buffer.subarray(0, length), () => this.#buffers.push(buffer))
+  }
+
+  async #sendPages(name: string, pool: PagePool, buffer: Buffer, length: number): Promise<void> {
+    const delta = this.#deltas.get(name) ?? new DeltaReader(pool)
+    this.#deltas.set(name, delta)
+    for (const piece of delta.split(buffer, length)) {
+      if (piece.kind === 'bytes')
+        await this.#write(encodeHeader('image', name, piece.length), Buffer.from(buffer.subarray(piece.at, piece.at + piece.length)))
+      else await this.#write(encodeHeader('pooled', name, runBytes), encodeRuns([piece]))
+    }
+    this.#buffers.push(buffer)
+  }
+
+  async #write(header: Buffer, data: Buffer, done?: () => void): Promise<void> {
     this.#socket.cork()
-    this.#socket.write(encodeHeader(kind, name, length))
-    const more = this.#socket.write(buffer.subarray(0, length), () => this.#buffers.push(buffer))
+    this.#socket.write(header)
+    const more = this.#socket.write(data, done)
     this.#socket.uncork()
-    this.#bytes += length
+    this.#bytes += data.length
     if (!more) await drained(this.#socket)
   }
 }
