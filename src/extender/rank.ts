@@ -3,6 +3,7 @@ import type { V1Pod } from '@kubernetes/client-node'
 import type { Refusal } from '../api/pod-migration.ts'
 import { type ClusterIndex, type ClusterView, indexOf, type NodeFacts } from './cluster-index.ts'
 import { type Asking, type AskingOptions, askingFor, fitRefusals, freeFor } from './fit.ts'
+import { withoutPin } from './pin.ts'
 import { scoreNode } from './score.ts'
 
 export interface RankedNode {
@@ -33,7 +34,7 @@ export function rankDestinations(pod: V1Pod, view: RankView): RankedNode[] {
 
 /** The same on an index that is there already; `names` narrows it. */
 export function rankOn(index: ClusterIndex, pod: V1Pod, options: AskingOptions & { names?: Iterable<string> }): RankedNode[] {
-  const asking = askingFor(pod, index, options)
+  const asking = askingFor(withoutPin(pod), index, options)
   const ranked: (RankedNode & { exact: number })[] = []
   for (const facts of named(index, options.names)) if (facts.node) ranked.push(judge(asking, facts, index))
   ranked.sort((one, other) => Number(other.fits) - Number(one.fits) || other.exact - one.exact || compare(one.nodeName, other.nodeName))

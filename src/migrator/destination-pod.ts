@@ -1,7 +1,8 @@
 // The destination pod: a copy of the source's under a new name, minus what already ran, pinned to the reserved node.
-import type { V1Affinity, V1Container, V1NodeSelectorTerm, V1Pod, V1PodSpec } from '@kubernetes/client-node'
+import type { V1Affinity, V1Container, V1Pod, V1PodSpec } from '@kubernetes/client-node'
 import { annotations, labels } from '../api/names.ts'
 import type { PodMigrationSpec } from '../api/pod-migration.ts'
+import { pinnedTerms, withoutPin } from '../extender/pin.ts'
 import { baseName } from './destination-name.ts'
 import type { Migration } from './observed.ts'
 import { sidecars } from './pod-containers.ts'
@@ -29,7 +30,7 @@ export function buildDestinationPod(migration: Migration, source: V1Pod, nodeNam
         [annotations.migrationName]: `${migration.metadata.namespace}/${migration.metadata.name}`,
       },
     },
-    spec: destinationSpec(source, nodeName, migration.spec.affinityMode),
+    spec: destinationSpec(withoutPin(source), nodeName, migration.spec.affinityMode),
   }
 }
 
@@ -54,10 +55,13 @@ function destinationSpec(source: V1Pod, nodeName: string, affinityMode: PodMigra
     ...kept
   } = source.spec ?? { containers: [] }
   const restartable = sidecars(source)
+  // One that was received before has its patience already.
+  const patient = source.metadata?.annotations?.[annotations.migration] !== undefined
+  const received = (container: V1Container): V1Container => (patient ? container : withoutFirstRun(container))
   return {
     ...kept,
-    containers: kept.containers.map(withoutFirstRun),
-    ...(restartable.length > 0 ? { initContainers: restartable.map(withoutFirstRun) } : {}),
+    containers: kept.containers.map(received),
+    ...(restartable.length > 0 ? { initContainers: restartable.map(received) } : {}),
     hostname: kept.hostname ?? hostnameOf(source),
     affinity: pinnedAffinity(affinity, nodeName, affinityMode),
     ...(affinityMode === 'strict' && nodeSelector ? { nodeSelector } : {}),
@@ -93,14 +97,10 @@ function patientThreshold(probe: { failureThreshold?: number; periodSeconds?: nu
 
 function pinnedAffinity(affinity: V1Affinity | undefined, nodeName: string, mode: PodMigrationSpec['affinityMode']): V1Affinity {
   const { nodeAffinity, ...podRules } = affinity ?? {}
-  const pin = { key: 'metadata.name', operator: 'In', values: [nodeName] }
-  const required = mode === 'strict' ? nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms : undefined
-  // Terms are alternatives: each of them has to be pinned.
-  const terms: V1NodeSelectorTerm[] = required?.length
-    ? required.map((term) => ({ ...term, matchFields: [...(term.matchFields ?? []), pin] }))
-    : [{ matchFields: [pin] }]
+  const { requiredDuringSchedulingIgnoredDuringExecution: required, ...preferred } = nodeAffinity ?? {}
+  const terms = pinnedTerms(mode === 'strict' ? required?.nodeSelectorTerms : undefined, nodeName)
   return {
     ...(mode === 'ignore' ? {} : podRules),
-    nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } },
+    nodeAffinity: { ...(mode === 'ignore' ? {} : preferred), requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } },
   }
 }
