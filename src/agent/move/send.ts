@@ -101,9 +101,11 @@ export class Sending {
     moves.decideSource(this.#uid, { type: 'proceed', to: 'moving' })
     await this.#openStreams(bundles)
     await this.#presync()
-    await this.#precopy()
-    await this.#arm()
+    const refreshMemory = await this.#copyMemory()
     await this.#startDumps()
+    // What changed during all of that: the less is left, the less the freeze has to carry.
+    await Promise.all([this.#presyncAgain(), refreshMemory()])
+    await this.#arm()
     await this.#warm()
     await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
@@ -156,24 +158,30 @@ export class Sending {
         if (performance.now() - startedMs < quickPassMs) break
       }
     }
+  }
+
+  async #presyncAgain(): Promise<void> {
+    if (this.#request.storageStrategy !== 'Skip') await this.#syncFiles(false)
     this.#context.moves.step(this.#uid, 'presync')
   }
 
-  /** Memory ahead of the freeze; what is the same when criu has dumped it is not sent again. */
-  async #precopy(): Promise<void> {
-    if (this.#request.mode === 'Cold') return
+  /** Memory ahead of the freeze; what is the same when criu has dumped it is not sent again. Returns how to catch up with changes. */
+  async #copyMemory(): Promise<() => Promise<void>> {
+    if (this.#request.mode === 'Cold') return async () => {}
     const images = this.#images as ImageSender
     const pool = new PagePool(maximumPoolBytes)
+    images.usePool(pool)
     const pids = this.#pod.containers.flatMap(({ freezer }) => processesOf(freezer.folder))
     const copied = await copyMemory(pids, pool, images, this.#signal)
-    let last = Number.POSITIVE_INFINITY
-    for (let round = 1; round <= maximumRefreshes; round++) {
-      const changed = await refreshMemory(copied, pool, images, this.#signal)
-      log.info({ uid: this.#uid, round, pages: pool.pages, changed }, 'copied memory ahead')
-      if (changed * pageBytes <= smallRoundBytes || changed > last / 2) break
-      last = changed
+    return async () => {
+      let last = Number.POSITIVE_INFINITY
+      for (let round = 1; round <= maximumRefreshes; round++) {
+        const changed = await refreshMemory(copied, pool, images, this.#signal)
+        log.info({ uid: this.#uid, round, pages: pool.pages, changed }, 'copied memory ahead')
+        if (changed * pageBytes <= smallRoundBytes || changed > last / 2) return
+        last = changed
+      }
     }
-    images.usePool(pool)
   }
 
   async #syncFiles(final: boolean): Promise<number> {
