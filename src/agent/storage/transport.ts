@@ -18,7 +18,7 @@ import { daemonConfiguration, type StorageRoot } from './daemon-configuration.ts
 import { resolveRoot } from './roots.ts'
 
 export type { StorageRoot } from './daemon-configuration.ts'
-export { parseToken, remoteShell, tokenOf } from './daemon-configuration.ts'
+export { parseToken } from './daemon-configuration.ts'
 
 /** An rsync that says nothing for this long has lost its peer. */
 const ioTimeoutSeconds = 60

@@ -19,12 +19,16 @@ export function configIn(folder: string): AgentConfig {
 export interface Peer {
   socket: string
   errors: string[]
+  /** Ends what is connected: a link that broke. */
+  dropStreams(): void
   close(): void
 }
 
 export async function startPeer(config: AgentConfig, socket: string): Promise<Peer> {
   const errors: string[] = []
+  const streams = new Set<Socket>()
   const server: Server = createServer((stream) => {
+    streams.add(stream)
     firstLine(stream)
       .then((token) => serveRsync(config, stream, parseToken(token)))
       .catch((error: Error) => {
@@ -33,7 +37,11 @@ export async function startPeer(config: AgentConfig, socket: string): Promise<Pe
       })
   })
   await new Promise<void>((resolve) => server.listen(socket, resolve))
-  return { socket, errors, close: () => server.close() }
+  const dropStreams = (): void => {
+    for (const stream of streams) stream.destroy()
+    streams.clear()
+  }
+  return { socket, errors, dropStreams, close: () => server.close() }
 }
 
 function firstLine(stream: Socket): Promise<string> {

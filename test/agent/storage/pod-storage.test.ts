@@ -138,6 +138,14 @@ sys.stdin.readline()`
     expect(differences(`${emptyDir('source-uid')}/`, `${emptyDir('destination-uid')}/`)).to.equal('')
   })
 
+  it('starts another rsync when the one that waited for the freeze was lost', async () => {
+    await sync(false)
+    writeFileSync(path.join(emptyDir('source-uid'), 'late'), 'late')
+    peer.dropStreams()
+    await sync(true)
+    expect(sh(`cat ${emptyDir('destination-uid')}/late`)).to.equal('late')
+  })
+
   it('fails with the words of rsync when the destination has no such folder', async () => {
     rmSync(emptyDir('destination-uid'), { recursive: true })
     const error = await sync(true).then(
