@@ -80,7 +80,9 @@ class NodePodNetwork implements PodNetwork {
     const bridgeMac = veth?.bridge ? await macOf(veth.bridge) : undefined
     const { ip, destinationNodeIp } = move
     await batch(divertBatch({ ip, destinationNodeIp, veth, bridgeMac, homeBridge: bridge }))
-    if (bridge) await Promise.all([run(this.#helper, ['garp', bridge, ip]), this.#leases.keep(ip)])
+    // Neighbours of a pod that was no port of the bridge know the node's MAC for it already.
+    if (record.proxyBridge) await run(this.#helper, ['garp', record.proxyBridge, ip])
+    if (bridge) await this.#leases.keep(ip)
   }
 
   async lock(move: { uid: string; sandboxPid: number }): Promise<void> {
