@@ -22,7 +22,8 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 threading.Thread(target=tick, daemon=True).start()
-print("ballast", len(bytearray(os.urandom(1 << 20)) * BALLAST), flush=True)
+ballast = bytearray(os.urandom(1 << 20)) * BALLAST
+print("ballast", len(ballast), flush=True)
 Server(("0.0.0.0", 7000), Handler).serve_forever()
 `
 
