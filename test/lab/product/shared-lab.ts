@@ -16,6 +16,8 @@ export function sharedWorld(): Promise<World> {
 }
 
 async function start(): Promise<World> {
+  // LAB_AS_IS=1: the product that is in the lab already, for running one test file again.
+  if (process.env.LAB_AS_IS) return new World(Lab.attach(name))
   await execa('make', ['--no-print-directory', 'bundle', 'native'], { cwd: projectRoot })
   const wasUp = Lab.isUp(name)
   const lab = wasUp ? Lab.attach(name) : await Lab.up({ name })

@@ -126,4 +126,6 @@ export interface Talk {
   errors: string[]
   worstMs: number
   hosts: string[]
+  /** The highest number that the pod answered with. */
+  counter: number
 }

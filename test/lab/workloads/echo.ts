@@ -31,7 +31,7 @@ Server(("0.0.0.0", 7000), Handler).serve_forever()
 export const echoClient = `
 import json, socket, sys, threading, time
 address, seconds, connections = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-result = {"requests": 0, "errors": [], "worstMs": 0, "hosts": []}
+result = {"requests": 0, "errors": [], "worstMs": 0, "hosts": [], "counter": 0}
 def run(number):
     try:
         s = socket.create_connection((address, 7000), 10); s.settimeout(60); f = s.makefile("rwb")
@@ -41,7 +41,7 @@ def run(number):
             words = f.readline().decode().split()
             if not words or words[0] != "%d:%d" % (number, k): raise Exception("sent %d:%d, got %r" % (number, k, words))
             if int(words[1]) <= seen: raise Exception("counter went from %d to %s" % (seen, words[1]))
-            seen = int(words[1]); now = time.time(); result["worstMs"] = max(result["worstMs"], round((now - last) * 1000)); last = now
+            seen = int(words[1]); result["counter"] = max(result["counter"], seen); now = time.time(); result["worstMs"] = max(result["worstMs"], round((now - last) * 1000)); last = now
             if words[2] not in result["hosts"]: result["hosts"].append(words[2])
             result["requests"] += 1; k += 1; time.sleep(0.005)
     except Exception as error: result["errors"].append("%d: %r" % (number, error))

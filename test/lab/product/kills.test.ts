@@ -1,0 +1,228 @@
+// Kills parts of the product in the middle of moves: exactly one copy of the pod goes on, and the next move works. KILLS=10: ten instants each.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { V1Pod } from '@kubernetes/client-node'
+import { expect } from 'chai'
+import type { PodMigration } from '../../../src/api/pod-migration.ts'
+import type { Machine } from '../machine.ts'
+import { productNamespace } from './install.ts'
+import { type Instant, journalOf, untilInstant } from './journals.ts'
+import { sharedWorld } from './shared-lab.ts'
+import { findVictims, kill, processesOn, type Victim } from './victims.ts'
+import type { Talk, World } from './world.ts'
+
+const kills = Number(process.env.KILLS ?? 1)
+const budgetMs = 8000
+const slackMs = 5000
+const app = 'victim'
+const talkSeconds = 20
+
+/** Which agent's journal is watched, in the order of choice: the first ones are the short form. */
+const plans: { victim: Victim; watch: 'source' | 'destination'; instants: Instant[] }[] = [
+  {
+    victim: 'controller',
+    watch: 'source',
+    instants: [
+      'step:frozen',
+      'state:preparing',
+      'step:presync',
+      'step:armed',
+      'step:diverted',
+      'step:dumped',
+      'step:verified',
+      'step:granted',
+      'state:committed',
+      'step:resumed',
+      'opened',
+    ],
+  },
+  {
+    victim: 'sourceAgent',
+    watch: 'source',
+    instants: [
+      'step:locked',
+      'state:granted',
+      'opened',
+      'state:moving',
+      'step:presync',
+      'state:frozen',
+      'step:diverted',
+      'step:frozen',
+      'step:transferred',
+      'state:committed',
+    ],
+  },
+  {
+    victim: 'destinationAgent',
+    watch: 'destination',
+    instants: [
+      'step:restored',
+      'state:committed',
+      'opened',
+      'state:standing',
+      'step:armed',
+      'state:holding',
+      'step:held',
+      'state:restoring',
+      'step:released',
+      'step:resumed',
+    ],
+  },
+  {
+    victim: 'sourceCriu',
+    watch: 'source',
+    instants: ['step:locked', 'step:presync', 'step:armed', 'state:frozen', 'step:held', 'step:diverted', 'step:frozen'],
+  },
+  {
+    victim: 'destinationCriu',
+    watch: 'destination',
+    instants: ['step:restored', 'state:restoring', 'state:held', 'state:committed', 'step:socketsLive', 'step:released'],
+  },
+  {
+    victim: 'standIn',
+    watch: 'destination',
+    instants: [
+      'step:restored',
+      'state:committed',
+      'state:standing',
+      'step:armed',
+      'state:holding',
+      'step:held',
+      'state:restoring',
+      'step:socketsLive',
+      'step:released',
+      'state:live',
+    ],
+  },
+]
+
+describe('a move in which a part of the product is killed', () => {
+  let world: World
+  before(async function () {
+    this.timeout(900_000)
+    world = await sharedWorld()
+    await world.deployEcho({ name: app, ballastMiB: 50 })
+  })
+  after(async () => {
+    await world.remove(`deployment/${app}`, `service/${app}`)
+    await world.remove('podmigrations', '--all')
+  })
+
+  for (const { victim, watch, instants } of plans) {
+    for (const instant of instants.slice(0, kills)) {
+      it(`${victim} at ${instant} of the ${watch}: one copy goes on, and moves again`, () => survives(world, victim, watch, instant))
+    }
+  }
+})
+
+interface Parts {
+  uid: string
+  source: Machine
+  destination: Machine
+}
+
+async function survives(world: World, victim: Victim, watch: 'source' | 'destination', instant: Instant): Promise<void> {
+  const talking = world.talk(await world.serviceAddress(app), talkSeconds)
+  await sleep(1000)
+  const parts = await startMove(world)
+  const killed = await killAt(world, victim, parts, parts[watch], instant)
+  const migration = await world.ended(await nameOf(world, parts.uid))
+  const committed = journalOf(parts.destination, parts.uid).includes('"state":"committed"')
+  // Killed at one of its own programs after the commit, the pod has crashed there, as it can anywhere.
+  const mayCrash = committed && (victim === 'standIn' || victim === 'destinationCriu')
+  expect(migration.status?.phase, migration.status?.message).to.be.oneOf(committed ? ['Complete', 'Failed'] : ['RolledBack', 'Failed'])
+  expect(migration.status?.message).to.not.equal('')
+  checkTalk(await talking, mayCrash, killed.awayMs)
+  await oneCopy(world)
+  await replaceCrashed(world, victim)
+  await movesAgain(world)
+}
+
+async function startMove(world: World): Promise<Parts> {
+  const pod = await world.pod(app)
+  const destination = world.lab.nodes.find((node) => node.name !== pod.spec?.nodeName)
+  if (!destination) throw new Error('no other node')
+  const wanted = world.migration({ podName: pod.metadata?.name, targetNodeName: destination.name, freezeWindowBudgetMs: budgetMs })
+  const applied = await world.apply(wanted)
+  expect(applied.exitCode, applied.all).to.equal(0)
+  const migration = await world.get<PodMigration>('podmigration', wanted.metadata.name)
+  return { uid: migration?.metadata.uid ?? '', source: world.lab.node(pod.spec?.nodeName ?? ''), destination }
+}
+
+async function nameOf(world: World, uid: string): Promise<string> {
+  const migrations = await world.list<PodMigration>('podmigrations')
+  return migrations.find((one) => one.metadata.uid === uid)?.metadata.name ?? ''
+}
+
+/** How long the killed part was away, as far as the pod may have waited for it. */
+async function killAt(world: World, victim: Victim, parts: Parts, watched: Machine, instant: Instant): Promise<{ awayMs: number }> {
+  const node = await nodeOf(world, victim, parts)
+  expect(await untilInstant(watched, parts.uid, instant, AbortSignal.timeout(60_000)), `${instant} never came`).to.equal(true)
+  const pids = await untilFound(victim, node)
+  const killedAtMs = Date.now()
+  expect(kill(pids), `no ${victim} to kill on ${node.name}`).to.be.greaterThan(0)
+  if (victim === 'sourceAgent' || victim === 'destinationAgent') await agentReady(world, node.name)
+  return { awayMs: Date.now() - killedAtMs }
+}
+
+async function untilFound(victim: Victim, node: Machine): Promise<number[]> {
+  const endMs = Date.now() + 500
+  let pids = findVictims(victim, node)
+  while (pids.length === 0 && Date.now() < endMs) {
+    await sleep(1)
+    pids = findVictims(victim, node)
+  }
+  return pids
+}
+
+async function nodeOf(world: World, victim: Victim, { source, destination }: Parts): Promise<Machine> {
+  if (victim === 'sourceAgent' || victim === 'sourceCriu') return source
+  if (victim !== 'controller') return destination
+  const lease = await world.get<{ spec: { holderIdentity: string } }>('lease', 'podmotion-controller', '-n', productNamespace)
+  const leader = await world.get<V1Pod>('pod', lease?.spec.holderIdentity ?? '', '-n', productNamespace)
+  return world.lab.node(leader?.spec?.nodeName ?? '')
+}
+
+function checkTalk(talk: Talk, mayCrash: boolean, awayMs: number): void {
+  const wrong = talk.errors.filter((error) => !mayCrash || /counter went|sent .* got \[[^\]]/.test(error))
+  expect(wrong).to.deep.equal([])
+  expect(talk.worstMs).to.be.lessThan(awayMs + budgetMs + slackMs)
+  if (!mayCrash) expect(talk.requests).to.be.greaterThan(1000)
+}
+
+/** On all nodes together one process of the pod's first container, and it answers. */
+async function oneCopy(world: World): Promise<void> {
+  await world.pod(app)
+  await world.answers(app)
+  const copies = world.lab.nodes.flatMap((node) =>
+    processesOn(node).filter((one) => one.args[0] === 'python3' && one.args.some((arg) => arg.includes('socketserver'))),
+  )
+  expect(copies.length, 'copies of the pod that run').to.equal(1)
+}
+
+async function movesAgain(world: World): Promise<void> {
+  const pod = await world.pod(app)
+  const talking = world.talk(await world.serviceAddress(app), 8)
+  const migration = await world.migrate(pod.metadata?.name ?? '')
+  expect(migration.status?.phase, migration.status?.message).to.equal('Complete')
+  expect((await talking).errors).to.deep.equal([])
+}
+
+/** A container that crashed before is started again later and later by kubelet: each kill is to be its pod's first. */
+async function replaceCrashed(world: World, victim: Victim): Promise<void> {
+  if (!['controller', 'sourceAgent', 'destinationAgent'].includes(victim)) return
+  const name = victim === 'controller' ? 'podmotion-controller' : 'podmotion-agent'
+  const pods = await world.list<V1Pod>('pods', '-n', productNamespace, '-l', `app.kubernetes.io/name=${name}`)
+  const crashed = pods.filter((pod) => pod.status?.containerStatuses?.some((one) => one.restartCount > 0))
+  if (crashed.length > 0) await world.remove('-n', productNamespace, 'pod', ...crashed.map((pod) => pod.metadata?.name ?? ''))
+  const workload = victim === 'controller' ? `deployment/${name}` : `daemonset/${name}`
+  const rollout = await world.kubectl('-n', productNamespace, 'rollout', 'status', workload, '--timeout=90s')
+  expect(rollout.exitCode, rollout.all).to.equal(0)
+}
+
+async function agentReady(world: World, nodeName: string): Promise<void> {
+  await world.until(`the agent on ${nodeName} to be back`, async () => {
+    const pods = await world.list<V1Pod>('pods', '-n', productNamespace, '-l', 'app.kubernetes.io/name=podmotion-agent')
+    const status = pods.find((pod) => pod.spec?.nodeName === nodeName)?.status?.containerStatuses?.[0]
+    return status !== undefined && status.restartCount > 0 && status.ready
+  })
+}

@@ -1,0 +1,80 @@
+// The processes that the kill tests end with SIGKILL, found in /proc of this machine: nodes are PID namespaces, so all are visible.
+import { readdirSync, readFileSync } from 'node:fs'
+import type { Machine } from '../machine.ts'
+
+export const victims = ['controller', 'sourceAgent', 'destinationAgent', 'sourceCriu', 'destinationCriu', 'standIn'] as const
+export type Victim = (typeof victims)[number]
+
+export interface NodeProcess {
+  pid: number
+  parent: number
+  /** Its pid in each PID namespace from this machine's inwards. */
+  pids: number[]
+  args: string[]
+}
+
+/** All below the node's first process, those in containers included. */
+export function processesOn(node: Machine): NodeProcess[] {
+  const all = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => describe(Number(name)))
+  const known = new Map(all.map((one) => [one.pid, one]))
+  return all.filter((one) => isBelow(one, node.pid, known))
+}
+
+function isBelow({ parent }: NodeProcess, root: number, known: ReadonlyMap<number, NodeProcess>): boolean {
+  for (let pid = parent; pid !== root; pid = known.get(pid)?.parent ?? 0) if (pid === 0) return false
+  return true
+}
+
+function describe(pid: number): NodeProcess[] {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? ''
+    const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1)
+    return [{ pid, parent: Number(field('PPid')), pids: field('NSpid').split(/\s+/).map(Number), args }]
+  } catch {
+    // It has ended meanwhile.
+    return []
+  }
+}
+
+export function findVictims(victim: Victim, node: Machine): number[] {
+  const all = processesOn(node)
+  if (victim !== 'standIn') return all.filter((one) => isVictim(victim, one.args)).map((one) => one.pid)
+  const standIns = new Set(standInPids(node))
+  const depth = pidDepth(node)
+  return all.filter((one) => standIns.has(one.pids[depth] ?? 0)).map((one) => one.pid)
+}
+
+function isVictim(victim: Victim, args: readonly string[]): boolean {
+  if (victim === 'controller') return args[1] === '/app/controller.cjs'
+  if (victim === 'sourceAgent' || victim === 'destinationAgent') return args[1] === '/app/agent.cjs'
+  return args.includes('swrk')
+}
+
+function pidDepth(node: Machine): number {
+  return (describe(node.pid)[0]?.pids.length ?? 1) - 1
+}
+
+function standInPids(node: Machine): number[] {
+  const folder = `/proc/${node.pid}/root/run/podmotion/standins`
+  try {
+    return readdirSync(folder).map((id) => Number(readFileSync(`${folder}/${id}`, 'utf8').split('\n')[0]))
+  } catch {
+    return []
+  }
+}
+
+export function kill(pids: readonly number[]): number {
+  let killed = 0
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL')
+      killed++
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return killed
+}
