@@ -62,8 +62,15 @@ export function look(deps: ControllerDeps, migration: Migration, asked: Asked): 
 
 const choosing: readonly Phase[] = ['Validating', 'SocketInventory']
 
-export function isChoosing(migration: Migration): boolean {
+function isChoosing(migration: Migration): boolean {
   return choosing.includes(migration.status.phase ?? 'Pending')
+}
+
+/** Phases that look at what other migrations do before they act: they see each other only one after the other. */
+const takingTurns: readonly Phase[] = ['Pending', ...choosing, 'DestinationPrewarm']
+
+export function takesTurns(migration: Migration): boolean {
+  return takingTurns.includes(migration.status.phase ?? 'Pending')
 }
 
 function candidatesFor(deps: ControllerDeps, migration: Migration, pod: V1Pod | undefined): Observed['candidates'] {

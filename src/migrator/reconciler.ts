@@ -9,7 +9,7 @@ import type { Agents } from './agents.ts'
 import type { Decision, Effect } from './decision.ts'
 import { decide } from './machine.ts'
 import { measure } from './measure.ts'
-import { ask, isChoosing, look } from './observe.ts'
+import { ask, look, takesTurns } from './observe.ts'
 import type { Migration, Observed } from './observed.ts'
 import { perform } from './perform.ts'
 import { mergePatchOf } from './status-patch.ts'
@@ -23,8 +23,8 @@ export interface Pass {
 export class Reconciler {
   readonly #deps: ControllerDeps
   readonly #agents: Agents
-  /** Passes that choose a destination go one after the other, so that each sees the room that the one before has kept. */
-  #choice: Promise<unknown> = Promise.resolve()
+  /** Passes that look at other migrations go one after the other, so that each sees what the one before has written. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(deps: ControllerDeps, agents: Agents) {
     this.#deps = deps
@@ -51,13 +51,13 @@ export class Reconciler {
       const decision = decide(migration, observed, this.#deps.clock.nowMs())
       return { observed, decision, written: await this.#write(migration, decision) }
     }
-    const { observed, decision, written } = isChoosing(migration) ? await this.#oneAtATime(settle) : await settle()
+    const { observed, decision, written } = takesTurns(migration) ? await this.#oneAtATime(settle) : await settle()
     return this.#perform(written, observed, decision)
   }
 
   #oneAtATime<T>(settle: () => Promise<T>): Promise<T> {
-    const mine = this.#choice.then(settle)
-    this.#choice = mine.catch(() => undefined)
+    const mine = this.#turn.then(settle)
+    this.#turn = mine.catch(() => undefined)
     return mine
   }
 

@@ -7,6 +7,7 @@ import { buildDestinationPod } from '../destination-pod.ts'
 import { type Instant, isRecord, type Migration, type Observed } from '../observed.ts'
 import { allContainersRunning } from '../pod-containers.ts'
 import { awaitRequest, moveRequest } from '../requests-to-agents.ts'
+import { waitsForFreeze } from '../turn.ts'
 import { becomeRollingBack, type Failure, failureOf } from './roll-back.ts'
 
 // Image pull included; the source runs undisturbed all that time.
@@ -21,6 +22,8 @@ export function destinationPrewarm(migration: Migration, observed: Observed, now
   if (!sourcePod || observed.destination.state !== 'standing' || !allContainersRunning(destinationPod)) {
     return stay({ ...migration.status, ...destinationIdentity(destinationPod), message: describeWait(destinationPod) }, [], prewarmEveryMs)
   }
+  const waits = waitsForFreeze([migration.status.sourceNode, migration.status.destinationNode], observed.migrations)
+  if (waits) return stay({ ...migration.status, ...destinationIdentity(destinationPod), message: waits }, [], prewarmEveryMs)
   return armed(migration, observed, sourcePod, destinationPod, nowMs)
 }
 
@@ -45,7 +48,8 @@ function brokenDestination(
   nowMs: Instant,
 ): Failure | undefined {
   const since = status.conditions?.find((condition) => condition.type === 'DestinationNetnsReady')?.lastTransitionTime
-  if (since && nowMs - Date.parse(since) > prewarmTimeoutMs) {
+  const stands = isRecord(destination) && destination.state === 'standing'
+  if (!stands && since && nowMs - Date.parse(since) > prewarmTimeoutMs) {
     const silent = destination === 'unreachable' ? `; the agent on ${status.destinationNode} does not answer` : ''
     return { code: 'DestinationNotStanding', message: `${describeWait(destinationPod)} after ${prewarmTimeoutMs / 1000} s${silent}` }
   }

@@ -38,7 +38,9 @@ describe('kubectl drain', () => {
     const drain = await world.kubectl(...drainArgs)
     expect(drain.exitCode, drain.all).to.equal(0)
     const migrations = await world.list<PodMigration>('podmigrations')
-    expect(migrations.map((one) => one.status?.phase)).to.deep.equal(before.map(() => 'Complete'))
+    for (const one of migrations) await world.ended(one.metadata.name)
+    const complete = (await world.list<PodMigration>('podmigrations')).filter((one) => one.status?.phase === 'Complete')
+    expect(complete.map((one) => one.status?.podIP).toSorted()).to.deep.equal(before.map((pod) => pod.status?.podIP).toSorted())
     const after = await world.until('six pods elsewhere', async () => {
       const pods = await world.pods('six')
       return pods.length === before.length && pods
