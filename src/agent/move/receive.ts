@@ -72,7 +72,7 @@ export class Receiver {
         this.#context.moves.decideDestination(this.#uid, { type: 'standing' })
         return
       }
-      await new Promise((resolve) => setTimeout(resolve, standingPollMs))
+      await new Promise((resolve) => setTimeout(resolve, standingPollMs).unref())
     }
   }
 
@@ -103,7 +103,7 @@ export class Receiver {
   }
 
   async hold(): Promise<Steps> {
-    this.prepareHold()
+    if (this.#move.state !== 'holding') this.#context.moves.decideDestination(this.#uid, { type: 'hold' })
     const { network, moves } = this.#context
     await network.hold({ uid: this.#uid, ip: this.#request.pod.ip, attached: this.#attached() })
     moves.step(this.#uid, 'held')

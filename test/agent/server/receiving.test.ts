@@ -1,0 +1,179 @@
+// A whole reception over the wire: who may ask what, the order of steps, the commit, giving up, and another life in between.
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { expect } from 'chai'
+import { z } from 'zod'
+import { Committed, Nothing, Outcome, Restored, Standing } from '../../../src/agent/peer/wire.ts'
+import { ImageSender } from '../../../src/agent/transfer/image-sender.ts'
+import { MoveRecord } from '../../../src/api/agent-wire.ts'
+import { awaitRequest, uid } from '../samples.ts'
+import { Destination } from './destination.ts'
+import { FakeContainer } from './fake-container.ts'
+
+const podUid = 'pod-2'
+const path = (what: string, of = uid): string => `/v1/peer/${of}/${what}`
+const anything = z.unknown()
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  return await work.then(
+    () => 'no failure',
+    (error: { code?: string }) => error.code ?? String(error),
+  )
+}
+
+describe('receiving a pod', () => {
+  let node: Destination
+  let container: FakeContainer
+
+  beforeEach(async () => {
+    node = new Destination()
+    await node.start()
+    await node.as('controller').call(`/v1/migrations/${uid}/await`, awaitRequest, MoveRecord)
+    container = new FakeContainer(node.meeting())
+  })
+
+  afterEach(() => {
+    container.close()
+    node.stop()
+  })
+
+  async function toHeld(): Promise<Restored> {
+    const peer = node.as('agent')
+    await container.stand()
+    node.attach()
+    await peer.call(path('standing'), { podUid }, Standing)
+    await peer.call(path('arm'), { legs: [], podUid }, anything)
+    await peer.call(path('hold'), {}, anything)
+    return await peer.call(path('restore'), {}, Restored)
+  }
+
+  const stateNow = (): string | undefined => node.registry.record(uid)?.state
+
+  it('goes from announced to live, in order', async () => {
+    const peer = node.as('agent')
+    expect(readFileSync(`${node.meeting()}/../network`, 'utf8')).to.include('ip=10.244.1.5\n')
+    const early = await peer.call(path('standing'), { podUid }, Standing)
+    expect(early).to.deep.equal({ standing: false, missing: 'the sandbox has no network yet', bundles: {} })
+    node.restoredSockets([{ local: 'a:1', remote: 'b:2', state: 'ESTABLISHED', sndSeq: 5, rcvSeq: 6 }])
+    const { sockets } = await toHeld()
+    expect(sockets.map(({ sndSeq }) => sndSeq)).to.deep.equal([5])
+    expect(stateNow()).to.equal('held')
+    expect(container.decision).to.equal(undefined)
+    const { steps } = await peer.call(path('grant'), { deadlineMs: 5000 }, Committed)
+    expect(steps.map(({ step }) => step)).to.deep.equal(['armed', 'held', 'restored', 'committed', 'socketsLive', 'released', 'resumed'])
+    expect(container.heard).to.include.members(['go', 'resume'])
+    expect(node.told).to.deep.equal(['arm', 'hold', 'release'])
+    await settled('live')
+    await node.as('controller').call(`/v1/migrations/${uid}/finish`, { outcome: 'committed' }, MoveRecord)
+    expect(stateNow()).to.equal('finished')
+    expect(node.told).to.deep.equal(['arm', 'hold', 'release', 'settle'])
+  })
+
+  async function settled(state: string): Promise<void> {
+    for (let tries = 0; tries < 200 && stateNow() !== state; tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(stateNow()).to.equal(state)
+  }
+
+  it('answers a second grant as the first, and commits once', async () => {
+    await toHeld()
+    const peer = node.as('agent')
+    await Promise.all([1, 2].map(() => peer.call(path('grant'), { deadlineMs: 5000 }, Committed)))
+    expect(container.heard.filter((line) => line === 'go')).to.have.length(1)
+    expect((await peer.call(path('outcome'), {}, Outcome)).outcome).to.equal('committed')
+    expect(await codeOf(peer.call(path('abort'), { reason: 'late' }, Nothing))).to.equal('WrongState')
+  })
+
+  it('never commits after it said never', async () => {
+    await toHeld()
+    const peer = node.as('agent')
+    const { outcome, failure } = await peer.call(path('outcome'), {}, Outcome)
+    expect(outcome).to.equal('never')
+    expect(failure?.code).to.equal('NeverCommitted')
+    expect(await codeOf(peer.call(path('grant'), { deadlineMs: 5000 }, Committed))).to.equal('NeverCommitted')
+    for (let tries = 0; tries < 200 && container.decision === undefined; tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(container.decision).to.equal('abort')
+    expect(container.heard).to.not.include('go')
+  })
+
+  it('gives up cleanly when the source says so', async () => {
+    await toHeld()
+    await node.as('agent').call(path('abort'), { reason: 'test' }, Nothing)
+    expect(container.heard).to.include.members(['abort', 'quit'])
+    expect(node.told.at(-1)).to.equal('undo')
+    expect(existsSync(node.meeting())).to.equal(false)
+    expect(node.registry.record(uid)?.failure?.code).to.equal('Aborted')
+  })
+
+  it('finishes a commit that another life of the agent began', async () => {
+    await toHeld()
+    const journal = `${node.config.stateDir}/journal/${uid}.jsonl`
+    expect(readFileSync(journal, 'utf8')).to.include('"held"')
+    // The agent dies between the record of the commit and its act.
+    node.registry.receiver(uid).release = () => new Promise(() => {})
+    void node
+      .as('agent')
+      .call(path('grant'), { deadlineMs: 5000 }, Committed)
+      .catch(() => undefined)
+    await settled('committed')
+    await node.live()
+    await settled('live')
+    expect(container.heard).to.include.members(['go', 'resume'])
+  })
+
+  it('gives up what another life was in the middle of', async () => {
+    const peer = node.as('agent')
+    await container.stand()
+    node.attach()
+    await peer.call(path('standing'), { podUid }, Standing)
+    await peer.call(path('hold'), {}, anything)
+    await node.live()
+    await settled('aborted')
+    expect(node.registry.record(uid)?.failure?.code).to.equal('AgentRestarted')
+    expect(container.heard).to.include('quit')
+  })
+
+  it('receives images over a stream', async () => {
+    const socket = await node.as('agent').open(path('images'))
+    const sender = new ImageSender(socket)
+    await sender.append(Buffer.alloc(4096, 1))
+    await sender.finish([])
+    socket.destroy()
+    expect(existsSync(`${node.config.runDir}/images/${uid}-destination/pool`)).to.equal(false)
+  })
+
+  it('asks for the order that a move has', async () => {
+    const peer = node.as('agent')
+    expect(await codeOf(peer.call(path('hold'), {}, anything))).to.equal('WrongState')
+    expect(await codeOf(peer.call(path('restore'), {}, anything))).to.equal('WrongState')
+    expect(await codeOf(peer.call(path('grant'), { deadlineMs: 1 }, anything))).to.equal('NeverCommitted')
+  })
+
+  it('lets each certificate do its own part only', async () => {
+    for (const name of ['controller', 'scheduler'] as const) {
+      expect(await codeOf(node.as(name).call(path('standing'), { podUid }, anything)), name).to.equal('ClientNotAllowed')
+      expect(await codeOf(node.as(name).open(path('images'))), name).to.equal('StreamRefused')
+    }
+    for (const name of ['agent', 'scheduler'] as const)
+      expect(await codeOf(node.as(name).call(`/v1/migrations/${uid}/abort`, { reason: 'x' }, anything)), name).to.equal('ClientNotAllowed')
+  })
+
+  it('answers peers only for a migration that the controller announced', async () => {
+    const peer = node.as('agent')
+    const other = 'a0000000-0000-4000-8000-00000000000f'
+    expect(await codeOf(peer.call(path('standing', other), { podUid }, anything))).to.equal('UnknownMigration')
+    expect(await codeOf(peer.open(path('images', other)))).to.equal('StreamRefused')
+    expect((await peer.call(path('outcome', other), {}, Outcome)).outcome).to.equal('never')
+    const late = await node.as('controller').call(`/v1/migrations/${other}/await`, awaitRequest, MoveRecord)
+    expect(late.state).to.equal('aborted')
+  })
+
+  it('checks what comes over the wire', async () => {
+    const peer = node.as('agent')
+    expect(await codeOf(peer.call(path('standing'), { podUid: '../x' }, anything))).to.equal('InvalidRequest')
+    expect(await codeOf(peer.call(path('divert'), { ip: '10.0.0.1; reboot', destinationNodeIp: '10.0.0.2' }, anything))).to.equal(
+      'InvalidRequest',
+    )
+    expect(await codeOf(peer.call('/v1/peer/..%2f..%2fx/standing', { podUid }, anything))).to.equal('InvalidRequest')
+    expect(await codeOf(node.as('controller').call(`/v1/migrations/${uid}/await`, { pod: {} }, anything))).to.equal('InvalidRequest')
+    rmSync(node.meeting(), { recursive: true })
+  })
+})
