@@ -77,7 +77,7 @@ export class Destination {
 
   /** Calls as the bearer of that certificate. */
   as(name: 'agent' | 'controller' | 'scheduler'): Peer {
-    const { port } = this.#server?.address() as AddressInfo
+    const { port } = (this.#server as Server).address() as AddressInfo
     return new Peer(`127.0.0.1:${port}`, tlsAgent(`${this.base}/${name}`, 'podmotion-agent'))
   }
 
