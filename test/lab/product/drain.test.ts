@@ -1,6 +1,5 @@
 // An unmodified kubectl drain moves every movable pod once, live, and ends 0.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { V1Pod } from '@kubernetes/client-node'
 import { expect } from 'chai'
 import type { PodMigration } from '../../../src/api/pod-migration.ts'
 import { BenchClient, failures, initializePgbench } from '../workloads/bench-client.ts'
@@ -32,7 +31,8 @@ describe('kubectl drain', () => {
   })
 
   it('of a node with six pods moves each of them once', async () => {
-    const before = await sixPodsOnNode1(world)
+    const before = await world.deployEchosOn('node-1', { name: 'six', replicas: 6 })
+    await world.answers('six')
     const talking = world.talk(await world.serviceAddress('six'), 60, 6)
     await sleep(1000)
     const drain = await world.kubectl(...drainArgs)
@@ -70,15 +70,6 @@ describe('kubectl drain', () => {
     expect(result.transactions).to.be.greaterThan(500)
   }).timeout(120_000 + moves * 60_000)
 })
-
-async function sixPodsOnNode1(world: World): Promise<V1Pod[]> {
-  await world.deployEchos({ name: 'six', replicas: 6, nodeName: 'node-1' })
-  return await world.until('six pods on node-1', async () => {
-    const pods = await world.pods('six')
-    const ready = pods.filter((pod) => pod.status?.containerStatuses?.every((one) => one.ready))
-    return ready.length === 6 && ready
-  })
-}
 
 async function nothingLeftToDo(world: World): Promise<void> {
   const known = (await world.list<PodMigration>('podmigrations')).length

@@ -46,8 +46,11 @@ async function restartPods(lab: Lab): Promise<void> {
   for (const workload of workloads) await lab.kubectl(['-n', productNamespace, 'rollout', 'status', workload, '--timeout=120s'])
 }
 
+/** As the chart's notes say: first the agents take everything off their nodes, then the release goes. */
 export async function uninstallProduct(lab: Lab): Promise<void> {
   await lab.restartScheduler(schedulerConfiguration())
+  await helmInstall(lab, { uninstall: { enabled: true } })
+  await lab.kubectl(['-n', productNamespace, 'rollout', 'status', 'daemonset/podmotion-agent', '--timeout=180s'])
   await lab.helm(['uninstall', 'podmotion', '--namespace', productNamespace, '--wait'])
 }
 

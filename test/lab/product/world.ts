@@ -59,6 +59,21 @@ export class World {
     return pod
   }
 
+  /** Several echo pods that all run on one node; only while they are created there is no other place for them. */
+  async deployEchosOn(nodeName: string, options: EchoOptions): Promise<V1Pod[]> {
+    const others = this.lab.nodes.map((node) => node.name).filter((name) => name !== nodeName)
+    await this.kubectl('cordon', ...others)
+    try {
+      await this.deployEchos(options)
+      return await this.until(`${options.replicas} pods of ${options.name} on ${nodeName}`, async () => {
+        const ready = (await this.pods(options.name)).filter((pod) => pod.status?.containerStatuses?.every((one) => one.ready))
+        return ready.length === options.replicas && ready
+      })
+    } finally {
+      await this.kubectl('uncordon', ...others)
+    }
+  }
+
   /** kube-proxy needs a moment after the pod is ready. */
   async answers(service: string): Promise<void> {
     const address = await this.serviceAddress(service)

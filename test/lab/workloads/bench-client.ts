@@ -51,7 +51,8 @@ export class BenchClient {
     const clients = String(options.clients ?? 8)
     const args = ['-h', options.address, '-U', 'postgres', '-n', '-c', clients, '-j', clients, '-P', '1', '-T', String(options.seconds)]
     const log = ['--log', `--log-prefix=${options.logFolder}/log`, '--max-tries=1', 'postgres']
-    const process = lab.client.run(pgbench, [...args, ...log], { reject: false, all: true })
+    const known = ['-c', 'echo $$ > "$0/pid"; exec "$@"', options.logFolder, pgbench]
+    const process = lab.client.run('sh', [...known, ...args, ...log], { reject: false, all: true })
     this.#ended = said(process)
     this.#progress = process.iterable({ from: 'stderr' })
   }
@@ -69,6 +70,11 @@ export class BenchClient {
     const read = ['-c', 'cat "$1"/log* 2>/dev/null', 'sh', this.#options.logFolder]
     const { stdout } = await said(this.#lab.client.run('sh', read, { reject: false, maxBuffer: 1 << 28 }))
     return parsePgbenchLog(stdout)
+  }
+
+  /** Ends pgbench before its time, in order: to it, its own alarm says that the seconds are over. */
+  async end(): Promise<void> {
+    await this.#lab.client.run('sh', ['-c', 'kill -ALRM "$(cat "$0/pid")"', this.#options.logFolder], { reject: false })
   }
 
   async finish(): Promise<BenchResult> {

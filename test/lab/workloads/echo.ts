@@ -55,6 +55,8 @@ export interface EchoOptions {
   replicas?: number
   nodeName?: string
   ballastMiB?: number
+  /** CPU request of the echo container. */
+  cpu?: string
   /** A pod without a controller. */
   bare?: boolean
   /** Changes to the pod's spec, for the pods that must be refused. */
@@ -102,7 +104,7 @@ function podSpec(options: EchoOptions): object {
         command: ['python3', '-u', '-c', server.replace('BALLAST', String(options.ballastMiB ?? 1))],
         ports: [{ containerPort: 7000 }],
         volumeMounts: [{ name: 'data', mountPath: '/data' }],
-        resources: { requests: { cpu: '20m', memory: '32Mi' } },
+        resources: { requests: { cpu: options.cpu ?? '20m', memory: '32Mi' } },
         readinessProbe: { tcpSocket: { port: 7000 }, periodSeconds: 1 },
       },
       {
