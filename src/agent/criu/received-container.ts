@@ -95,9 +95,7 @@ export class ReceivedContainer {
 
   /** The stand-in knows it as running: from here it mirrors its end. */
   async settle(): Promise<void> {
-    const line = await this.#standIn.waitFor(isEnd, restoreTimeoutMs)
-    this.close()
-    if (!line.startsWith('running ')) throw new Error(`Restoring container ${this.name}: the stand-in said "${line}" after the commit`)
+    await this.#running().finally(() => this.close())
   }
 
   close(): void {
@@ -105,8 +103,9 @@ export class ReceivedContainer {
     this.#standIn.close()
   }
 
+  /** A stand-in that waits again is a new one: kubelet started the container once more. */
   async #running(): Promise<string> {
-    const line = await this.#standIn.waitFor(isEnd, restoreTimeoutMs)
+    const line = await this.#standIn.waitFor((said) => isEnd(said) || said === 'waiting', restoreTimeoutMs)
     if (line.startsWith('running ')) return line
     const reason = (await criuErrors(path.join(this.#folders.work, 'restore.log'))) ?? line
     throw new CodedError('RestoreFailed', `Resuming container ${this.name}: ${reason}`)
@@ -121,6 +120,12 @@ export async function discard(folders: ContainerFolders): Promise<void> {
   if (standIn) await quit(standIn)
   gate?.close()
   await rm(folders.images, { recursive: true, force: true })
+}
+
+/** One that waits or has failed goes; kubelet then starts the container once more. */
+export async function quitStandIn(meeting: string): Promise<void> {
+  const standIn = await LineClient.connect(path.join(meeting, 'standin.sock')).catch(() => undefined)
+  if (standIn) await quit(standIn)
 }
 
 /** Refused while restoring, so the end of that is waited for. */

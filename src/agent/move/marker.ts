@@ -1,19 +1,14 @@
 // The marker that keeps kubelet from starting a second copy of a pod while it is moved away.
-import { mkdir, open, readdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { AgentConfig } from '../config.ts'
 import { movingMarker } from '../context.ts'
+import { writeDurably } from '../journal/durable-file.ts'
 
 export async function writeMarker(config: AgentConfig, podUid: string, migrationUid: string): Promise<void> {
   const file = movingMarker(config, podUid)
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
-  const handle = await open(file, 'w', 0o600)
-  try {
-    await handle.writeFile(`${migrationUid}\n`)
-    await handle.datasync()
-  } finally {
-    await handle.close()
-  }
+  await writeDurably(file, `${migrationUid}\n`)
 }
 
 export async function removeMarker(config: AgentConfig, podUid: string): Promise<void> {

@@ -5,17 +5,19 @@ import path from 'node:path'
 import type { AwaitRequest } from '../../api/agent-wire.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
-import { awaitedFolder, type AgentContext, moveFolders, podLogFolder } from '../context.ts'
+import { awaitedFolder, type AgentContext, moveFolders, podLogFolder, restoredFolder } from '../context.ts'
 import { treeOf } from '../criu/process-tree.ts'
 import {
   type ContainerFolders,
   discard,
+  quitStandIn,
   reconnect,
   type ReceivedContainer,
   restoreToGate,
   standInStatus,
 } from '../criu/received-container.ts'
 import { readSockets } from '../criu/sockets.ts'
+import { writeDurably } from '../journal/durable-file.ts'
 import { nowMs } from '../moves.ts'
 import type { Arm, Committed, Outcome, Restored, Standing, Steps } from '../peer/wire.ts'
 import { outcomeOf } from '../protocol/destination.ts'
@@ -28,6 +30,8 @@ import type { ReceiveTarget } from '../transfer/image-receiver.ts'
 /** How long the gates wait for the grant when the source does not say. */
 const defaultGrantWaitMs = 15_000
 const standingPollMs = 50
+const releaseTries = 5
+const releaseAgainMs = 1000
 
 export class Receiver {
   readonly #context: AgentContext
@@ -40,6 +44,7 @@ export class Receiver {
   #deadline: NodeJS.Timeout | undefined
   #committing: Promise<Committed> | undefined
   #givingUp: Promise<void> | undefined
+  #releaseTries = 0
 
   constructor(context: AgentContext, uid: string) {
     this.#context = context
@@ -157,6 +162,7 @@ export class Receiver {
   release(): Promise<Committed> {
     this.#committing ??= this.#release().catch((error: unknown) => {
       this.#committing = undefined
+      this.#releaseAgain(error)
       throw error
     })
     return this.#committing
@@ -233,30 +239,66 @@ export class Receiver {
     }
   }
 
+  /** From here the pod lives on this node whatever happens to its containers: what fails is a crash of the pod here, as on any node. */
   async #release(): Promise<Committed> {
     const { network, moves } = this.#context
     moves.step(this.#uid, 'committed')
-    const containers = await this.#connected()
-    await Promise.all(containers.map((container) => container.openGate()))
+    const connected = await this.#each(this.#request.pod.containers, async (name) => await this.#connected(name))
+    const open = await this.#each(connected, async (container) => {
+      await container.openGate()
+      return container
+    })
     moves.step(this.#uid, 'socketsLive')
     await network.release({ uid: this.#uid, ip: this.#request.pod.ip, attached: this.#attached() })
     moves.step(this.#uid, 'released')
-    const resumedAtMs = await Promise.all(containers.map((container) => container.resume()))
-    moves.step(this.#uid, 'resumed', Math.max(...resumedAtMs.map((at) => at ?? nowMs())))
-    this.#becomeLive(containers).catch((error: unknown) => log.error({ uid: this.#uid, err: error }, 'settling a committed move failed'))
+    const resumedAtMs = await this.#each(open, async (container) => (await container.resume()) ?? nowMs())
+    moves.step(this.#uid, 'resumed', resumedAtMs.length > 0 ? Math.max(...resumedAtMs) : nowMs())
+    this.#becomeLive(open).catch((error: unknown) => log.error({ uid: this.#uid, err: error }, 'settling a committed move failed'))
     return this.#committed()
+  }
+
+  /** The commit stands, so it is finished: again, and at last without what cannot be had, as when the pod was deleted meanwhile. */
+  #releaseAgain(error: unknown): void {
+    const { moves } = this.#context
+    log.error({ uid: this.#uid, err: error, tries: ++this.#releaseTries }, 'releasing a committed pod failed')
+    if (this.#releaseTries < releaseTries) setTimeout(() => void this.release().catch(() => undefined), releaseAgainMs).unref()
+    else if (this.#move.state === 'committed') {
+      moves.warn(this.#uid, `Releasing the pod after the commit failed: ${messageOf(error)}`)
+      moves.decideDestination(this.#uid, { type: 'live' })
+    }
+  }
+
+  /** Side by side; those that fail are noted, and the others go on. */
+  async #each<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+    const results = await Promise.allSettled(items.map(work))
+    for (const result of results) {
+      if (result.status === 'rejected') this.#context.moves.warn(this.#uid, `After the commit: ${messageOf(result.reason)}`)
+    }
+    return results.filter((result) => result.status === 'fulfilled').map((result) => result.value)
   }
 
   async #becomeLive(containers: readonly ReceivedContainer[]): Promise<void> {
     const { moves, config } = this.#context
-    await Promise.all(containers.map((container) => container.settle()))
+    const settled = await this.#each(containers, async (container) => {
+      await container.settle()
+      return container.name
+    })
+    const ended = this.#request.pod.containers.filter((name) => !settled.includes(name))
+    await Promise.all(ended.map((name) => this.#startAfresh(name)))
     moves.decideDestination(this.#uid, { type: 'live' })
     await rm(moveFolders(config, this.#uid, 'destination').images, { recursive: true, force: true })
   }
 
-  async #connected(): Promise<ReceivedContainer[]> {
-    if (this.#containers.length > 0) return this.#containers
-    return await Promise.all(this.#request.pod.containers.map((name) => reconnect(name, this.#folders(name))))
+  /** Its state lived or never will: kubelet's next start of it must not find a stand-in that waits for us. */
+  async #startAfresh(name: string): Promise<void> {
+    const marker = path.join(restoredFolder(this.#context.config, this.#request.pod), name)
+    await mkdir(path.dirname(marker), { recursive: true, mode: 0o700 })
+    await writeDurably(marker, 'restored\n')
+    await quitStandIn(this.#folders(name).meeting)
+  }
+
+  async #connected(name: string): Promise<ReceivedContainer> {
+    return this.#containers.find((container) => container.name === name) ?? (await reconnect(name, this.#folders(name)))
   }
 
   #committed(): Committed {

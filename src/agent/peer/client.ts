@@ -12,6 +12,8 @@ export interface CallOptions {
 
 const callTimeoutMs = 10_000
 const connectTimeoutMs = 5000
+/** Pipelines both ways and their watchers. */
+const streamListeners = 40
 
 export class Peers {
   readonly #agent: https.Agent
@@ -64,6 +66,7 @@ export class Peer {
       })
       request.once('upgrade', (_response, socket) => {
         socket.setNoDelay(true)
+        socket.setMaxListeners(streamListeners)
         socket.setTimeout(0)
         resolve(socket)
       })

@@ -9,6 +9,7 @@ export class FakeContainer {
   readonly #servers: net.Server[] = []
   readonly #sockets = new Set<net.Socket>()
   state = 'waiting'
+  diesAtResume = false
   decision: string | undefined
   #events: string[] = []
   #asked: net.Socket | undefined
@@ -45,6 +46,7 @@ export class FakeContainer {
 
   #onGate(line: string): void {
     this.heard.push(line)
+    if (line === 'resume' && this.diesAtResume) return this.close()
     if (line === 'resume') return this.#end(`running ${process.pid}`)
     this.decision ??= line
     for (const socket of this.#gatePeers()) socket.write(`decided ${this.decision}\n`)

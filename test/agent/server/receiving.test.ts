@@ -119,6 +119,36 @@ describe('receiving a pod', () => {
     expect(container.heard).to.include.members(['go', 'resume'])
   })
 
+  it('stays the owner when a stand-in dies right after the commit, and lets kubelet start afresh', async () => {
+    await toHeld()
+    container.diesAtResume = true
+    const { steps } = await node.as('agent').call(path('grant'), { deadlineMs: 5000 }, Committed)
+    expect(steps.map(({ step }) => step)).to.include.members(['committed', 'released', 'resumed'])
+    await settled('live')
+    expect(node.told).to.include('release')
+    expect(node.registry.record(uid)?.warnings[0]).to.include('After the commit')
+    expect(existsSync(`${node.config.stateDir}/restored/shop_cart-7-m1/main`)).to.equal(true)
+  })
+
+  it('stays the owner when nothing of the restore is left in its next life', async () => {
+    await toHeld()
+    node.registry.receiver(uid).release = () => new Promise(() => {})
+    void node
+      .as('agent')
+      .call(path('grant'), { deadlineMs: 5000 }, Committed)
+      .catch(() => undefined)
+    await settled('committed')
+    container.close()
+    rmSync(`${node.meeting()}/gate.sock`, { force: true })
+    const next = new FakeContainer(node.meeting())
+    await next.stand()
+    await node.live()
+    await settled('live')
+    expect(next.heard).to.include('quit')
+    expect(existsSync(`${node.config.stateDir}/restored/shop_cart-7-m1/main`)).to.equal(true)
+    next.close()
+  })
+
   it('gives up what another life was in the middle of', async () => {
     const peer = node.as('agent')
     await container.stand()
