@@ -1,4 +1,4 @@
-// `sockets PID...`: every TCP socket of a pod with its sequence numbers, and what of its descriptors cannot be moved.
+// `sockets PID...`: every TCP socket of a pod with its sequence numbers, and what of its descriptors cannot be moved. `unrepair PID...`.
 #include "command.h"
 #include "descriptor.h"
 #include "reason.h"
@@ -15,6 +15,9 @@ typedef struct {
 	inode_set seen, unix_sockets;
 	reasons found;
 	unsigned printed;
+	// Instead of printing: sockets are taken out of repair, and counted.
+	bool unrepair;
+	unsigned freed;
 } survey;
 
 static void take_socket(survey *s, pid_t pid, int pidfd, int number, uint64_t inode)
@@ -24,6 +27,7 @@ static void take_socket(survey *s, pid_t pid, int pidfd, int number, uint64_t in
 	if (fd < 0) return;
 	int family = socket_option(fd, SOL_SOCKET, SO_DOMAIN), protocol = socket_option(fd, SOL_SOCKET, SO_PROTOCOL);
 	if (family == AF_UNIX) add_inode(&s->unix_sockets, inode);
+	else if (is_tcp(family, protocol) && s->unrepair) s->freed += leave_repair(fd);
 	else if (is_tcp(family, protocol)) print_tcp(fd, inode, family, s->printed++ == 0);
 	else check_socket(&s->found, pid, number, family, protocol);
 	close(fd);
@@ -76,4 +80,17 @@ int sockets_command(int argc, char **argv)
 	free(s.seen.at);
 	free(s.unix_sockets.at);
 	return code;
+}
+
+// After a criu that was killed in the middle of a dump: its sockets would take no data from the process and send none.
+int unrepair_command(int argc, char **argv)
+{
+	survey s = {.unrepair = true};
+	if (argc < 1) return complain("unrepair: expected PID...");
+	for (int i = 0; i < argc; i++)
+		if (survey_process(&s, (pid_t)atoi(argv[i]))) return 1;
+	printf("{\"freed\":%u}\n", s.freed);
+	free(s.seen.at);
+	free(s.unix_sockets.at);
+	return 0;
 }

@@ -71,6 +71,17 @@ static sequences read_sequences(int fd)
 	return s;
 }
 
+// SO_REUSEADDR went when repair began; a server that starts again needs its old connections to have it.
+bool leave_repair(int fd)
+{
+	int reuse = 1;
+	if (socket_option(fd, IPPROTO_TCP, TCP_REPAIR) != 1) return false;
+	set(fd, TCP_REPAIR_QUEUE, TCP_NO_QUEUE);
+	if (!set(fd, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP)) return false;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
+	return true;
+}
+
 static void print_end(const char *key, int fd, int (*name)(int, struct sockaddr *, socklen_t *))
 {
 	struct sockaddr_storage end = {0};

@@ -131,6 +131,15 @@ for line in sys.stdin: print(a.getsockopt(1, 2), a.send(b"x"), flush=True)'''], 
         self.assertEqual((mine['sndSeq'], mine['rcvSeq'], mine['local']), (theirs['rcvSeq'], theirs['sndSeq'], theirs['remote']))
         self.assertEqual(mine['rcvQueue'], 5)
 
+    def test_unrepair_gives_a_socket_back_that_a_killed_criu_left(self):
+        s = self.peer
+        s.setsockopt(6, 19, 1)
+        with self.assertRaises(OSError):
+            s.send(b'lost')
+        self.assertEqual(js('unrepair', os.getpid()), {'freed': 1})
+        self.assertEqual(js('unrepair', os.getpid()), {'freed': 0})
+        self.assertEqual((s.getsockopt(6, 19), s.getsockopt(1, 2), s.send(b'here')), (0, 1, 4))
+
     def test_leaves_a_socket_in_repair_as_it_is(self):
         s = self.peer
         s.setsockopt(6, 19, 1)

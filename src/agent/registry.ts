@@ -6,6 +6,7 @@ import type { AwaitRequest, MoveRecord, MoveRequest } from '../api/agent-wire.ts
 import { CodedError } from '../runtime/errors.ts'
 import { log } from '../runtime/log.ts'
 import { awaitedFolder, type AgentContext, restoredFolder } from './context.ts'
+import { sweepGonePods } from './move/gone-pods.ts'
 import { listMarkers, removeMarker } from './move/marker.ts'
 import { Receiver } from './move/receive.ts'
 import { Source } from './move/source.ts'
@@ -14,6 +15,8 @@ import { isOpen, type Move, toWire } from './protocol/move.ts'
 
 /** How long an ended move can still be asked about. */
 const keepEndedMs = 24 * 60 * 60 * 1000
+/** The source tells the home node when a move is over; when that was lost, this ends it. */
+const homeRecordsKeptMs = 10 * 60 * 1000
 
 export class Registry {
   readonly #context: AgentContext
@@ -112,6 +115,9 @@ export class Registry {
       const gone = !existsSync(path.join(config.kubeletDir, 'pods', podUid))
       if (gone && !openPods.has(podUid)) await removeMarker(config, podUid)
     }
+    // A restored pod's own record stays open for as long as its migration does; that is not as long as the pod.
+    await sweepGonePods(config, new Set(moves.list().flatMap(awaitedName)))
+    await this.#context.network.sweepHome(homeRecordsKeptMs)
     for (const move of moves.list()) if (!isOpen(move) && nowMs() - move.changedAtMs > keepEndedMs) await this.#forget(move)
   }
 
@@ -140,6 +146,11 @@ export class Registry {
     if (!record) throw new CodedError('UnknownMigration', `Looking for migration ${uid}: this node does not know it`)
     return record
   }
+}
+
+/** Of a pod that may still come, or whose migration is not over. */
+function awaitedName(move: Move): string[] {
+  return move.role === 'destination' && move.request && isOpen(move) ? [`${move.request.pod.namespace}_${move.request.pod.name}`] : []
 }
 
 function take<T>(map: Map<string, T>, uid: string, make: () => T): T {

@@ -59,6 +59,8 @@ export interface PodNetwork {
   undo(move: { uid: string; ip: string; role: 'source' | 'destination' | 'home'; sandboxPid?: number }): Promise<void>
   /** After the end of a committed move: forget the ownership, what belongs to the moved pod now belongs to NetworkState. */
   settle(uid: string): Promise<void>
+  /** Home node: forgets moves that were diverted here longer ago, and never said to be over. */
+  sweepHome(olderThanMs: number): Promise<void>
   /** The level-based wish of the controller (routes of moved pods, SNAT set, leases at home); IPs of open migrations are left alone. */
   apply(state: import('../api/agent-wire.ts').NetworkState): Promise<void>
   /** Remove what no open migration owns. Returns what was (or, dry, would be) removed. */

@@ -49,6 +49,18 @@ export function runOnHost(command: string, args: readonly string[], options: Run
   return run('nsenter', ['--target', '1', '--mount', '--uts', '--ipc', '--net', '--', command, ...args], options)
 }
 
+// The root of the one hierarchy of v2, or of each of v1; on v2 the folders below are others' cgroups.
+const leaveCgroups =
+  'c=/sys/fs/cgroup; if [ -e $c/cgroup.procs ]; then echo $$ > $c/cgroup.procs; else for f in $c/*/cgroup.procs; do echo $$ > $f; done; fi 2>/dev/null; exec "$@"'
+
+/**
+ * Runs a program of the host that outlives the agent: the end of a container kills all in its cgroups, and a criu that is killed in the
+ * middle of a dump may leave the program it works on broken.
+ */
+export function runOutliving(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  return runOnHost('sh', ['-c', leaveCgroups, 'sh', command, ...args], options)
+}
+
 /** Runs a program of the agent's image inside the network namespace of a process. */
 export function runInNetworkOf(pid: number, command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   return run('nsenter', ['--target', String(pid), '--net', '--', command, ...args], options)

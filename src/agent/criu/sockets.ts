@@ -8,6 +8,11 @@ import { run } from '../run.ts'
 const SocketReport = z.object({ sockets: z.array(SocketNumbers), reasons: z.array(z.string()) })
 export type SocketReport = z.infer<typeof SocketReport>
 
+/** What a criu leaves that was killed in the middle of a dump: sockets in repair, which take and send nothing. */
+export async function leaveRepair(config: AgentConfig, pids: readonly number[]): Promise<void> {
+  if (pids.length > 0) await run(config.helper, ['unrepair', ...pids.map(String)])
+}
+
 export async function readSockets(config: AgentConfig, pids: readonly number[]): Promise<SocketReport> {
   if (pids.length === 0) return { sockets: [], reasons: [] }
   const { stdout } = await run(config.helper, ['sockets', ...pids.map(String)])

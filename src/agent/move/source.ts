@@ -1,11 +1,14 @@
 // One migration on its source: runs the move, and carries out what the protocol says when it ends, fails or the agent comes back.
 import { rm } from 'node:fs/promises'
+import path from 'node:path'
 import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { type AgentContext, moveFolders } from '../context.ts'
 import { Nothing, Outcome } from '../peer/wire.ts'
 import type { SourceAction } from '../protocol/source.ts'
 import type { SourceMove } from '../protocol/move.ts'
+import { leaveRepair } from '../criu/sockets.ts'
+import { abandonHeldDump } from '../runc/checkpoint.ts'
 import { untilNoDumper } from '../runc/dumpers.ts'
 import { processesOf, thaw } from '../runc/freezer.ts'
 import { readContainer, type RunningContainer, sandboxPidOf } from '../runc/state.ts'
@@ -102,7 +105,7 @@ export class Source {
     const sandboxPid = await this.#sandboxPid(containers)
     await network.undo({ uid: this.#uid, ip: pod.ip, role: 'source', ...(sandboxPid === undefined ? {} : { sandboxPid }) })
     if (sandboxPid !== undefined) await network.unlock({ uid: this.#uid, sandboxPid })
-    await untilNoDumper(moveFolders(config, this.#uid, 'source').images)
+    await this.#endDumps(containers)
     await thaw(containers.map(({ freezer }) => freezer))
     moves.step(this.#uid, 'thawed')
     await removeMarker(config, pod.uid)
@@ -110,6 +113,17 @@ export class Source {
     await rm(moveFolders(config, this.#uid, 'source').images, { recursive: true, force: true })
     moves.step(this.#uid, 'undone')
     moves.settled(this.#uid)
+  }
+
+  async #endDumps(containers: readonly RunningContainer[]): Promise<void> {
+    const { config } = this.#context
+    const { images, work } = moveFolders(config, this.#uid, 'source')
+    await Promise.all(containers.map(({ name }) => abandonHeldDump({ work: path.join(work, name) })))
+    await untilNoDumper(images)
+    await leaveRepair(
+      config,
+      containers.flatMap(({ freezer }) => processesThere(freezer.folder)),
+    )
   }
 
   async #tellPeers(): Promise<void> {
@@ -176,9 +190,17 @@ export class Source {
   }
 
   async #cleanUp(): Promise<void> {
-    if (this.#move.committed) await this.#context.network.settle(this.#uid)
+    if (this.#move.committed) await this.#settleNetwork()
     await this.#removeFolders()
     this.#context.moves.settled(this.#uid)
+  }
+
+  /** What belongs to the moved pod is the controller's wish from here, on the home node too. */
+  async #settleNetwork(): Promise<void> {
+    const { pod, destination, home } = this.#move.request
+    await this.#context.network.settle(this.#uid)
+    const body = { ip: pod.ip, destinationNodeIp: destination.nodeIp, settle: true }
+    if (home) void this.#repeat(home.address, 'divert', body)
   }
 
   async #removeFolders(): Promise<void> {

@@ -116,6 +116,11 @@ class NodePodNetwork implements PodNetwork {
     await this.#records.remove(uid)
   }
 
+  async sweepHome(olderThanMs: number): Promise<void> {
+    const old = await this.#records.list(olderThanMs)
+    await Promise.all(old.filter(({ role }) => role === 'home').map(({ uid }) => this.#records.remove(uid)))
+  }
+
   apply(state: NetworkState): Promise<void> {
     return this.#turn.take(async () => {
       const owned = new Set((await this.#records.list()).map((record) => record.ip))

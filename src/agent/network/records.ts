@@ -1,5 +1,5 @@
 // What each open migration changed on this node, one small file a migration: written before the change, read by undo and apply.
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Leg } from '../rooms.ts'
 import type { Veth } from './ip-batches.ts'
@@ -46,15 +46,26 @@ export class NetworkRecords {
     await rm(this.#file(uid), { force: true })
   }
 
-  async list(): Promise<NetworkRecord[]> {
-    const names = await readdir(this.#folder).catch(() => [])
+  async list(olderThanMs = 0): Promise<NetworkRecord[]> {
+    const all = await readdir(this.#folder).catch(() => [])
+    const names = olderThanMs > 0 ? await this.#older(all, olderThanMs) : all
     const uids = names.filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length))
     const records = await Promise.all(uids.map((uid) => this.read(uid)))
     return records.filter((record) => record !== undefined)
+  }
+
+  async #older(names: readonly string[], olderThanMs: number): Promise<string[]> {
+    const ages = await Promise.all(names.map((name) => ageMs(path.join(this.#folder, name))))
+    return names.filter((_name, index) => (ages[index] ?? 0) > olderThanMs)
   }
 
   #file(uid: string): string {
     if (!/^[0-9A-Za-z-]{1,64}$/.test(uid)) throw new Error(`Keeping the network record of a migration: "${uid}" is no UID`)
     return path.join(this.#folder, `${uid}.json`)
   }
+}
+
+async function ageMs(file: string): Promise<number> {
+  const found = await stat(file).catch(() => undefined)
+  return found ? Date.now() - found.mtimeMs : 0
 }

@@ -66,7 +66,7 @@ export const Outcome = z.object({
 })
 export type Outcome = z.infer<typeof Outcome>
 
-export const Divert = z.object({ ip: ipv4, destinationNodeIp: ipv4, undo: z.boolean().default(false) })
+export const Divert = z.object({ ip: ipv4, destinationNodeIp: ipv4, undo: z.boolean().default(false), settle: z.boolean().default(false) })
 export type Divert = z.infer<typeof Divert>
 
 export const Nothing = z.object({})

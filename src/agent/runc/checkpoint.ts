@@ -4,8 +4,8 @@ import { mkdir, rm } from 'node:fs/promises'
 import { CodedError } from '../../runtime/errors.ts'
 import type { AgentConfig } from '../config.ts'
 import { criuErrors } from '../criu/log-file.ts'
-import { connectWhenThere, type LineClient } from '../criu/line-client.ts'
-import { type RunResult, runOnHost } from '../run.ts'
+import { connectWhenThere, LineClient } from '../criu/line-client.ts'
+import { type RunResult, runOutliving } from '../run.ts'
 import { runcRoot } from './state.ts'
 
 const hostPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -43,7 +43,7 @@ export async function startHeldDump(config: AgentConfig, container: { name: stri
   await Promise.all(Object.values(folders).map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })))
   const socket = `${folders.work}/hold.sock`
   await rm(socket, { force: true })
-  const ended = runOnHost(realRunc(config), checkpointArguments(container.id, folders), {
+  const ended = runOutliving(realRunc(config), checkpointArguments(container.id, folders), {
     env: { PATH: `${config.optDir}/libexec:${hostPath}`, PODMOTION_HOLD_DUMP: socket, PODMOTION_CRIU_LOG_LEVEL: criuLogLevel },
     timeoutMs: dumpTimeoutMs,
     reject: false,
@@ -51,6 +51,13 @@ export async function startHeldDump(config: AgentConfig, container: { name: stri
   const gate = await Promise.race([connectWhenThere(socket, startTimeoutMs), failsEarly(container.name, folders, ended)])
   await Promise.race([gate.waitFor((line) => line.startsWith('event held'), startTimeoutMs), failsEarly(container.name, folders, ended)])
   return { container: container.name, go: () => finishDump(container.name, folders, gate, ended), cancel: () => gate.send('abort') }
+}
+
+/** After an agent's restart: a dump that still waits for `go` has touched nothing, and need not be waited for. */
+export async function abandonHeldDump(folders: Pick<DumpFolders, 'work'>): Promise<void> {
+  const gate = await LineClient.connect(`${folders.work}/hold.sock`).catch(() => undefined)
+  gate?.send('abort')
+  gate?.close()
 }
 
 async function finishDump(name: string, folders: DumpFolders, gate: LineClient, ended: Promise<RunResult>): Promise<void> {

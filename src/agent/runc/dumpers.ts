@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 const pollMs = 5
-/** criu gives up at its next step once runc has gone; one that does not is stuck. */
-const patienceMs = 2000
+/** criu gives up at its next step once runc has gone, and ends its dump when both outlived the agent; one that does neither is stuck. */
+const patienceMs = 4000
 
 /** By their open files: runc and our proxy may be dead, and then nobody else knows the pid. */
 export function dumpersOf(imageFolder: string): number[] {

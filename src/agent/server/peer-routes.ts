@@ -16,6 +16,9 @@ import { receiveImages } from '../transfer/image-receiver.ts'
 import { Uid } from '../transfer/names.ts'
 import { body, uidOf } from './requests.ts'
 
+/** Pipelines both ways and their watchers. */
+const streamListeners = 40
+
 const peerName = 'podmotion-agent'
 
 /** Only for a migration that the controller told this agent to await; `divert` is asked of a node that awaits nothing. */
@@ -37,13 +40,15 @@ export function peerRoutes(context: AgentContext, registry: Registry): Router {
   return router
 }
 
-async function divertHome({ network }: AgentContext, uid: string, { ip, destinationNodeIp, undo }: Divert): Promise<void> {
-  if (undo) await network.undo({ uid, ip, role: 'home' })
+async function divertHome({ network }: AgentContext, uid: string, { ip, destinationNodeIp, undo, settle }: Divert): Promise<void> {
+  if (settle) await network.settle(uid)
+  else if (undo) await network.undo({ uid, ip, role: 'home' })
   else await network.divert({ uid, ip, destinationNodeIp, role: 'home' })
 }
 
 export function acceptStreams(server: Server, context: AgentContext, registry: Registry): void {
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.setMaxListeners(streamListeners)
     socket.on('error', (error) => log.debug({ reason: messageOf(error) }, 'a peer stream broke'))
     try {
       const serve = streamFor(request, context, registry)
