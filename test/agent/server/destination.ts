@@ -107,6 +107,7 @@ export class Destination {
       release: note('release'),
       undo: note('undo'),
       settle: note('settle'),
+      sweepHome: note('settle'),
       apply: note('apply'),
       sweep: async () => [],
     }
