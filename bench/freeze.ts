@@ -1,0 +1,76 @@
+// Freeze (traffic held to pod running) of our moves beside plain `runc checkpoint` + `runc restore` of the same pod by script, in one run.
+//
+// PostgreSQL under `pgbench -c 8 -j 8` through its Service. Each round moves it with a PodMigration, then moves it once more by script
+// (bench/plain-move) to a third node, where the copy is checked and thrown away while the source lives on. The script is what a careful person
+// would write: files synced before, scripts started ahead, images in tmpfs, tar over one TCP connection between the nodes (no folder is visible
+// to both), the last rsync beside it, bash without a process for its clock, criu's feature cache warm. What it leaves out counts for it:
+// no routes, no connection tracking, no proof before the release.
+import { execa } from 'execa'
+import { Lab } from '../test/lab/lab.ts'
+import { projectRoot } from '../test/lab/layout.ts'
+import { installProduct } from '../test/lab/product/install.ts'
+import { World } from '../test/lab/product/world.ts'
+import { initializePgbench } from '../test/lab/workloads/bench-client.ts'
+import { postgresManifests } from '../test/lab/workloads/postgres.ts'
+import { type FreezeOptions, freezeOptions } from './freeze/options.ts'
+import { ourMove } from './freeze/our-move.ts'
+import { plainMove } from './freeze/plain-move.ts'
+import { conclude, say, sayRound } from './freeze/report.ts'
+import { type Round, underLoad } from './freeze/round.ts'
+
+const app = 'postgres'
+const name = process.env.LAB_NAME ?? 'bench'
+
+async function main(options: FreezeOptions): Promise<void> {
+  await execa('make', ['--no-print-directory', 'bundle', 'native'], { cwd: projectRoot, stdout: 'ignore' })
+  const wasUp = Lab.isUp(name)
+  const lab = wasUp ? Lab.attach(name) : await Lab.up({ name })
+  try {
+    await lab.loadImages()
+    await installProduct(lab, { restart: wasUp })
+    const rounds = await moveBackAndForth(new World(lab), options)
+    process.exitCode = (await conclude(rounds, lab.versions)) > 0 ? 1 : 0
+  } finally {
+    if (!options.keep) await lab.down()
+  }
+}
+
+async function moveBackAndForth(world: World, options: FreezeOptions): Promise<Round[]> {
+  const address = await deploy(world, options.scale)
+  say(`${world.lab.versions}; pgbench -c 8 -j 8 on ${address}, scale ${options.scale}, ${options.rounds} rounds of one move each`)
+  const rounds: Round[] = []
+  for (let number = 1; number <= options.rounds; number++) {
+    for (const kind of ['ours', 'plain'] as const) {
+      const round = await oneMove(world, address, kind)
+      rounds.push(round)
+      sayRound(number, round)
+    }
+  }
+  await world.remove(`deployment/${app}`, `service/${app}`)
+  await world.remove('podmigrations', '--all')
+  return rounds
+}
+
+async function oneMove(world: World, address: string, kind: Round['kind']): Promise<Round> {
+  const pod = await world.pod(app)
+  const from = pod.spec?.nodeName ?? ''
+  const to = nextNode(world.lab, from)
+  const move = kind === 'ours' ? () => ourMove(world, pod.metadata?.name ?? '', to) : () => plainMove(world, pod, to)
+  return { kind, from, to, ...(await underLoad(world, address, move)) }
+}
+
+function nextNode(lab: Lab, nodeName: string): string {
+  const names = lab.nodes.map((node) => node.name)
+  return names[(names.indexOf(nodeName) + 1) % names.length] ?? nodeName
+}
+
+async function deploy(world: World, scale: number): Promise<string> {
+  await world.remove(`deployment/${app}`, `service/${app}`)
+  await world.apply(postgresManifests({ name: app, namespace: 'default', movable: true, nodeName: 'node-1' }))
+  await world.pod(app)
+  const address = await world.serviceAddress(app)
+  await initializePgbench(world.lab, address, scale)
+  return address
+}
+
+await main(freezeOptions(process.argv.slice(2)))

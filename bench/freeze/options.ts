@@ -1,0 +1,27 @@
+// What can be chosen about the freeze benchmark.
+import { parseArgs } from 'node:util'
+
+export interface FreezeOptions {
+  rounds: number
+  keep: boolean
+  /** Of pgbench's tables; each adds about 16 MB of files. */
+  scale: number
+}
+
+export function freezeOptions(args: readonly string[]): FreezeOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      rounds: { type: 'string', default: '10' },
+      scale: { type: 'string', default: '5' },
+      keep: { type: 'boolean', default: false },
+    },
+  })
+  return { rounds: positive('--rounds', values.rounds), scale: positive('--scale', values.scale), keep: values.keep }
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value > 0) return value
+  throw new Error(`Reading ${name}: expected a whole number above 0, got ${JSON.stringify(text)}`)
+}

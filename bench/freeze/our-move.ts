@@ -1,0 +1,26 @@
+// One move by the product: a PodMigration, and what its status says about the freeze.
+import type { World } from '../../test/lab/product/world.ts'
+import { between, breakdown, type Step } from './timeline.ts'
+
+export interface Moved {
+  /** Traffic held until the pod runs again; undefined when the move failed. */
+  freezeMs: number | undefined
+  /** What the product itself calls its freeze: first process frozen to last process running. */
+  frozenMs?: number | undefined
+  steps: Step[]
+  breakdown: string
+  failure: string | undefined
+}
+
+export async function ourMove(world: World, podName: string, targetNodeName: string): Promise<Moved> {
+  const { status } = await world.migrate(podName, { targetNodeName, freezeWindowBudgetMs: 10_000 })
+  const steps = (status?.timeline ?? []).map(({ step, at }) => ({ step, atMs: Date.parse(at) }))
+  const complete = status?.phase === 'Complete'
+  return {
+    freezeMs: complete ? between(steps, 'held', 'resumed') : undefined,
+    frozenMs: status?.freeze?.freezeMs,
+    steps,
+    breakdown: breakdown(steps, 'held', 'resumed'),
+    failure: complete ? undefined : `${status?.phase}: ${status?.failure?.message ?? status?.message}`,
+  }
+}

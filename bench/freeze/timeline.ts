@@ -1,0 +1,34 @@
+// Steps with their times, and how long each took. Pure.
+
+export interface Step {
+  step: string
+  atMs: number
+}
+
+export function at(steps: readonly Step[], name: string): number | undefined {
+  return steps.find(({ step }) => step === name)?.atMs
+}
+
+/** From one step to another, in ms; undefined when either is missing. */
+export function between(steps: readonly Step[], from: string, to: string): number | undefined {
+  const [fromMs, toMs] = [at(steps, from), at(steps, to)]
+  return fromMs === undefined || toMs === undefined ? undefined : toMs - fromMs
+}
+
+/** `dumped 210 · sent 80 · …`: what each step after `from`, up to `to`, took after the one before it. */
+export function breakdown(steps: readonly Step[], from: string, to: string): string {
+  const [fromMs, toMs] = [at(steps, from), at(steps, to)]
+  if (fromMs === undefined || toMs === undefined) return ''
+  const inside = steps.filter(({ atMs }) => atMs > fromMs && atMs <= toMs).toSorted((one, other) => one.atMs - other.atMs)
+  return inside.map(({ step, atMs }, index) => `${step} ${Math.round(atMs - (inside[index - 1]?.atMs ?? fromMs))}`).join(' · ')
+}
+
+/** Lines `name seconds.microseconds`, as the scripts of a plain move write them; a line `failed …` is a reason. */
+export function readNotes(text: string): { steps: Step[]; failure: string | undefined } {
+  const lines = text.split('\n')
+  const steps = lines.flatMap((line) => {
+    const [, step, seconds] = /^(\w+) (\d+\.\d+)$/.exec(line) ?? []
+    return step === undefined ? [] : [{ step, atMs: Number(seconds) * 1000 }]
+  })
+  return { steps, failure: lines.find((line) => line.startsWith('failed '))?.slice('failed '.length) }
+}
