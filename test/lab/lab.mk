@@ -17,4 +17,8 @@ kubectl: node_modules ## kubectl in the lab, ARGS="get pods -A"
 images: bundle native ## build the product's images and import them into the running lab
 	@$(LAB) images
 
-.PHONY: lab lab-down lab-shell kubectl images
+KILLS ?= 10
+kills: node_modules ## kill controller, agents, criu and stand-ins in the middle of moves, at KILLS=10 instants each
+	@LAB_NAME=$${LAB_NAME:-kills} KILLS=$(KILLS) npx mocha --no-config --node-option import=tsx --require test/lab/product/shared-lab.ts --timeout 240000 --exit test/lab/product/kills.test.ts
+
+.PHONY: kills lab lab-down lab-shell kubectl images

@@ -129,6 +129,11 @@ describe('a move in which a part of the product is killed', () => {
     await world.remove('podmigrations', '--all')
   })
 
+  beforeEach(async function () {
+    this.timeout(200_000)
+    await freshPods(world)
+  })
+
   for (const { victim, watch, instants } of plans) {
     for (const instant of instants.slice(0, kills)) {
       it(`${victim} at ${instant} of the ${watch}: one copy goes on, and moves again`, () => survives(world, victim, watch, instant))
@@ -155,7 +160,6 @@ async function survives(world: World, victim: Victim, watch: 'source' | 'destina
   expect(migration.status?.message).to.not.equal('')
   checkTalk(await talking, mayCrash, killed.awayMs)
   await oneCopy(world)
-  await replaceCrashed(world, victim)
   await movesAgain(world)
 }
 
@@ -285,16 +289,16 @@ async function movesAgain(world: World): Promise<void> {
   expect((await talking).errors).to.deep.equal([])
 }
 
-/** A container that crashed before is started again later and later by kubelet: each kill is to be its pod's first. */
-async function replaceCrashed(world: World, victim: Victim): Promise<void> {
-  if (!['controller', 'sourceAgent', 'destinationAgent'].includes(victim)) return
-  const name = victim === 'controller' ? 'podmotion-controller' : 'podmotion-agent'
-  const pods = await world.list<V1Pod>('pods', '-n', productNamespace, '-l', `app.kubernetes.io/name=${name}`)
+/** kubelet starts a container that crashed before later and later: each kill is to be its pod's first. */
+async function freshPods(world: World): Promise<void> {
+  const pods = await world.list<V1Pod>('pods', '-n', productNamespace)
   const crashed = pods.filter((pod) => pod.status?.containerStatuses?.some((one) => one.restartCount > 0))
-  if (crashed.length > 0) await world.remove('-n', productNamespace, 'pod', ...crashed.map((pod) => pod.metadata?.name ?? ''))
-  const workload = victim === 'controller' ? `deployment/${name}` : `daemonset/${name}`
-  const rollout = await world.kubectl('-n', productNamespace, 'rollout', 'status', workload, '--timeout=90s')
-  expect(rollout.exitCode, rollout.all).to.equal(0)
+  if (crashed.length === 0) return
+  await world.remove('-n', productNamespace, 'pod', ...crashed.map((pod) => pod.metadata?.name ?? ''))
+  for (const workload of ['deployment/podmotion-controller', 'daemonset/podmotion-agent']) {
+    const rollout = await world.kubectl('-n', productNamespace, 'rollout', 'status', workload, '--timeout=90s')
+    expect(rollout.exitCode, rollout.all).to.equal(0)
+  }
 }
 
 async function agentReady(world: World, nodeName: string): Promise<void> {
