@@ -1,10 +1,10 @@
-// PreCopyMemory (Checkpointing in mode Cold): memory copied before the freeze. This version copies it inside, and says so.
+// PreCopyMemory (Checkpointing in mode Cold): this version has no rounds; the agents copy memory ahead by themselves, and the status says so.
 import { intend } from '../conditions.ts'
 import { type Decision, enter } from '../decision.ts'
 import type { Instant, Migration, Observed } from '../observed.ts'
 
 export function preCopyMemory(migration: Migration, observed: Observed, nowMs: Instant): Decision {
-  const reason = 'stop-and-copy: this version copies all memory inside the freeze'
+  const reason = 'no rounds: memory is copied ahead once, and what the dump in the freeze shows to differ is sent then'
   return prewarm({ ...migration, status: { ...migration.status, preCopy: { rounds: [], reason } } }, observed, nowMs)
 }
 
