@@ -18,6 +18,7 @@ typedef struct {
 	// Instead of printing: sockets are taken out of repair, and counted.
 	bool unrepair;
 	unsigned freed;
+	bool only_reasons;
 } survey;
 
 static void take_socket(survey *s, pid_t pid, int pidfd, int number, uint64_t inode)
@@ -27,6 +28,7 @@ static void take_socket(survey *s, pid_t pid, int pidfd, int number, uint64_t in
 	if (fd < 0) return;
 	int family = socket_option(fd, SOL_SOCKET, SO_DOMAIN), protocol = socket_option(fd, SOL_SOCKET, SO_PROTOCOL);
 	if (family == AF_UNIX) add_inode(&s->unix_sockets, inode);
+	else if (is_tcp(family, protocol) && s->only_reasons) (void)0; // a process that runs gets EPERM from a socket in repair
 	else if (is_tcp(family, protocol) && s->unrepair) s->freed += leave_repair(fd);
 	else if (is_tcp(family, protocol)) print_tcp(fd, inode, family, s->printed++ == 0);
 	else check_socket(&s->found, pid, number, family, protocol);
@@ -64,6 +66,22 @@ static int survey_process(survey *s, pid_t pid)
 	closedir(directory);
 	close(pidfd);
 	return 0;
+}
+
+// What of a running pod cannot be moved; touches no socket's state, unlike `sockets`.
+int reasons_command(int argc, char **argv)
+{
+	survey s = {.only_reasons = true};
+	if (argc < 1) return complain("reasons: expected PID...");
+	for (int i = 0; i < argc; i++)
+		if (survey_process(&s, (pid_t)atoi(argv[i]))) return 1;
+	int code = check_unix_peers(&s.found, &s.unix_sockets, argc, argv);
+	fputs("{\"reasons\":[", stdout);
+	print_reasons(&s.found);
+	puts("]}");
+	free(s.seen.at);
+	free(s.unix_sockets.at);
+	return code;
 }
 
 int sockets_command(int argc, char **argv)

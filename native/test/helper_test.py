@@ -131,6 +131,30 @@ for line in sys.stdin: print(a.getsockopt(1, 2), a.send(b"x"), flush=True)'''], 
         self.assertEqual((mine['sndSeq'], mine['rcvSeq'], mine['local']), (theirs['rcvSeq'], theirs['sndSeq'], theirs['remote']))
         self.assertEqual(mine['rcvQueue'], 5)
 
+    def test_reasons_say_the_same_and_disturb_no_running_pod(self):
+        left, right = socket.socketpair(socket.AF_UNIX)
+        self.assertEqual(js('reasons', os.getpid())['reasons'], js('sockets', os.getpid())['reasons'])
+        stop, errors = threading.Event(), []
+        server = socket.create_server(('127.0.0.1', 0))
+        near = socket.create_connection(server.getsockname())
+        far, _ = server.accept()
+
+        def talk():
+            try:
+                while not stop.is_set():
+                    near.send(b'x')
+                    far.recv(1)
+            except OSError as error:
+                errors.append(error)
+
+        talker = threading.Thread(target=talk)
+        talker.start()
+        for _ in range(30): js('reasons', os.getpid())
+        stop.set()
+        talker.join()
+        self.assertEqual(errors, [])
+        for one in (left, right, near, far, server): one.close()
+
     def test_unrepair_gives_a_socket_back_that_a_killed_criu_left(self):
         s = self.peer
         s.setsockopt(6, 19, 1)

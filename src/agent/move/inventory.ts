@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Inventory, InventoryRequest } from '../../api/agent-wire.ts'
 import type { AgentContext } from '../context.ts'
 import { treeOf } from '../criu/process-tree.ts'
-import { readSockets } from '../criu/sockets.ts'
+import { readReasons } from '../criu/sockets.ts'
 import type { NodeReason } from '../rooms.ts'
 import { processesOf } from '../runc/freezer.ts'
 import { readPod, type RunningContainer, type RunningPod } from '../runc/state.ts'
@@ -13,10 +13,10 @@ export async function takeInventory({ config, network, storage }: AgentContext, 
   const running = await readPod(pod.containers)
   const pids = processesOfPod(running)
   const storagePod = { uid: pod.uid, containers: running.containers, volumes: pod.volumes }
-  const [survey, files, sockets] = await Promise.all([
+  const [survey, files, descriptors] = await Promise.all([
     network.survey({ ip: pod.ip, sandboxPid: running.sandboxPid, podCidrs, serviceIps }),
     storage.measure(storagePod),
-    readSockets(config, pids),
+    readReasons(config, pids),
   ])
   return {
     connections: survey.connections,
@@ -24,7 +24,7 @@ export async function takeInventory({ config, network, storage }: AgentContext, 
     memoryBytes: pids.reduce((sum, pid) => sum + residentBytes(pid), 0),
     writableBytes: files.writableBytes,
     processes: pids.length,
-    reasons: [...survey.reasons, ...files.reasons, ...sockets.reasons.map(descriptorReason), ...running.containers.flatMap(strangers)],
+    reasons: [...survey.reasons, ...files.reasons, ...descriptors.map(descriptorReason), ...running.containers.flatMap(strangers)],
   }
 }
 
