@@ -7,5 +7,9 @@ rsync --daemon --no-detach --config=$base/rsyncd.conf --port=7803 &
 files=$!
 perl $base/listen.pl 7801 sh -c "tar -x -b 512 -C $base/in && echo arrived > $base/arrived" &
 images=$!
-trap 'kill $files $images 2> /dev/null' EXIT
-perl $base/listen.pl 7802 bash $base/restore.sh
+perl $base/listen.pl 7802 bash $base/restore.sh &
+answer=$!
+trap 'kill $files $images $answer 2> /dev/null' EXIT
+trap exit TERM
+echo $$ > $base/serving
+wait $answer
