@@ -54,9 +54,11 @@ static int check_namespace(peer_check *c, inode_set *done, const char *pid)
 	struct stat st;
 	snprintf(path, sizeof path, "/proc/%.20s/ns/net", pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC), error = 0;
-	if (fd < 0 || fstat(fd, &st)) error = errno;
+	// A process that ended after it was listed has no namespace any more, a zombie neither: nothing of it is left to be moved.
+	if (fd < 0) return errno == ENOENT || errno == ESRCH ? 0 : errno;
+	if (fstat(fd, &st)) error = errno;
 	else if (add_inode(done, st.st_ino)) error = setns(fd, CLONE_NEWNET) ? errno : check_here(c);
-	if (fd >= 0) close(fd);
+	close(fd);
 	return error;
 }
 
