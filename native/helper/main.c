@@ -12,6 +12,7 @@ static const struct {
 	{"conntrack", conntrack_command, "conntrack dump [--ip A] | conntrack apply < LINES"},
 	{"garp", garp_command, "garp DEVICE IP"},
 	{"sockets", sockets_command, "sockets PID..."},
+	{"data", data_command, "data FILE..."},
 	{"reasons", reasons_command, "reasons PID..."},
 	{"unrepair", unrepair_command, "unrepair PID..."},
 	{"connect", connect_command, "connect [--args] SOCKET TOKEN [ARGS...]"},

@@ -131,6 +131,15 @@ for line in sys.stdin: print(a.getsockopt(1, 2), a.send(b"x"), flush=True)'''], 
         self.assertEqual((mine['sndSeq'], mine['rcvSeq'], mine['local']), (theirs['rcvSeq'], theirs['sndSeq'], theirs['remote']))
         self.assertEqual(mine['rcvQueue'], 5)
 
+    def test_data_finds_the_pages_of_a_shared_object(self):
+        fd = os.memfd_create('object')
+        os.ftruncate(fd, 20 * 4096)
+        for page in (0, 1, 7): os.pwrite(fd, b'\0', page * 4096)
+        paths = [f'/proc/self/fd/{fd}', '/proc/self/map_files/1-2']
+        out = subprocess.run([HELPER, 'data', *paths], capture_output=True, text=True, pass_fds=[fd], check=True).stdout
+        self.assertEqual(json.loads(out)['data'], [[[0, 8192], [7 * 4096, 8 * 4096]], []])
+        os.close(fd)
+
     def test_reasons_say_the_same_and_disturb_no_running_pod(self):
         left, right = socket.socketpair(socket.AF_UNIX)
         self.assertEqual(js('reasons', os.getpid())['reasons'], js('sockets', os.getpid())['reasons'])

@@ -7,116 +7,124 @@ import { pageBytes, type PagePool } from './page-pool.ts'
 
 /** Entries of pagemap read at a time. */
 const windowPages = 1 << 16
+const scratchPages = 256
 
 /** Where a stretch of pool pages was read from, to look at it again. */
-export interface Copied {
-  pid: number
-  address: number
+interface Copied {
+  file: string
+  position: number
   page: number
   pages: number
 }
 
 export interface PoolSink {
-  /** Appended to the destination's pool. */
-  append(bytes: Buffer): Promise<void>
+  /** Appended to a segment of the destination's pool. */
+  append(segment: number, bytes: Buffer): Promise<void>
   /** Put over a page of it. */
-  patch(page: number, bytes: Buffer): Promise<void>
+  patch(segment: number, page: number, bytes: Buffer): Promise<void>
 }
 
-/** All pages that criu will dump, each once; processes in the order given, then what they share. */
-export async function copyMemory(pids: readonly number[], pool: PagePool, sink: PoolSink, signal: AbortSignal): Promise<Copied[]> {
-  const copied: Copied[] = []
-  const shared = new SharedPages()
-  for (const pid of pids) {
-    await withProcess(pid, async (memory) => {
-      const mappings = parseMaps(readFileSync(`/proc/${pid}/maps`, 'utf8'))
-      for (const mapping of mappings) {
-        signal.throwIfAborted()
-        if (isSharedMemory(mapping)) shared.add(pid, mapping, runsOf(memory.pagemap, mapping))
-        else if (isPrivateMemory(mapping))
-          for (const run of runsOf(memory.pagemap, mapping)) await copyRun(pid, memory.mem, run, pool, sink, copied)
-      }
-    })
+/** For each file, the runs of pages that it has. */
+export type ObjectPages = (files: readonly string[]) => Promise<PageRun[][]>
+
+export class MemoryCopy {
+  readonly #pool: PagePool
+  readonly #sink: PoolSink
+  readonly #signal: AbortSignal
+  readonly #copied: Copied[] = []
+  readonly #scratch = Buffer.allocUnsafeSlow(scratchPages * pageBytes)
+
+  constructor(pool: PagePool, sink: PoolSink, signal: AbortSignal) {
+    this.#pool = pool
+    this.#sink = sink
+    this.#signal = signal
   }
-  for (const { pid, runs } of shared.list()) {
-    await withProcess(pid, async ({ mem }) => {
+
+  /** All pages that criu will dump, each once: of each process, then of what they share. */
+  async copyAll(pids: readonly number[], pagesOf: ObjectPages): Promise<void> {
+    const shared = new Map<string, string>()
+    for (const pid of pids) await withFile(`/proc/${pid}/pagemap`, async (pagemap) => await this.#copyProcess(pid, pagemap, shared))
+    const files = [...shared.values()]
+    for (const [index, runs] of (await pagesOf(files)).entries()) await this.#copyRuns(files[index] as string, runs)
+  }
+
+  /** What has changed since goes over again. Returns how many pages. */
+  async refresh(): Promise<number> {
+    let changed = 0
+    for (const [file, stretches] of groupByFile(this.#copied)) {
+      await withFile(file, async (fd) => {
+        for (const stretch of stretches) changed += await this.#refreshStretch(fd, stretch)
+      })
+    }
+    return changed
+  }
+
+  async #copyProcess(pid: number, pagemap: number, shared: Map<string, string>): Promise<void> {
+    const runs: PageRun[] = []
+    for (const mapping of parseMaps(readFileSync(`/proc/${pid}/maps`, 'utf8'))) {
+      if (isSharedMemory(mapping)) noteShared(shared, pid, mapping)
+      else if (isPrivateMemory(mapping)) runs.push(...runsOf(pagemap, mapping))
+    }
+    await this.#copyRuns(`/proc/${pid}/mem`, runs)
+  }
+
+  async #copyRuns(file: string, runs: readonly PageRun[]): Promise<void> {
+    if (runs.length === 0) return
+    this.#pool.beginSegment()
+    await withFile(file, async (fd) => {
       for (const run of runs) {
-        signal.throwIfAborted()
-        await copyRun(pid, mem, run, pool, sink, copied)
+        this.#signal.throwIfAborted()
+        await this.#copyRun(file, fd, run)
       }
     })
   }
-  return copied
-}
 
-/** One more round: what has changed since goes over the wire again. Returns how many pages. */
-export async function refreshMemory(copied: readonly Copied[], pool: PagePool, sink: PoolSink, signal: AbortSignal): Promise<number> {
-  const scratch = Buffer.allocUnsafeSlow(256 * pageBytes)
-  let changed = 0
-  for (const { pid, address, page, pages } of copied) {
-    signal.throwIfAborted()
-    await withProcess(pid, async ({ mem }) => {
-      const read = Math.floor(readAt(mem, scratch, 0, pages * pageBytes, address) / pageBytes)
-      for (let index = 0; index < read; ) {
-        const same = pool.equalRun(page + index, scratch, index * pageBytes, read - index)
-        index += same
-        if (index >= read) break
-        pool.replace(page + index, scratch, index * pageBytes)
-        await sink.patch(page + index, pool.bytesOf(page + index, 1))
-        changed += 1
-        index += 1
-      }
-    })
-  }
-  return changed
-}
-
-async function copyRun(pid: number, mem: number, run: PageRun, pool: PagePool, sink: PoolSink, copied: Copied[]): Promise<void> {
-  let { address, pages } = run
-  while (pages > 0 && !pool.full) {
-    const page = pool.pages
-    const room = pool.room(pages)
-    const read = Math.floor(readAt(mem, room.buffer, room.at, room.pages * pageBytes, address) / pageBytes)
-    if (read === 0) return
-    pool.taken(read)
-    copied.push({ pid, address, page, pages: read })
-    await sink.append(pool.bytesOf(page, read))
-    address += read * pageBytes
-    pages -= read
-  }
-}
-
-/** Shared memory by its object: read once, by whoever has the page in its tables. */
-class SharedPages {
-  readonly #objects = new Map<string, Map<number, { pid: number; address: number }>>()
-
-  add(pid: number, { name, inode, offset, start }: Mapping, runs: readonly PageRun[]): void {
-    const key = `${inode} ${name}`
-    const pages = this.#objects.get(key) ?? new Map<number, { pid: number; address: number }>()
-    this.#objects.set(key, pages)
-    for (const run of runs) {
-      for (let index = 0; index < run.pages; index++) {
-        const address = run.address + index * pageBytes
-        if (!pages.has(address - start + offset)) pages.set(address - start + offset, { pid, address })
-      }
+  async #copyRun(file: string, fd: number, run: PageRun): Promise<void> {
+    let { address, pages } = run
+    while (pages > 0 && !this.#pool.full) {
+      const page = this.#pool.pages
+      const room = this.#pool.room(pages)
+      const read = Math.floor(readAt(fd, room.buffer, room.at, room.pages * pageBytes, address) / pageBytes)
+      if (read === 0) return
+      this.#pool.taken(read)
+      this.#copied.push({ file, position: address, page, pages: read })
+      await this.#sink.append(this.#pool.segmentOf(page).id, this.#pool.bytesOf(page, read))
+      address += read * pageBytes
+      pages -= read
     }
   }
 
-  /** In the order of the object, as criu writes it. */
-  list(): { pid: number; runs: PageRun[] }[] {
-    const result: { pid: number; runs: PageRun[] }[] = []
-    for (const pages of this.#objects.values()) {
-      const sorted = [...pages].sort(([a], [b]) => a - b)
-      for (const [, { pid, address }] of sorted) {
-        const last = result.at(-1)
-        const run = last?.runs.at(-1)
-        if (last?.pid === pid && run && run.address + run.pages * pageBytes === address) run.pages += 1
-        else if (last?.pid === pid) last.runs.push({ address, pages: 1 })
-        else result.push({ pid, runs: [{ address, pages: 1 }] })
-      }
+  async #refreshStretch(fd: number, { position, page, pages }: Copied): Promise<number> {
+    this.#signal.throwIfAborted()
+    const scratch = this.#scratch
+    const read = Math.floor(readAt(fd, scratch, 0, pages * pageBytes, position) / pageBytes)
+    let changed = 0
+    for (let index = 0; index < read; index++) {
+      index += this.#pool.equalRun(page + index, scratch, index * pageBytes, read - index)
+      if (index >= read) break
+      this.#pool.replace(page + index, scratch, index * pageBytes)
+      const { id, first } = this.#pool.segmentOf(page + index)
+      await this.#sink.patch(id, page + index - first, this.#pool.bytesOf(page + index, 1))
+      changed += 1
     }
-    return result
+    return changed
   }
+}
+
+/** By the object behind the mapping: many processes map the same one, and any mapping leads to all of it. */
+function noteShared(shared: Map<string, string>, pid: number, { name, inode, start, end }: Mapping): void {
+  const key = `${inode} ${name}`
+  if (!shared.has(key)) shared.set(key, `/proc/${pid}/map_files/${start.toString(16)}-${end.toString(16)}`)
+}
+
+function groupByFile(copied: readonly Copied[]): Map<string, Copied[]> {
+  const groups = new Map<string, Copied[]>()
+  for (const one of copied) {
+    const group = groups.get(one.file)
+    if (group) group.push(one)
+    else groups.set(one.file, [one])
+  }
+  return groups
 }
 
 function runsOf(pagemap: number, mapping: Mapping): PageRun[] {
@@ -125,26 +133,29 @@ function runsOf(pagemap: number, mapping: Mapping): PageRun[] {
   for (let address = mapping.start; address < mapping.end; address += windowPages * pageBytes) {
     const wished = Math.min(windowPages, (mapping.end - address) / pageBytes) * 8
     const read = readAt(pagemap, entries, 0, wished, (address / pageBytes) * 8)
-    runs.push(...dumpedRuns(entries.subarray(0, read), address, mapping.shared))
+    runs.push(...dumpedRuns(entries.subarray(0, read), address))
   }
   return runs
 }
 
+async function withFile(file: string, work: (fd: number) => Promise<void>): Promise<void> {
+  await forgivingly(file, async () => {
+    const fd = openSync(file, 'r')
+    try {
+      await work(fd)
+    } finally {
+      closeSync(fd)
+    }
+  })
+}
+
 /** A process that ends meanwhile, or memory that goes, is only less to copy. */
-async function withProcess(pid: number, work: (memory: { mem: number; pagemap: number }) => Promise<void>): Promise<void> {
-  const opened: number[] = []
+async function forgivingly(file: string, work: () => Promise<void>): Promise<void> {
   try {
-    const [mem, pagemap] = ['mem', 'pagemap'].map((name) => {
-      const fd = openSync(`/proc/${pid}/${name}`, 'r')
-      opened.push(fd)
-      return fd
-    }) as [number, number]
-    await work({ mem, pagemap })
+    await work()
   } catch (error) {
     if (!isGone(error)) throw error
-    log.debug({ pid, reason: messageOf(error) }, 'a process ended while its memory was copied')
-  } finally {
-    for (const fd of opened) closeSync(fd)
+    log.debug({ file, reason: messageOf(error) }, 'memory went away while it was copied')
   }
 }
 

@@ -4,8 +4,6 @@ export interface Mapping {
   start: number
   end: number
   shared: boolean
-  /** Bytes into the shared object. */
-  offset: number
   inode: number
   name: string
 }
@@ -22,11 +20,10 @@ const fileOrShared = 1n << 61n
 
 export function parseMaps(text: string): Mapping[] {
   return [...text.matchAll(/^([0-9a-f]+)-([0-9a-f]+) (....) ([0-9a-f]+) \S+ (\d+) *(.*)$/gm)].map(
-    ([, start = '', end = '', flags = '', offset = '', inode = '', name = '']) => ({
+    ([, start = '', end = '', flags = '', , inode = '', name = '']) => ({
       start: Number.parseInt(start, 16),
       end: Number.parseInt(end, 16),
       shared: flags[3] === 's',
-      offset: Number.parseInt(offset, 16),
       inode: Number(inode),
       name,
     }),
@@ -42,13 +39,13 @@ export function isPrivateMemory({ shared, name }: Mapping): boolean {
   return !shared && !name.startsWith('[v')
 }
 
-/** Runs of pages from the entries of /proc/<pid>/pagemap for a mapping that begins at `address`. */
-export function dumpedRuns(entries: Buffer, address: number, shared: boolean): PageRun[] {
+/** Runs of pages from the entries of /proc/<pid>/pagemap for a private mapping that begins at `address`. */
+export function dumpedRuns(entries: Buffer, address: number): PageRun[] {
   const runs: PageRun[] = []
   for (let index = 0; index * 8 < entries.length; index++) {
     const entry = entries.readBigUInt64LE(index * 8)
-    // A private mapping's page that is still the file's is not dumped: the file has it.
-    if ((entry & present) === 0n || (!shared && (entry & fileOrShared) !== 0n)) continue
+    // A page that is still the file's is not dumped: the file has it.
+    if ((entry & present) === 0n || (entry & fileOrShared) !== 0n) continue
     const at = address + index * pageBytes
     const last = runs.at(-1)
     if (last && last.address + last.pages * pageBytes === at) last.pages += 1

@@ -1,5 +1,5 @@
 // The destination's part of a move: awaiting, holding, restoring to the gates, committing, giving up.
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { AwaitRequest } from '../../api/agent-wire.ts'
@@ -205,11 +205,7 @@ export class Receiver {
     const logs = podUid === undefined ? undefined : podLogFolder(config, { ...pod, uid: podUid })
     return {
       containers: pod.containers,
-      poolFile: () => {
-        const { images } = moveFolders(config, this.#uid, 'destination')
-        mkdirSync(images, { recursive: true, mode: 0o700 })
-        return path.join(images, 'pool')
-      },
+      poolFolder: () => path.join(moveFolders(config, this.#uid, 'destination').images, '.pool'),
       sharedFolder: () => {
         if (this.#sharedFolder !== undefined) return this.#sharedFolder
         throw new CodedError('NoSharedMemory', 'Receiving /dev/shm: the pod here has none of its own')

@@ -7,7 +7,8 @@ import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
 import { readSockets } from '../criu/sockets.ts'
-import { copyMemory, refreshMemory } from '../memory/copy-memory.ts'
+import { MemoryCopy } from '../memory/copy-memory.ts'
+import { pagesOfObjects } from '../memory/shared-object.ts'
 import { pageBytes, PagePool } from '../memory/page-pool.ts'
 import { nowMs } from '../moves.ts'
 import type { Peer } from '../peer/client.ts'
@@ -172,11 +173,12 @@ export class Sending {
     const pool = new PagePool(maximumPoolBytes)
     images.usePool(pool)
     const pids = this.#pod.containers.flatMap(({ freezer }) => processesOf(freezer.folder))
-    const copied = await copyMemory(pids, pool, images, this.#signal)
+    const copy = new MemoryCopy(pool, images, this.#signal)
+    await copy.copyAll(pids, (files) => pagesOfObjects(this.#context.config, files))
     return async () => {
       let last = Number.POSITIVE_INFINITY
       for (let round = 1; round <= maximumRefreshes; round++) {
-        const changed = await refreshMemory(copied, pool, images, this.#signal)
+        const changed = await copy.refresh()
         log.info({ uid: this.#uid, round, pages: pool.pages, changed }, 'copied memory ahead')
         if (changed * pageBytes <= smallRoundBytes || changed > last / 2) return
         last = changed

@@ -2,15 +2,30 @@
 //
 // A frame: kind (1 byte), 0, name length (2 bytes), data length (4 bytes), name, data. Data of a file is appended to it.
 
-export const frameKinds = { image: 1, log: 2, end: 3, answer: 4, shared: 5, pool: 6, patch: 7, pooled: 8 } as const
+export const frameKinds = {
+  image: 1,
+  log: 2,
+  end: 3,
+  answer: 4,
+  shared: 5,
+  pool: 6,
+  patch: 7,
+  pooled: 8,
+  adopt: 9,
+  keep: 10,
+  detach: 11,
+} as const
 export type FrameKind = keyof typeof frameKinds
 /**
- * image: of criu, appended; log: of a container, appended; shared: of the pod's /dev/shm, whose contents criu leaves to us;
- * pool: pages copied before the freeze, appended; patch: pages of the pool again, page number and bytes; pooled: pages of the pool
- * that are the next of an image, page number and count each.
+ * image: of criu, appended; log: of a container, appended; shared: of the pod's /dev/shm, whose contents criu leaves to us.
+ * pool: pages copied before the freeze, appended to the segment of that name; patch: a page of it again, number and bytes.
+ * Of an image: pooled, pages copied from a segment are the next ones; adopt, the segment is the image's file from now on, at its beginning;
+ * keep, so many pages of it are right as they are; detach, the file is one of its own again, and the segment remains.
  */
 export type DataKind = Exclude<FrameKind, JsonKind>
 type JsonKind = 'end' | 'answer'
+type SmallKind = 'patch' | 'pooled' | 'adopt' | 'keep' | 'detach'
+const smallKinds: ReadonlySet<FrameKind> = new Set(['patch', 'pooled', 'adopt', 'keep', 'detach'])
 
 export const headerBytes = 8
 export const maximumNameBytes = 512
@@ -38,33 +53,20 @@ export function encodeJson(kind: JsonKind, value: unknown): Buffer {
   return Buffer.concat([encodeHeader(kind, '', data.length), data])
 }
 
-/** patch: the page number in front of its bytes. */
-export function encodePageNumber(page: number): Buffer {
-  const bytes = Buffer.allocUnsafe(4)
-  bytes.writeUInt32BE(page)
+/** The whole numbers in front of patch, pooled, adopt and keep. */
+export function encodeNumbers(...numbers: readonly number[]): Buffer {
+  const bytes = Buffer.allocUnsafe(numbers.length * 4)
+  for (const [index, number] of numbers.entries()) bytes.writeUInt32BE(number, index * 4)
   return bytes
 }
 
-/** pooled: runs of pages. */
-export function encodeRuns(runs: readonly { page: number; pages: number }[]): Buffer {
-  const bytes = Buffer.allocUnsafe(runs.length * 8)
-  for (const [index, { page, pages }] of runs.entries()) {
-    bytes.writeUInt32BE(page, index * 8)
-    bytes.writeUInt32BE(pages, index * 8 + 4)
-  }
-  return bytes
-}
-
-export function decodeRuns(bytes: Buffer): { page: number; pages: number }[] {
-  if (bytes.length % 8 !== 0) throw new Error(`Receiving images: runs of pages in ${bytes.length} bytes`)
-  return Array.from({ length: bytes.length / 8 }, (_, index) => ({
-    page: bytes.readUInt32BE(index * 8),
-    pages: bytes.readUInt32BE(index * 8 + 4),
-  }))
+export function decodeNumbers(bytes: Buffer, count: number): number[] {
+  if (bytes.length < count * 4) throw new Error(`Receiving images: ${count} numbers in ${bytes.length} bytes`)
+  return Array.from({ length: count }, (_, index) => bytes.readUInt32BE(index * 4))
 }
 
 export interface FrameSink {
-  /** A piece of a file's data, in order; called with an empty piece for an empty file. patch and pooled come whole. */
+  /** A piece of a file's data, in order; called with an empty piece for an empty file. The small kinds come whole. */
   data(kind: DataKind, name: string, piece: Buffer): void
   json(kind: JsonKind, value: unknown): void
 }
@@ -125,7 +127,7 @@ export class FrameParser {
     frame.leftBytes -= piece.length
     if (frame.leftBytes === 0) this.#current = undefined
     if (frame.kind === 'end' || frame.kind === 'answer') this.#takeJson(frame.kind, piece, frame.leftBytes)
-    else if (frame.kind === 'patch' || frame.kind === 'pooled') this.#takeWhole(frame, frame.kind, piece)
+    else if (isSmall(frame.kind)) this.#takeWhole(frame, frame.kind, piece)
     else this.#sink.data(frame.kind, frame.name, piece)
     return chunk.subarray(piece.length)
   }
@@ -148,9 +150,13 @@ export class FrameParser {
   }
 }
 
+function isSmall(kind: FrameKind): kind is SmallKind {
+  return smallKinds.has(kind)
+}
+
 function checkHeader(kind: FrameKind | undefined, nameLength: number, dataLength: number, kindByte: number): asserts kind is FrameKind {
   if (!kind) throw new Error(`Receiving images: unknown frame kind ${kindByte}`)
-  const limit = kind === 'image' || kind === 'log' || kind === 'shared' || kind === 'pool' ? maximumDataBytes : maximumWholeBytes
+  const limit = isSmall(kind) || kind === 'end' || kind === 'answer' ? maximumWholeBytes : maximumDataBytes
   if (nameLength <= maximumNameBytes && dataLength <= limit) return
   throw new Error(`Receiving images: a ${kind} frame of ${dataLength} bytes with a name of ${nameLength} bytes is over the limits`)
 }

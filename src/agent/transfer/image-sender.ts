@@ -1,15 +1,20 @@
 // Sends image folders (tmpfs) and logs over one socket: large files while criu still writes them, everything else when it is done.
 import { closeSync, constants, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
-import { DeltaReader } from '../memory/delta.ts'
+import { DeltaReader, type Piece } from '../memory/delta.ts'
 import type { PoolSink } from '../memory/copy-memory.ts'
 import { type PagePool, pageBytes } from '../memory/page-pool.ts'
-import { type DataKind, encodeHeader, encodeJson, encodePageNumber, encodeRuns, FrameParser } from './frame.ts'
+import { type DataKind, encodeHeader, encodeJson, encodeNumbers, FrameParser } from './frame.ts'
 
 const chunkBytes = 1 << 20
 /** While dumping only files that are at least this much ahead are worth a frame. */
 const eagerBytes = 1 << 20
-const runBytes = 8
+
+function encodePiece(piece: Exclude<Piece, { kind: 'bytes' }>): Buffer {
+  if (piece.kind === 'pooled') return encodeNumbers(piece.segment, piece.page, piece.pages)
+  if (piece.kind === 'adopt') return encodeNumbers(piece.segment)
+  return piece.kind === 'keep' ? encodeNumbers(piece.pages) : encodeNumbers()
+}
 
 /** While a file grows only whole pages of it are looked at: half a page would shift all that follow. */
 function wholePages(bytes: number): number {
@@ -46,6 +51,7 @@ export class ImageSender implements PoolSink {
   readonly #buffers: Buffer[] = []
   #pool: PagePool | undefined
   readonly #deltas = new Map<string, DeltaReader>()
+  readonly #adopted = new Set<number>()
   readonly #answer: Promise<unknown>
   #bytes = 0
 
@@ -64,13 +70,13 @@ export class ImageSender implements PoolSink {
     this.#pool = pool
   }
 
-  async append(bytes: Buffer): Promise<void> {
-    await this.#write(encodeHeader('pool', '', bytes.length), Buffer.from(bytes))
+  async append(segment: number, bytes: Buffer): Promise<void> {
+    await this.#write(encodeHeader('pool', String(segment), bytes.length), Buffer.from(bytes))
   }
 
-  async patch(page: number, bytes: Buffer): Promise<void> {
-    const body = Buffer.concat([encodePageNumber(page), bytes])
-    await this.#write(encodeHeader('patch', '', body.length), body)
+  async patch(segment: number, page: number, bytes: Buffer): Promise<void> {
+    const body = Buffer.concat([encodeNumbers(page), bytes])
+    await this.#write(encodeHeader('patch', String(segment), body.length), body)
   }
 
   /** What has grown by a good piece since the last time; returns the bytes sent. */
@@ -143,12 +149,11 @@ export class ImageSender implements PoolSink {
   }
 
   async #sendPages(name: string, pool: PagePool, buffer: Buffer, length: number): Promise<void> {
-    const delta = this.#deltas.get(name) ?? new DeltaReader(pool)
+    const delta = this.#deltas.get(name) ?? new DeltaReader(pool, this.#adopted)
     this.#deltas.set(name, delta)
     for (const piece of delta.split(buffer, length)) {
-      if (piece.kind === 'bytes')
-        await this.#write(encodeHeader('image', name, piece.length), Buffer.from(buffer.subarray(piece.at, piece.at + piece.length)))
-      else await this.#write(encodeHeader('pooled', name, runBytes), encodeRuns([piece]))
+      const data = piece.kind === 'bytes' ? Buffer.from(buffer.subarray(piece.at, piece.at + piece.length)) : encodePiece(piece)
+      await this.#write(encodeHeader(piece.kind === 'bytes' ? 'image' : piece.kind, name, data.length), data)
     }
     this.#buffers.push(buffer)
   }

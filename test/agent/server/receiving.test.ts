@@ -164,10 +164,10 @@ describe('receiving a pod', () => {
   it('receives images over a stream', async () => {
     const socket = await node.as('agent').open(path('images'))
     const sender = new ImageSender(socket)
-    await sender.append(Buffer.alloc(4096, 1))
+    await sender.append(0, Buffer.alloc(4096, 1))
     await sender.finish([])
     socket.destroy()
-    expect(existsSync(`${node.config.runDir}/images/${uid}-destination/pool`)).to.equal(false)
+    expect(existsSync(`${node.config.runDir}/images/${uid}-destination/.pool`)).to.equal(false)
   })
 
   it('asks for the order that a move has', async () => {
