@@ -1,4 +1,4 @@
-// Installs with apt what set-up itself runs on this machine.
+// Installs with apt what set-up and the tests run on this machine.
 import { isProgram } from './prerequisites.ts'
 import type { Run } from './step.ts'
 
@@ -8,6 +8,11 @@ const packageOf: Record<string, string> = {
   openssl: 'openssl',
   tar: 'tar',
   make: 'make',
+  nft: 'nftables',
+  conntrack: 'conntrack',
+  rsync: 'rsync',
+  patchelf: 'patchelf',
+  python3: 'python3-minimal',
 }
 
 export function missingPackages(): string[] {
