@@ -15,8 +15,8 @@ export async function realPrograms({ nodeLowers }: SetUp): Promise<Record<string
   const adapt = async (name: string): Promise<string> => {
     const path = join(folder, name)
     await copyFile(join(node, 'usr', 'sbin', name), `${path}.new`)
-    // Not by calling the loader: runc starts itself again through /proc/self/exe.
-    await execa('patchelf', ['--set-interpreter', loader, '--set-rpath', libraries, `${path}.new`])
+    // Not by calling the loader: runc starts itself again through /proc/self/exe. RPATH, unlike RUNPATH, holds for libraries of libraries.
+    await execa('patchelf', ['--set-interpreter', loader, '--force-rpath', '--set-rpath', libraries, `${path}.new`])
     await rename(`${path}.new`, path)
     return path
   }
