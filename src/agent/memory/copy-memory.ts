@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { dumpedRuns, isPrivateMemory, isSharedMemory, type Mapping, type PageRun, parseMaps } from './mappings.ts'
-import { pageBytes, type PagePool } from './page-pool.ts'
+import { type PagePool, pageBytes } from './page-pool.ts'
 
 /** Entries of pagemap read at a time. */
 const windowPages = 1 << 16

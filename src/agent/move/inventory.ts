@@ -6,7 +6,7 @@ import { treeOf } from '../criu/process-tree.ts'
 import { readReasons } from '../criu/sockets.ts'
 import type { NodeReason } from '../rooms.ts'
 import { processesOf } from '../runc/freezer.ts'
-import { readPod, type RunningContainer, type RunningPod } from '../runc/state.ts'
+import { type RunningContainer, type RunningPod, readPod } from '../runc/state.ts'
 
 export async function takeInventory({ config, network, storage }: AgentContext, request: InventoryRequest): Promise<Inventory> {
   const { pod, podCidrs, serviceIps } = request

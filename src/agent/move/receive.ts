@@ -5,14 +5,14 @@ import path from 'node:path'
 import type { AwaitRequest } from '../../api/agent-wire.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
-import { awaitedFolder, type AgentContext, moveFolders, podLogFolder, restoredFolder } from '../context.ts'
+import { type AgentContext, awaitedFolder, moveFolders, podLogFolder, restoredFolder } from '../context.ts'
 import { treeOf } from '../criu/process-tree.ts'
 import {
   type ContainerFolders,
   discard,
   quitStandIn,
-  reconnect,
   type ReceivedContainer,
+  reconnect,
   restoreToGate,
   standInStatus,
 } from '../criu/received-container.ts'

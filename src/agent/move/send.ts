@@ -3,23 +3,25 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import type { z } from 'zod'
 import type { MoveRequest } from '../../api/agent-wire.ts'
+import { realClock } from '../../runtime/clock.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
 import { readSockets } from '../criu/sockets.ts'
 import { MemoryCopy } from '../memory/copy-memory.ts'
+import { PagePool, pageBytes } from '../memory/page-pool.ts'
 import { pagesOfObjects } from '../memory/shared-object.ts'
-import { pageBytes, PagePool } from '../memory/page-pool.ts'
 import { nowMs } from '../moves.ts'
 import type { Peer } from '../peer/client.ts'
 import { Committed, Nothing, Restored, Standing, Steps } from '../peer/wire.ts'
 import type { StorageDestination, StoragePod } from '../rooms.ts'
-import { type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
 import { unaccepted, untilAccepted } from '../runc/accept-queues.ts'
+import { type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
 import { freeze, isFrozen, processesOf, thaw } from '../runc/freezer.ts'
-import { readPod, type RunningContainer, type RunningPod, sharedMemoryFolder } from '../runc/state.ts'
+import { type RunningContainer, type RunningPod, readPod, sharedMemoryFolder } from '../runc/state.ts'
 import { FileTransport } from '../transfer/file-transport.ts'
 import { ImageSender } from '../transfer/image-sender.ts'
+import { RateLimit } from '../transfer/rate-limit.ts'
 import { ContainerLogs } from './container-logs.ts'
 import { writeMarker } from './marker.ts'
 import { compareSockets, type Verification } from './verify.ts'
@@ -135,7 +137,7 @@ export class Sending {
     const { pod, destination } = this.#request
     const images = await this.#peer.open(this.#path('images'))
     this.#closers.push(() => images.destroy())
-    this.#images = new ImageSender(images)
+    this.#images = new ImageSender(images, new RateLimit(this.#request.bandwidthLimitMbps, realClock))
     const transport = await FileTransport.listen(path.join(config.runDir, 'transport', `${this.#uid}.sock`), () =>
       this.#peer.open(this.#path('files')),
     )

@@ -1,10 +1,12 @@
 // Sends image folders (tmpfs) and logs over one socket: large files while criu still writes them, everything else when it is done.
 import { closeSync, constants, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
-import { DeltaReader, type Piece } from '../memory/delta.ts'
+import { realClock } from '../../runtime/clock.ts'
 import type { PoolSink } from '../memory/copy-memory.ts'
+import { DeltaReader, type Piece } from '../memory/delta.ts'
 import { type PagePool, pageBytes } from '../memory/page-pool.ts'
 import { type DataKind, encodeHeader, encodeJson, encodeNumbers, FrameParser } from './frame.ts'
+import { RateLimit } from './rate-limit.ts'
 
 const chunkBytes = 1 << 20
 /** While dumping only files that are at least this much ahead are worth a frame. */
@@ -53,10 +55,13 @@ export class ImageSender implements PoolSink {
   readonly #deltas = new Map<string, DeltaReader>()
   readonly #adopted = new Set<number>()
   readonly #answer: Promise<unknown>
+  readonly #limit: RateLimit
   #bytes = 0
 
-  constructor(socket: Duplex) {
+  /** `limit`: of what goes ahead; inside the freeze there is none. */
+  constructor(socket: Duplex, limit = new RateLimit(0, realClock)) {
     this.#socket = socket
+    this.#limit = limit
     this.#answer = readAnswer(socket)
     this.#answer.catch(() => undefined)
   }
@@ -71,6 +76,7 @@ export class ImageSender implements PoolSink {
   }
 
   async append(segment: number, bytes: Buffer): Promise<void> {
+    await this.#limit.take(bytes.length)
     await this.#write(encodeHeader('pool', String(segment), bytes.length), Buffer.from(bytes))
   }
 

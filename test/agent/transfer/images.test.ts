@@ -17,7 +17,7 @@ import path from 'node:path'
 import { expect } from 'chai'
 import { PagePool, pageBytes } from '../../../src/agent/memory/page-pool.ts'
 import { encodeHeader, encodeJson, encodeNumbers } from '../../../src/agent/transfer/frame.ts'
-import { receiveImages, type ReceiveTarget } from '../../../src/agent/transfer/image-receiver.ts'
+import { type ReceiveTarget, receiveImages } from '../../../src/agent/transfer/image-receiver.ts'
 import { ImageSender } from '../../../src/agent/transfer/image-sender.ts'
 
 describe('images over a socket', () => {

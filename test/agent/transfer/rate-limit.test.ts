@@ -1,0 +1,38 @@
+// The limit on what goes ahead of the freeze.
+import { expect } from 'chai'
+import { RateLimit } from '../../../src/agent/transfer/rate-limit.ts'
+import type { Clock } from '../../../src/runtime/clock.ts'
+
+class TestClock implements Clock {
+  ms = 1000
+  nowMs(): number {
+    return this.ms
+  }
+  async sleep(ms: number): Promise<void> {
+    this.ms += ms
+  }
+}
+
+describe('the bandwidth limit', () => {
+  it('takes as long as the limit says', async () => {
+    const clock = new TestClock()
+    const limit = new RateLimit(80, clock)
+    for (let sent = 0; sent < 11; sent++) await limit.take(1_000_000)
+    expect(clock.ms - 1000).to.be.closeTo(1000, 1)
+  })
+
+  it('does not save up what was not used', async () => {
+    const clock = new TestClock()
+    const limit = new RateLimit(80, clock)
+    clock.ms += 60_000
+    await limit.take(1_000_000)
+    await limit.take(1_000_000)
+    expect(clock.ms - 61_000).to.be.closeTo(100, 1)
+  })
+
+  it('is none at 0', async () => {
+    const clock = new TestClock()
+    await new RateLimit(0, clock).take(1e12)
+    expect(clock.ms).to.equal(1000)
+  })
+})
