@@ -3,7 +3,7 @@ import type { MoveStep } from '../api/agent-wire.ts'
 import { CodedError } from '../runtime/errors.ts'
 import { log } from '../runtime/log.ts'
 import type { Journal } from './journal/journal.ts'
-import { decideDestination, type DestinationAction, type DestinationMessage } from './protocol/destination.ts'
+import { type DestinationAction, type DestinationMessage, decideDestination } from './protocol/destination.ts'
 import {
   type DestinationMove,
   foldRecord,

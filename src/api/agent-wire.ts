@@ -24,9 +24,7 @@ export const WirePod = z.object({
   name: z.string(),
   uid: z.string(),
   ip: z.string(),
-  containers: z
-    .array(z.object({ name: z.string(), id: z.string().describe('containerd id, without containerd://') }))
-    .min(1),
+  containers: z.array(z.object({ name: z.string(), id: z.string().describe('containerd id, without containerd://') })).min(1),
   /** Volumes the pod mounts and what is done with each. */
   volumes: z.array(z.object({ name: z.string(), kind: z.enum(['emptyDir', 'emptyDirMemory', 'shared', 'projected', 'skip']) })).default([]),
 })
@@ -53,7 +51,12 @@ export type Inventory = z.infer<typeof Inventory>
 
 export const AwaitRequest = z.object({
   migrationName: z.string().describe('namespace/name'),
-  pod: z.object({ namespace: z.string(), name: z.string().describe('name of the destination pod'), ip: z.string(), containers: z.array(z.string()).min(1) }),
+  pod: z.object({
+    namespace: z.string(),
+    name: z.string().describe('name of the destination pod'),
+    ip: z.string(),
+    containers: z.array(z.string()).min(1),
+  }),
   source: z.object({ nodeName: z.string(), address: z.string().describe('host:port of the source agent') }),
 })
 export type AwaitRequest = z.infer<typeof AwaitRequest>

@@ -2,7 +2,9 @@
 import { z } from 'zod'
 import { conditionTypes, phases } from './phases.ts'
 
-const immutable = { 'x-kubernetes-validations': [{ rule: 'self == oldSelf', message: 'is immutable: create another PodMigration instead' }] }
+const immutable = {
+  'x-kubernetes-validations': [{ rule: 'self == oldSelf', message: 'is immutable: create another PodMigration instead' }],
+}
 
 export const migrationModes = ['PreCopy', 'PostCopy', 'Cold'] as const
 export const tcpPreservationModes = ['Strict', 'BestEffort', 'None'] as const
@@ -29,7 +31,12 @@ export const PodMigrationSpec = z
     migrationPolicyRef: z.object({ name: z.string().min(1) }).optional(),
     mode: z.enum(migrationModes).default('PreCopy'),
     preCopyMaxRounds: z.int().min(1).max(20).default(5),
-    preCopyDirtyThresholdMB: z.int().min(1).max(1048576).default(64).describe('At or under this many MB left to copy, the freeze may start'),
+    preCopyDirtyThresholdMB: z
+      .int()
+      .min(1)
+      .max(1048576)
+      .default(64)
+      .describe('At or under this many MB left to copy, the freeze may start'),
     bandwidthLimitMbps: z.int().min(0).max(1000000).default(0).describe('0: no limit'),
     completionTimeoutSeconds: z.int().min(30).max(86400).default(600),
     storageStrategy: z.enum(storageStrategies).default('Auto'),

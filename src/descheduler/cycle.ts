@@ -1,9 +1,10 @@
 // One run of one policy: may it run now, who may move, what do its strategies find, which moves come of it. Pure.
+
+import type { V1Node } from '@kubernetes/client-node'
 import type { MigrationPolicy } from '../api/migration-policy.ts'
 import type { NodeMigrationCapacity } from '../api/node-migration-capacity.ts'
-import type { V1Node } from '@kubernetes/client-node'
 import { indexOf } from '../extender/cluster-index.ts'
-import { planBalance, type PlannedMove } from './balance/plan.ts'
+import { type PlannedMove, planBalance } from './balance/plan.ts'
 import { blackoutAt } from './blackout.ts'
 import { BudgetLedger } from './budgets.ts'
 import { type CandidateQuestion, candidatesOf } from './candidates.ts'

@@ -12,7 +12,7 @@ import type { PlannedMove } from './balance/plan.ts'
 import type { CandidateQuestion } from './candidates.ts'
 import { type Cycle, type CycleInput, planCycle } from './cycle.ts'
 import { migrationForMove } from './migration-for-move.ts'
-import { asksForMoreThanNames, nameOnly, type Namespaces } from './namespaces.ts'
+import { asksForMoreThanNames, type Namespaces, nameOnly } from './namespaces.ts'
 
 export type RefusalsOf = CandidateQuestion['refusalsOf']
 

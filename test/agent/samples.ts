@@ -1,6 +1,7 @@
 // Requests and moves that the agent's tests start from.
-import type { AwaitRequest, MoveRequest } from '../../src/api/agent-wire.ts'
+
 import { type DestinationMove, foldAll, type JournalRecord, type SourceMove } from '../../src/agent/protocol/move.ts'
+import type { AwaitRequest, MoveRequest } from '../../src/api/agent-wire.ts'
 
 export const uid = '0b6c6f2e-0000-4000-8000-000000000001'
 

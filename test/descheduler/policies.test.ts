@@ -1,7 +1,7 @@
 // Every policy that users are given to edit is one that the API and the strategies take.
 import { readdirSync, readFileSync } from 'node:fs'
-import cron from 'node-cron'
 import { expect } from 'chai'
+import cron from 'node-cron'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { type MigrationPolicy, MigrationPolicySpec } from '../../src/api/migration-policy.ts'

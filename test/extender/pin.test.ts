@@ -22,7 +22,8 @@ describe('the pin of a received pod', () => {
   })
 
   it('comes off and leaves what the user wrote', () => {
-    const terms = withoutPin(received(pinnedTerms([zone], 'b'))).spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
+    const terms = withoutPin(received(pinnedTerms([zone], 'b'))).spec?.affinity?.nodeAffinity
+      ?.requiredDuringSchedulingIgnoredDuringExecution
     expect(terms?.nodeSelectorTerms).to.deep.equal([zone])
   })
 

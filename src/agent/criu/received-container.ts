@@ -2,8 +2,8 @@
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { CodedError } from '../../runtime/errors.ts'
-import { criuErrors } from './log-file.ts'
 import { connectWhenThere, LineClient } from './line-client.ts'
+import { criuErrors } from './log-file.ts'
 
 const restoreTimeoutMs = 60_000
 const answerTimeoutMs = 5000

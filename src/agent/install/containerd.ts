@@ -1,6 +1,7 @@
 // containerd on the node: its effective configuration, our runtime entry in it, and one restart when that changed.
-import { setTimeout as sleep } from 'node:timers/promises'
+
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Refusal } from '../../api/pod-migration.ts'
 import { log } from '../../runtime/log.ts'
 import type { AgentConfig } from '../config.ts'

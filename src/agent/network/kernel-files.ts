@@ -4,7 +4,7 @@ import { networkInterfaces } from 'node:os'
 import path from 'node:path'
 import { run } from '../run.ts'
 import type { Veth } from './ip-batches.ts'
-import { parseSockets, type PodSocket } from './pod-sockets.ts'
+import { type PodSocket, parseSockets } from './pod-sockets.ts'
 import { connectedDevices, parseRouteTable, type Route } from './route-table.ts'
 import type { Sysctl } from './sysctls.ts'
 

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { clientIp, nodeIps, Nodes, type Pod, podIp } from './nodes.ts'
+import { clientIp, Nodes, nodeIps, type Pod, podIp } from './nodes.ts'
 
 describe('the network of a moving pod', function () {
   this.timeout(60_000)

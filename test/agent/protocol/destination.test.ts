@@ -1,6 +1,6 @@
 // Single decisions of the destination, one a line.
 import { expect } from 'chai'
-import { decideDestination, type DestinationMessage, outcomeOf } from '../../../src/agent/protocol/destination.ts'
+import { type DestinationMessage, decideDestination, outcomeOf } from '../../../src/agent/protocol/destination.ts'
 import type { MoveState } from '../../../src/api/agent-wire.ts'
 import { destinationMove } from '../samples.ts'
 

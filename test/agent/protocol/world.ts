@@ -1,5 +1,5 @@
 // A source and a destination with a bad wire between them: records survive a crash, what was not yet done does not.
-import { decideDestination, type DestinationAction, type DestinationMessage, outcomeOf } from '../../../src/agent/protocol/destination.ts'
+import { type DestinationAction, type DestinationMessage, decideDestination, outcomeOf } from '../../../src/agent/protocol/destination.ts'
 import { type DestinationMove, foldAll, type JournalRecord, type SourceMove } from '../../../src/agent/protocol/move.ts'
 import { decideSource, type SourceAction, type SourceMessage } from '../../../src/agent/protocol/source.ts'
 import { destinationOpened, sourceOpened, uid } from '../samples.ts'
