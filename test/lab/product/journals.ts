@@ -1,5 +1,5 @@
 // Watches an agent's journal on its node's disk, so that a test can act at a chosen instant of a move.
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Machine } from '../machine.ts'
 
@@ -11,14 +11,6 @@ export function journalOf(node: Machine, uid: string): string {
     return readFileSync(`${folderOn(node)}/${uid}.jsonl`, 'utf8')
   } catch {
     return ''
-  }
-}
-
-export function journalsOn(node: Machine): string[] {
-  try {
-    return readdirSync(folderOn(node))
-  } catch {
-    return []
   }
 }
 
