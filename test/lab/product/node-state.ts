@@ -1,6 +1,6 @@
 // What a move may leave on a node, as sorted lines that can be compared: network, files, mounts, cgroups, processes.
-import { said } from '../said.ts'
 import type { Machine } from '../machine.ts'
+import { said } from '../said.ts'
 import { processesOn } from './victims.ts'
 
 // The journal is not here: it is bounded by time (24 h) and read by people. Folders that are always there are not either.
