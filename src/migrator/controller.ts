@@ -9,6 +9,7 @@ import { migrationsOpen } from '../runtime/metrics.ts'
 import { createAgentClient } from './agent-client.ts'
 import type { Agents } from './agents.ts'
 import { syncNetwork } from './network-sync.ts'
+import { followedPhases } from './phases/follow.ts'
 import { Reconciler } from './reconciler.ts'
 
 // Passes mostly wait for answers; this many moves at once are followed without one waiting for another.
@@ -33,12 +34,17 @@ function watch({ caches }: ControllerDeps, queue: WorkQueue, signal: AbortSignal
   caches.migrations.onChange(({ object, type }) => {
     if (signal.aborted) return
     countOpen(caches.migrations.list())
-    if (type !== 'deleted') queue.add(keyOf(object))
+    if (type !== 'deleted' && !isFollowed(object)) queue.add(keyOf(object))
   })
   caches.pods.onChange(({ object }) => {
     if (signal.aborted) return
-    for (const migration of caches.migrations.list()) if (isAbout(migration, object)) queue.add(keyOf(migration))
+    for (const migration of caches.migrations.list()) if (isAbout(migration, object) && !isFollowed(migration)) queue.add(keyOf(migration))
   })
+}
+
+/** While the agents act alone the machine only reports, and each report costs the freeze processor time: its own timer is enough. */
+function isFollowed({ status }: PodMigration): boolean {
+  return (followedPhases as readonly string[]).includes(status?.phase ?? '')
 }
 
 function isAbout(migration: PodMigration, pod: V1Pod): boolean {

@@ -31,8 +31,9 @@ export interface Decision {
   requeueAfterMs?: number
 }
 
-// While the agents act alone, the status follows them this closely.
-export const followEveryMs = 75
+// While the agents act alone, the status follows them this closely: each look costs both agents and the API server time that the freeze needs,
+// and the times in the status are the agents' own.
+export const followEveryMs = 500
 // A wait for something the API server will tell us about; the watch usually wakes us earlier.
 const waitEveryMs = 1000
 

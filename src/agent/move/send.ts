@@ -42,7 +42,7 @@ const smallRoundBytes = 2 << 20
 const acceptTimeoutMs = 50
 const freezeTries = 3
 /** While criu writes, how often its files are looked at. */
-const growthPollMs = 2
+const growthPollMs = 25
 
 /** Everything of one attempt that is open while it lasts. */
 export class Sending {
