@@ -1,5 +1,5 @@
 """podmotion-runc with a fake runc: what it starts, stands in for, refuses and answers."""
-import json, os, signal, subprocess, sys
+import json, os, time, signal, subprocess, sys
 from support import Case, Lines, be_subreaper, exit_status, program, read, run, wait_for
 
 # Says how it was called; `restore` leaves a "restored process" behind, as runc's --detach does.
@@ -164,6 +164,8 @@ class Wrapper(Case):
 
     def test_never_signals_another_process_that_got_the_pid(self):
         self.stand_in()
+        # The kernel tells start times in hundredths of a second.
+        time.sleep(0.05)
         other = subprocess.Popen(['sleep', '60'])
         self.addCleanup(other.wait)
         self.addCleanup(other.kill)

