@@ -21,4 +21,11 @@ KILLS ?= 10
 kills: node_modules ## kill controller, agents, criu and stand-ins in the middle of moves, at KILLS=10 instants each
 	@LAB_NAME=$${LAB_NAME:-kills} KILLS=$(KILLS) npx mocha --no-config --node-option import=tsx --require test/lab/product/shared-lab.ts --timeout 240000 --exit test/lab/product/kills.test.ts
 
+lab-install: bundle native ## the product as built now, into the lab (booted when it is not up)
+	@node --import tsx test/lab/product/main.ts
+
+moves: node_modules ## PostgreSQL moves MOVES=20 times in a row under pgbench
+	MOVES=$(or $(MOVES),20) npx mocha --no-config --node-option import=tsx --require test/lab/product/shared-lab.ts --exit -g 'back and forth' test/lab/product/drain.test.ts
+
+.PHONY: lab-install moves
 .PHONY: kills lab lab-down lab-shell kubectl images
