@@ -287,6 +287,8 @@ export class Sending {
     synced.catch(() => undefined)
     try {
       if (this.#sharedFolder !== undefined) await images.sendShared(this.#sharedFolder)
+      // The files first: their pass goes through this event loop too, and the images are not complete before criu is done anyway.
+      await Promise.allSettled([Promise.race([synced, dumping])])
       await sendWhile(dumping, () => images.sendGrown(folders))
     } finally {
       // Whatever failed: nothing may thaw under a criu that still works.

@@ -87,11 +87,11 @@ const plans: { victim: Victim; watch: 'source' | 'destination'; instants: Instan
     victim: 'destinationCriu',
     watch: 'destination',
     instants: [
+      'state:restoring+60',
       'step:restored',
       'step:restored+5',
       'state:restoring',
       'state:restoring+30',
-      'state:restoring+60',
       'state:restoring+100',
       'state:restoring+150',
       'state:restoring+200',

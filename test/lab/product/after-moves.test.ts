@@ -1,4 +1,4 @@
-// A move leaves on its nodes what the moved pod needs there, and nothing when the pod has gone.
+// A move leaves on its nodes what the moved pod needs there, and nothing when the pod has gone. First by name: it compares with fresh nodes.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { differences, nodeState } from './node-state.ts'
