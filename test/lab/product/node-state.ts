@@ -3,10 +3,11 @@ import type { Machine } from '../machine.ts'
 import { said } from '../said.ts'
 import { processesOn } from './victims.ts'
 
-// The journal is not here: it is bounded by time (24 h) and read by people. Folders that are always there are not either.
+// The journal is not here: it is bounded by time (24 h) and read by people. Folders that are always there are not either, nor the kernel's own
+// routes: a node's bridge comes with its first pod.
 const script = `
 section() { sed "s|^|$1: |"; }
-ip -4 route show table all | sed 's/ *$//' | section route
+ip -4 route show table all | grep -v 'proto kernel' | sed 's/ *$//' | section route
 ip -4 rule | section rule
 ip -4 neigh show proxy | section proxy
 ip -4 neigh show nud permanent | section neighbour
