@@ -26,8 +26,9 @@ describe('uninstalling', () => {
       expect(await node.read('/etc/cni/net.d/10-lab.conflist')).to.not.contain('podmotion')
       expect((await said(node.run('containerd', ['config', 'dump']))).stdout).to.not.contain('podmotion-runc')
     }
-    const left = await world.kubectl('get', 'all', '-n', productNamespace)
-    expect(left.all).to.match(/No resources found/)
+    await world.until('nothing of the release', async () =>
+      (await world.kubectl('get', 'all', '-n', productNamespace)).all.includes('No resources found'),
+    )
   })
 
   it('leaves a cluster that works', async () => {
