@@ -21,7 +21,9 @@ const certificate = (secret: Rendered, file = 'tls.crt') => new X509Certificate(
 describe('chart', function () {
   this.timeout(30_000)
   if (!helm) {
-    it.skip('needs helm: set HELM, or run make lab once')
+    it('has helm: set HELM, or run make lab once', () => {
+      throw new Error('Looking for helm in the lab cache: not there: set HELM, or run `make lab` once')
+    })
     return
   }
   let objects: Rendered[]
