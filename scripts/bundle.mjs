@@ -1,4 +1,4 @@
-// Bundles the three programs into single files: the images and the kubectl plugin carry no node_modules.
+// Bundles the programs into single files: the images and the kubectl plugin carry no node_modules.
 import { existsSync } from 'node:fs'
 import { build } from 'esbuild'
 
@@ -6,7 +6,9 @@ const programs = {
   controller: 'src/controller.ts',
   agent: 'src/agent/main.ts',
   'kubectl-podmotion': 'src/plugin/main.ts',
+  podmotion: 'src/cli/main.ts',
 }
+const commands = ['kubectl-podmotion', 'podmotion']
 
 // Some libraries (node-cron) look for their own file with import.meta.url when they are loaded; a CommonJS bundle has none.
 const ownUrl = "const bundleUrl = require('node:url').pathToFileURL(__filename).href"
@@ -24,6 +26,6 @@ for (const [name, entry] of Object.entries(programs)) {
     legalComments: 'none',
     logLevel: 'warning',
     define: { 'import.meta.url': 'bundleUrl' },
-    banner: { js: name === 'kubectl-podmotion' ? `#!/usr/bin/env node\n${ownUrl}` : ownUrl },
+    banner: { js: commands.includes(name) ? `#!/usr/bin/env node\n${ownUrl}` : ownUrl },
   })
 }

@@ -1,0 +1,120 @@
+// Reads a snapshot of a cluster: what `kubectl get nodes,pods,… -A -o json` writes, alone or several one after the other. Pure.
+import type {
+  V1Namespace,
+  V1Node,
+  V1PersistentVolumeClaim,
+  V1Pod,
+  V1PodDisruptionBudget,
+  V1PriorityClass,
+  V1ReplicaSet,
+} from '@kubernetes/client-node'
+import { CodedError } from '../runtime/errors.ts'
+
+/** What `kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods` has of a pod. */
+export interface PodMetrics {
+  metadata?: { name?: string; namespace?: string }
+  containers?: { name: string; usage: Record<string, string> }[]
+}
+
+export interface NodeMetrics {
+  metadata?: { name?: string }
+  usage?: Record<string, string>
+}
+
+export interface Snapshot {
+  nodes: V1Node[]
+  pods: V1Pod[]
+  replicaSets: V1ReplicaSet[]
+  namespaces: V1Namespace[]
+  priorityClasses: V1PriorityClass[]
+  pdbs: V1PodDisruptionBudget[]
+  persistentVolumeClaims: V1PersistentVolumeClaim[]
+  podMetrics: PodMetrics[]
+  nodeMetrics: NodeMetrics[]
+}
+
+const listOfKind = {
+  Node: 'nodes',
+  Pod: 'pods',
+  ReplicaSet: 'replicaSets',
+  Namespace: 'namespaces',
+  PriorityClass: 'priorityClasses',
+  PodDisruptionBudget: 'pdbs',
+  PersistentVolumeClaim: 'persistentVolumeClaims',
+  PodMetrics: 'podMetrics',
+  NodeMetrics: 'nodeMetrics',
+} as const satisfies Record<string, keyof Snapshot>
+
+interface Item {
+  kind?: string
+  items?: Item[]
+}
+
+export function parseSnapshot(text: string, name: string): Snapshot {
+  const snapshot: Snapshot = {
+    nodes: [],
+    pods: [],
+    replicaSets: [],
+    namespaces: [],
+    priorityClasses: [],
+    pdbs: [],
+    persistentVolumeClaims: [],
+    podMetrics: [],
+    nodeMetrics: [],
+  }
+  for (const document of documentsOf(text, name)) sort(document, undefined, snapshot)
+  if (snapshot.nodes.length === 0) throw wrong(name, 'it has no nodes')
+  return snapshot
+}
+
+/** A list of one kind (`PodList`) need not say the kind in each item; other kinds are left out. */
+function sort(item: Item, kindOfList: string | undefined, into: Snapshot): void {
+  const kind = item.kind ?? kindOfList
+  if (Array.isArray(item.items)) {
+    const kindOfItems = kind === 'List' ? undefined : kind?.replace(/List$/, '')
+    for (const inner of item.items) sort(inner, kindOfItems, into)
+    return
+  }
+  if (kind !== undefined && Object.hasOwn(listOfKind, kind)) {
+    const list: unknown[] = into[listOfKind[kind as keyof typeof listOfKind]]
+    list.push(item)
+  }
+}
+
+function documentsOf(text: string, name: string): Item[] {
+  const documents: unknown[] = []
+  let start = 0
+  // kubectl closes an object in the first column; a compact one (--raw) is a line of its own.
+  for (const end of [...text.matchAll(/\}[ \t]*(?:\r?\n(?=[ \t\r\n]*\{)|$(?![\s\S]))/g)].map((match) => match.index + match[0].length)) {
+    const parsed = tryParse(text.slice(start, end))
+    if (parsed === undefined) continue
+    documents.push(parsed)
+    start = end
+  }
+  const rest = text.slice(start)
+  if (rest.trim() !== '' || documents.length === 0) documents.push(parseOrSay(rest, name))
+  for (const document of documents)
+    if (typeof document !== 'object' || document === null || Array.isArray(document)) throw wrong(name, 'it is no Kubernetes object')
+  return documents as Item[]
+}
+
+function tryParse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function parseOrSay(text: string, name: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw wrong(name, error instanceof Error ? error.message : String(error))
+  }
+}
+
+function wrong(name: string, what: string): CodedError {
+  const expected = 'expected what `kubectl get nodes,pods,replicasets,namespaces,priorityclasses,pdb -A -o json` writes'
+  return new CodedError('WrongSnapshot', `Reading the snapshot ${name === '-' ? 'from standard input' : name}: ${what}: ${expected}`)
+}
