@@ -23,6 +23,8 @@ export interface ControllerCaches {
 export interface ControllerDeps {
   client: KubeClient
   clock: Clock
+  /** Default: Math.random; the simulation has its own dice. */
+  random?: () => number
   /** Where podmotion itself runs. */
   namespace: string
   /** Name of this replica: its pod. */

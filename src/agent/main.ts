@@ -11,6 +11,7 @@ import { publishCapacity } from './capacity.ts'
 import { type AgentConfig, readConfig } from './config.ts'
 import type { AgentContext } from './context.ts'
 import { install, observeCapacity, uninstall } from './install/install.ts'
+import { DiskFiles } from './journal/disk-files.ts'
 import { Journal } from './journal/journal.ts'
 import { Moves } from './moves.ts'
 import { createPodNetwork } from './network/pod-network.ts'
@@ -52,7 +53,7 @@ async function main(): Promise<void> {
 function createContext(config: AgentConfig): AgentContext {
   // Sockets of moves that an earlier life was in the middle of.
   rmSync(`${config.runDir}/transport`, { recursive: true, force: true })
-  const moves = new Moves(new Journal(`${config.stateDir}/journal`), config.nodeName)
+  const moves = new Moves(new Journal(new DiskFiles(`${config.stateDir}/journal`)), config.nodeName)
   return { config, moves, peers: new Peers(config.tlsDir), network: createPodNetwork(config), storage: createPodStorage(config) }
 }
 

@@ -23,14 +23,26 @@ export function nowMs(): number {
   return performance.timeOrigin + performance.now()
 }
 
+/** The protocol's two halves; the simulation also plays wrong ones, to see that they are found. */
+export interface Rules {
+  source: typeof decideSource
+  destination: typeof decideDestination
+}
+
+const realRules: Rules = { source: decideSource, destination: decideDestination }
+
 export class Moves {
   readonly #journal: Journal
   readonly #node: string
+  readonly #nowMs: () => number
+  readonly #rules: Rules
   readonly #moves: Map<string, Move>
 
-  constructor(journal: Journal, node: string) {
+  constructor(journal: Journal, node: string, now: () => number = nowMs, rules: Rules = realRules) {
     this.#journal = journal
     this.#node = node
+    this.#nowMs = now
+    this.#rules = rules
     this.#moves = journal.load()
   }
 
@@ -66,34 +78,34 @@ export class Moves {
   }
 
   decideSource(uid: string, message: SourceMessage): SourceAction[] {
-    const decision = decideSource(this.source(uid), message, nowMs())
+    const decision = this.#rules.source(this.source(uid), message, this.#nowMs())
     return this.#carry(uid, message.type, decision)
   }
 
   decideDestination(uid: string, message: DestinationMessage): DestinationAction[] {
-    const decision = decideDestination(this.destination(uid), message, nowMs())
+    const decision = this.#rules.destination(this.destination(uid), message, this.#nowMs())
     return this.#carry(uid, message.type, decision)
   }
 
   /** Not on disk at once: a step lost in a crash only makes the story shorter. */
-  step(uid: string, step: MoveStep, atMs = nowMs(), node = this.#node): void {
+  step(uid: string, step: MoveStep, atMs = this.#nowMs(), node = this.#node): void {
     const move = this.#moves.get(uid)
     if (move?.steps.some((known) => known.step === step && known.node === node)) return
     this.#write(uid, [{ type: 'step', atMs, step, node }], false)
   }
 
   facts(uid: string, facts: MoveFacts): void {
-    this.#write(uid, [{ type: 'facts', atMs: nowMs(), facts }], false)
+    this.#write(uid, [{ type: 'facts', atMs: this.#nowMs(), facts }], false)
   }
 
   warn(uid: string, warning: string): void {
     if (this.#moves.get(uid)?.warnings.includes(warning)) return
-    this.#write(uid, [{ type: 'warning', atMs: nowMs(), warning }], false)
+    this.#write(uid, [{ type: 'warning', atMs: this.#nowMs(), warning }], false)
   }
 
   settled(uid: string): void {
     const move = this.#moves.get(uid)
-    if (move && !move.settled) this.#write(uid, [{ type: 'settled', atMs: nowMs(), state: move.state }], true)
+    if (move && !move.settled) this.#write(uid, [{ type: 'settled', atMs: this.#nowMs(), state: move.state }], true)
   }
 
   forget(uid: string): void {

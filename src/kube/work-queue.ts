@@ -10,7 +10,7 @@ export interface WorkQueueOptions {
   maxBackoffMs: number
   /** For logs and metrics. */
   name?: string
-  random?: () => number
+  random?: (() => number) | undefined
 }
 
 export interface HandlerResult {

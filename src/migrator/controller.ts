@@ -22,7 +22,7 @@ export async function startMigrator(
   signal: AbortSignal,
   agents: Agents = createAgentClient(deps.tlsDir),
 ): Promise<void> {
-  const queue = new WorkQueue({ clock: deps.clock, ...backoff, name: 'migrations' })
+  const queue = new WorkQueue({ clock: deps.clock, random: deps.random, ...backoff, name: 'migrations' })
   const reconciler = new Reconciler(deps, agents)
   watch(deps, queue, signal)
   for (const migration of deps.caches.migrations.list()) queue.add(keyOf(migration))

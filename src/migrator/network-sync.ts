@@ -21,7 +21,7 @@ interface Sent {
 
 /** Runs until the signal aborts. */
 export async function syncNetwork(deps: ControllerDeps, agents: Agents, signal: AbortSignal): Promise<void> {
-  const queue = new WorkQueue({ clock: deps.clock, baseBackoffMs: 500, maxBackoffMs: 10_000, name: 'network' })
+  const queue = new WorkQueue({ clock: deps.clock, random: deps.random, baseBackoffMs: 500, maxBackoffMs: 10_000, name: 'network' })
   const wish = gatheredWish(deps)
   const lookAtAll = () => {
     if (signal.aborted) return

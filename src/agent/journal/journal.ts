@@ -1,38 +1,39 @@
-// The journal on disk: one file of lines per migration, written before the act; what survives the agent and the node.
-import {
-  closeSync,
-  fdatasyncSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeSync,
-} from 'node:fs'
-import path from 'node:path'
+// The journal: one file of lines per migration, written before the act; what survives the agent and the node.
+import { messageOf } from '../../runtime/errors.ts'
 import { foldAll, type JournalRecord, type Move } from '../protocol/move.ts'
 import { decodeLines, encodeLine } from './line.ts'
 
+/** Where the lines are kept: a folder on the node's disk, or the simulation's. */
+export interface JournalFiles {
+  names(): string[]
+  read(name: string): string
+  cut(name: string, bytes: number): void
+  /** Returns how many bytes were written: a full disk may take only some of them. */
+  append(name: string, text: string): number
+  sync(name: string): void
+  remove(name: string): void
+  close(): void
+}
+
 /** More than any move writes; a file that grows past it is a loop of ours. */
 const maximumRecords = 2000
+const ending = '.jsonl'
 
 export class Journal {
-  readonly #folder: string
-  readonly #open = new Map<string, { fd: number; records: number }>()
+  readonly #files: JournalFiles
+  /** Whole records and bytes of each file. */
+  readonly #written = new Map<string, { records: number; bytes: number }>()
 
-  constructor(folder: string) {
-    this.#folder = folder
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  constructor(files: JournalFiles) {
+    this.#files = files
   }
 
   /** All moves this node knows, by UID. Cuts torn ends off, so that the next record does not follow half a line. */
   load(): Map<string, Move> {
     const moves = new Map<string, Move>()
-    for (const name of readdirSync(this.#folder)) {
-      if (!name.endsWith('.jsonl')) continue
-      const uid = name.slice(0, -'.jsonl'.length)
+    for (const name of this.#files.names()) {
+      if (!name.endsWith(ending)) continue
+      const uid = name.slice(0, -ending.length)
       const move = this.#read(uid)
       if (move) moves.set(uid, move)
       else this.forget(uid)
@@ -40,55 +41,55 @@ export class Journal {
     return moves
   }
 
-  /** Synchronous on purpose: nothing else of the agent runs between the decision, its record and the act. */
+  /** Synchronous on purpose: nothing else of the agent runs between the decision, its record and the act. All of it or, when it throws, nothing. */
   append(uid: string, records: readonly JournalRecord[], durable: boolean): void {
     if (records.length === 0) return
-    const file = this.#file(uid)
-    file.records += records.length
-    if (file.records > maximumRecords) throw new Error(`Writing the journal of migration ${uid}: over ${maximumRecords} records`)
-    writeSync(file.fd, records.map(encodeLine).join(''))
-    if (durable) fdatasyncSync(file.fd)
+    const written = this.#written.get(uid) ?? { records: 0, bytes: 0 }
+    if (written.records + records.length > maximumRecords)
+      throw new Error(`Writing the journal of migration ${uid}: it has ${written.records} records, more than ${maximumRecords} are a loop`)
+    const text = records.map(encodeLine).join('')
+    this.#write(uid, text, written.bytes, durable)
+    this.#written.set(uid, { records: written.records + records.length, bytes: written.bytes + Buffer.byteLength(text) })
   }
 
   forget(uid: string): void {
-    const file = this.#open.get(uid)
-    if (file) closeSync(file.fd)
-    this.#open.delete(uid)
-    rmSync(this.#path(uid), { force: true })
+    this.#written.delete(uid)
+    this.#files.remove(uid + ending)
   }
 
   close(): void {
-    for (const file of this.#open.values()) closeSync(file.fd)
-    this.#open.clear()
+    this.#files.close()
+  }
+
+  /** What did not reach the disk as a whole must not be there after a restart either: the caller is told that it was not written. */
+  #write(uid: string, text: string, before: number, durable: boolean): void {
+    const name = uid + ending
+    try {
+      const bytes = this.#files.append(name, text)
+      if (bytes < Buffer.byteLength(text)) throw new Error(`the disk took ${bytes} of ${Buffer.byteLength(text)} bytes`)
+      if (durable) this.#files.sync(name)
+    } catch (error) {
+      this.#takeBack(name, before)
+      throw new Error(`Writing the journal of migration ${uid}: ${messageOf(error)}: free space on the disk of the agent's state folder`, {
+        cause: error,
+      })
+    }
+  }
+
+  #takeBack(name: string, bytes: number): void {
+    try {
+      this.#files.cut(name, bytes)
+    } catch {
+      // A torn end is cut at the next start as well.
+    }
   }
 
   #read(uid: string): Move | undefined {
-    const text = readFileSync(this.#path(uid), 'utf8')
+    const name = uid + ending
+    const text = this.#files.read(name)
     const { records, wholeBytes } = decodeLines(text)
-    if (wholeBytes < Buffer.byteLength(text)) truncateSync(this.#path(uid), wholeBytes)
+    if (wholeBytes < Buffer.byteLength(text)) this.#files.cut(name, wholeBytes)
+    this.#written.set(uid, { records: records.length, bytes: wholeBytes })
     return foldAll(uid, records)
-  }
-
-  #file(uid: string): { fd: number; records: number } {
-    const known = this.#open.get(uid)
-    if (known) return known
-    const file = { fd: openSync(this.#path(uid), 'a', 0o600), records: 0 }
-    this.#open.set(uid, file)
-    syncFolder(this.#folder)
-    return file
-  }
-
-  #path(uid: string): string {
-    return path.join(this.#folder, `${uid}.jsonl`)
-  }
-}
-
-/** A new file's name is on disk only when its folder is. */
-function syncFolder(folder: string): void {
-  const fd = openSync(folder, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect } from 'chai'
 import fc from 'fast-check'
+import { DiskFiles } from '../../../src/agent/journal/disk-files.ts'
 import { Journal } from '../../../src/agent/journal/journal.ts'
 import { decodeLines, encodeLine } from '../../../src/agent/journal/line.ts'
 import type { JournalRecord } from '../../../src/agent/protocol/move.ts'
@@ -21,14 +22,14 @@ describe('the journal', () => {
   afterEach(() => rmSync(folder, { recursive: true }))
 
   function written(...records: JournalRecord[]): void {
-    const journal = new Journal(folder)
+    const journal = new Journal(new DiskFiles(folder))
     journal.append(uid, records, true)
     journal.close()
   }
 
   it('brings a move back as it was', () => {
     written(sourceOpened, frozen, { type: 'step', atMs: 7, step: 'dumped', node: 'node-1' })
-    const move = new Journal(folder).load().get(uid)
+    const move = new Journal(new DiskFiles(folder)).load().get(uid)
     expect(move?.state).to.equal('frozen')
     expect(move?.steps).to.deep.equal([{ step: 'dumped', atMs: 7, node: 'node-1' }])
   })
@@ -38,7 +39,7 @@ describe('the journal', () => {
     const last = encodeLine(granted)
     for (const length of [1, 10, last.length - 2, last.length - 1]) {
       writeFileSync(file(), whole + last.slice(0, length))
-      const journal = new Journal(folder)
+      const journal = new Journal(new DiskFiles(folder))
       expect(journal.load().get(uid)?.state, `${length} bytes`).to.equal('frozen')
       journal.append(uid, [granted], true)
       journal.close()
@@ -50,24 +51,24 @@ describe('the journal', () => {
     written(sourceOpened, frozen, granted)
     const text = readFileSync(file(), 'utf8').replace('frozen', 'thawed')
     writeFileSync(file(), text)
-    expect(() => new Journal(folder).load()).to.throw('line 2 is damaged')
+    expect(() => new Journal(new DiskFiles(folder)).load()).to.throw('line 2 is damaged')
   })
 
   it('refuses the journal of a newer agent', () => {
     writeFileSync(file(), encodeLine(sourceOpened).replace(/^1/, '2'))
-    expect(() => new Journal(folder).load()).to.throw('version 2')
+    expect(() => new Journal(new DiskFiles(folder)).load()).to.throw('version 2')
   })
 
   it('forgets', () => {
     written(sourceOpened)
-    const journal = new Journal(folder)
+    const journal = new Journal(new DiskFiles(folder))
     journal.forget(uid)
     expect(journal.load().size).to.equal(0)
   })
 
   it('drops a file whose first record was never whole', () => {
     appendFileSync(file(), '1 00')
-    expect(new Journal(folder).load().size).to.equal(0)
+    expect(new Journal(new DiskFiles(folder)).load().size).to.equal(0)
   })
 
   it('reads back what it wrote, whatever the text', () => {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type AgentConfig, readConfig } from '../../../src/agent/config.ts'
 import type { AgentContext } from '../../../src/agent/context.ts'
+import { DiskFiles } from '../../../src/agent/journal/disk-files.ts'
 import { Journal } from '../../../src/agent/journal/journal.ts'
 import { Moves } from '../../../src/agent/moves.ts'
 import { Peer, Peers } from '../../../src/agent/peer/client.ts'
@@ -53,7 +54,7 @@ export class Destination {
     this.#stop.abort()
     this.#server?.closeAllConnections()
     this.#stop = new AbortController()
-    const moves = new Moves(new Journal(`${this.config.stateDir}/journal`), 'node-2')
+    const moves = new Moves(new Journal(new DiskFiles(`${this.config.stateDir}/journal`)), 'node-2')
     const context: AgentContext = {
       config: this.config,
       moves,
