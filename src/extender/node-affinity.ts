@@ -23,7 +23,7 @@ export function affinityRefusal(pod: V1Pod, node: V1Node): Refusal | undefined {
 }
 
 /** A term without any requirement matches nothing, as in kube-scheduler. */
-function matchesTerm(term: V1NodeSelectorTerm, node: V1Node): boolean {
+export function matchesTerm(term: V1NodeSelectorTerm, node: V1Node): boolean {
   const expressions = term.matchExpressions ?? []
   const fields = term.matchFields ?? []
   if (expressions.length + fields.length === 0) return false
