@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,18 +15,29 @@ bool find_criu(char out[PATH_SIZE])
 	return find_program(out, "PODMOTION_CRIU", "/opt/podmotion/etc/criu-path", "criu");
 }
 
+// What stands in LD_PRELOAD already stays, first.
+static bool add_preload(const char *preload)
+{
+	char both[2 * PATH_SIZE];
+	const char *old = getenv("LD_PRELOAD");
+	if (!preload) return true;
+	if (!old || !*old) return setenv("LD_PRELOAD", preload, 1) == 0;
+	int n = snprintf(both, sizeof both, "%s:%s", old, preload);
+	return n < (int)sizeof both && setenv("LD_PRELOAD", both, 1) == 0;
+}
+
 // No PDEATHSIG: killed between two steps criu would leave seized tasks with its code inside them.
 // If we die it reads the end of its socket instead, and cleans up.
-static void exec_criu(const char *path, int socket, int number)
+static void exec_criu(const char *path, int socket, int number, const char *preload)
 {
 	char text[16];
 	snprintf(text, sizeof text, "%d", number);
-	if (dup2(socket, number) != number) _exit(127);
+	if (dup2(socket, number) != number || !add_preload(preload)) _exit(127);
 	execl(path, "criu", "swrk", text, (char *)NULL);
 	_exit(127);
 }
 
-bool start_criu(child *c, int number)
+bool start_criu(child *c, int number, const char *preload)
 {
 	int pair[2];
 	char path[PATH_SIZE];
@@ -33,7 +45,7 @@ bool start_criu(child *c, int number)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return false;
 	c->socket = pair[0];
 	c->pid = fork();
-	if (c->pid == 0) exec_criu(path, pair[1], number);
+	if (c->pid == 0) exec_criu(path, pair[1], number, preload);
 	close(pair[1]);
 	if (c->pid < 0) return close(pair[0]), false;
 	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);

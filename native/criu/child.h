@@ -9,6 +9,7 @@ typedef struct {
 } child;
 
 bool find_criu(char out[PATH_SIZE]);
-bool start_criu(child *c, int number);
+// NUMBER: of the socket, as criu's argument. PRELOAD: added to criu's LD_PRELOAD, or NULL.
+bool start_criu(child *c, int number, const char *preload);
 // Waits for it; the exit code, or the same signal raised.
 int mirror_end(const child *c);

@@ -83,6 +83,14 @@ static void on_order(gate *g, peer *p, decision what)
 	say(p, "decided %s", words[g->decided]);
 }
 
+// Everything that the restore needs is in its place. Not a decision: `abort` may still come.
+static void on_ready(gate *g, peer *p)
+{
+	if (g->decided == ABORT) return say(p, "decided %s", words[ABORT]);
+	g->ready = true;
+	say(p, "released");
+}
+
 static void on_line(peer *p, char *line, void *arg)
 {
 	gate *g = arg;
@@ -92,6 +100,7 @@ static void on_line(peer *p, char *line, void *arg)
 		g->resume = true;
 		return;
 	}
+	if (!strcmp(line, "ready") && g->holds) return on_ready(g, p);
 	say(p, "unknown order");
 }
 

@@ -15,6 +15,8 @@ typedef struct {
 	char decision_file[PATH_SIZE], pid_file[PATH_SIZE];
 	decision decided;
 	bool resume; // the agent lets the processes run
+	bool holds;  // runc's request waits for `ready`
+	bool ready;
 	char events[EVENTS][96];
 	int event_count;
 } gate;

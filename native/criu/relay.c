@@ -3,6 +3,7 @@
 #include "child.h"
 #include "gate.h"
 #include "packet.h"
+#include "preload.h"
 #include "request.h"
 #include <errno.h>
 #include <stdio.h>
@@ -66,12 +67,18 @@ static void cancel_request(session *s)
 	s->at = FLOWING;
 }
 
+// A dump waits for its `go`; a restore for `ready`, its `go` comes at the gate.
+static bool is_released(const session *s)
+{
+	return s->type == CRIU_RESTORE ? s->gate.ready : s->gate.decided == GO;
+}
+
 // Looks whether what is stopped may go on.
 static void pass_gate(session *s)
 {
 	gate *g = &s->gate;
-	if (s->at == HELD_REQUEST && g->decided == GO) forward(s);
 	if (s->at == HELD_REQUEST && g->decided == ABORT) cancel_request(s);
+	if (s->at == HELD_REQUEST && is_released(s)) forward(s);
 	if (s->at == AT_GATE && g->decided == GO) forward(s);
 	if (s->at == AT_GATE && g->decided == ABORT) refuse_to_criu(s);
 	if (s->at != AT_RESUME) return;
@@ -170,19 +177,32 @@ static bool open_gates(session *s)
 	return !path || !*path || open_gate(&s->gate, path);
 }
 
+// The request stays with us until the agent's word. True: it is held.
+static bool hold_request(session *s)
+{
+	const char *hold = getenv("PODMOTION_HOLD_RESTORE");
+	if (!s->gate.open) return false;
+	if (s->type == CRIU_RESTORE) s->gate.holds = hold && !strcmp(hold, "1");
+	if (s->type == CRIU_DUMP) s->gate.decidable = true;
+	if (s->type != CRIU_DUMP && !s->gate.holds) return false;
+	announce(&s->gate, "held");
+	return true;
+}
+
 static bool begin(session *s, const packet *first, pid_t runc)
 {
 	buffer adapted = {0};
 	s->type = request_type(packet_bytes(first));
 	if (!open_gates(s)) return fprintf(stderr, "podmotion-criu: opening the gate: %s\n", strerror(errno)), false;
-	if (!start_criu(&s->criu, s->number)) return fprintf(stderr, "podmotion-criu: starting criu: %s\n", strerror(errno)), false;
+	const char *preload = NULL;
+	char path[PATH_SIZE];
+	if (!find_preload(s->type, path, &preload)) return fprintf(stderr, "podmotion-criu: restoring memory from %s needs %s, which is not there\n", getenv("PODMOTION_PAGES"), path), false;
+	if (!start_criu(&s->criu, s->number, preload)) return fprintf(stderr, "podmotion-criu: starting criu: %s\n", strerror(errno)), false;
 	if (!adapt_request(&adapted, packet_bytes(first), runc))
 		return fprintf(stderr, "podmotion-criu: reading runc's request: %s\n", strerror(errno)), false;
 	s->stopped = (packet){.at = adapted.at, .length = adapted.length};
 	s->at = HELD_REQUEST;
-	if (s->type != CRIU_DUMP || !s->gate.open) return forward(s), true;
-	s->gate.decidable = true;
-	announce(&s->gate, "held");
+	if (!hold_request(s)) forward(s);
 	return true;
 }
 

@@ -19,12 +19,15 @@ bool parse_restore(char *line, restore_order *order)
 	return order->images[0] == '/' && order->work[0] == '/';
 }
 
-static bool set_environment(const char *directory)
+// What podmotion-criu reads; see ../README.md.
+static bool set_environment(const char *directory, const restore_mode *mode)
 {
 	char path[2 * PATH_SIZE], gate[PATH_SIZE];
 	const char *old = env_or("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 	int n = snprintf(path, sizeof path, "%s:%s", libexec_directory(), old);
 	if (n >= (int)sizeof path || !make_path(gate, "%s/gate.sock", directory)) return false;
+	if (mode->held && setenv("PODMOTION_HOLD_RESTORE", "1", 1)) return false;
+	if (mode->pages && setenv("PODMOTION_PAGES", mode->pages, 1)) return false;
 	return !setenv("PATH", path, 1) && !setenv("PODMOTION_GATE", gate, 1);
 }
 
@@ -44,7 +47,7 @@ static char **build_arguments(const invocation *in, const char *runc, char *pid_
 	return argv;
 }
 
-static void exec_restore(const invocation *in, const char *directory, const restore_order *order, pid_t parent)
+static void exec_restore(const invocation *in, const char *directory, const restore_order *order, const restore_mode *mode, pid_t parent)
 {
 	char runc[PATH_SIZE], pid_file[PATH_SIZE];
 	sigset_t none;
@@ -53,21 +56,21 @@ static void exec_restore(const invocation *in, const char *directory, const rest
 	// If the stand-in dies before the restore is done, runc goes too: the gate sees it and, undecided, gives up.
 	// The restored process does not inherit this.
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent || !find_runc(runc) || !set_environment(directory)) _exit(127);
+	if (getppid() != parent || !find_runc(runc) || !set_environment(directory, mode)) _exit(127);
 	if (!make_path(pid_file, "%s/pid", directory)) _exit(127);
 	char **argv = build_arguments(in, runc, pid_file, order);
 	if (argv) execv(runc, argv);
 	_exit(127);
 }
 
-pid_t spawn_restore(const invocation *in, const char *directory, const restore_order *order)
+pid_t spawn_restore(const invocation *in, const char *directory, const restore_order *order, const restore_mode *mode)
 {
 	char marker[PATH_SIZE], pid_file[PATH_SIZE];
 	if (!make_path(marker, "%s/restoring", directory) || !write_atomically(marker, "")) return -1;
 	if (!make_path(pid_file, "%s/pid", directory)) return -1;
 	unlink(pid_file);
 	pid_t parent = getpid(), child = fork();
-	if (child == 0) exec_restore(in, directory, order, parent);
+	if (child == 0) exec_restore(in, directory, order, mode, parent);
 	return child;
 }
 

@@ -9,8 +9,13 @@ typedef struct {
 	bool lazy;
 } restore_order;
 
-// Takes `restore IMAGES WORK 0|1` apart, in place.
+typedef struct {
+	bool held;         // criu waits for the gate's `ready` before it begins
+	const char *pages; // the store's socket, or NULL
+} restore_mode;
+
+// Takes `restore IMAGES WORK 0|1` (or `arm …`) apart, in place.
 bool parse_restore(char *line, restore_order *order);
-pid_t spawn_restore(const invocation *in, const char *directory, const restore_order *order);
+pid_t spawn_restore(const invocation *in, const char *directory, const restore_order *order, const restore_mode *mode);
 // From D/<container>/pid, which runc wrote; 0 when it cannot be read.
 pid_t read_restored_pid(const char *directory);

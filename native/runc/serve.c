@@ -32,21 +32,51 @@ static void finish(standin *self, standin_state state, int code)
 static void order_restore(standin *self, peer *p, char *line)
 {
 	restore_order order;
+	restore_mode mode = {!strncmp(line, "arm", 3), self->store.pid > 0 ? self->store.socket : NULL};
 	if (self->state != WAITING) return say_status(self, p);
 	if (!parse_restore(line, &order)) return say(p, "failed 2");
-	self->restorer = spawn_restore(self->in, self->directory, &order);
+	self->restorer = spawn_restore(self->in, self->directory, &order, &mode);
 	self->asked = p;
 	if (self->restorer < 0) return finish(self, FAILED, 126);
 	self->state = RESTORING;
+}
+
+// One store a stand-in: who asks again, an agent that restarted, gets the pid of the one that runs.
+static void order_store(standin *self, peer *p, char *line)
+{
+	char *images, *work;
+	if (self->store.pid > 0 && self->store.output < 0) return say(p, "pages %d", (int)self->store.pid);
+	if (self->store.pid <= 0 && self->state != WAITING) return say_status(self, p);
+	if (!parse_pages(line, &images, &work)) return say(p, "failed 2");
+	if (self->store.pid <= 0 && !spawn_store(&self->store, self->directory, images, work)) return say(p, "failed 126");
+	self->store_asked = p;
+}
+
+static void on_store_output(standin *self)
+{
+	bool listens = hear_store(&self->store);
+	peer *p = self->store_asked;
+	self->store_asked = NULL;
+	if (!p) return;
+	if (listens) say(p, "pages %d", (int)self->store.pid);
+	else say(p, "failed %d", self->store.code);
+}
+
+static bool is_order(const char *line, const char *word)
+{
+	size_t length = strlen(word);
+	return !strncmp(line, word, length) && (line[length] == ' ' || !line[length]);
 }
 
 static void on_line(peer *p, char *line, void *arg)
 {
 	standin *self = arg;
 	if (!strcmp(line, "status")) return say_status(self, p);
-	if (!strncmp(line, "restore", 7)) return order_restore(self, p, line);
+	if (is_order(line, "restore") || is_order(line, "arm")) return order_restore(self, p, line);
+	if (is_order(line, "pages")) return order_store(self, p, line);
 	bool stoppable = self->state == WAITING || self->state == FAILED;
 	if (!strcmp(line, "quit") && stoppable) {
+		kill_store(&self->store);
 		close_server(&self->server);
 		exit(1);
 	}
@@ -84,23 +114,33 @@ static int mirror(standin *self, int status)
 	return 128 + WTERMSIG(status);
 }
 
+// Returns an exit code, or -1 to live on.
+static int reap_others(standin *self)
+{
+	siginfo_t info;
+	int status;
+	for (;;) {
+		pid_t pid = waitpid(-1, &status, WNOHANG);
+		if (pid <= 0) break;
+		if (pid == self->store.pid) note_store_end(&self->store, status);
+		if (self->state == RUNNING && pid == self->init) return mirror(self, status);
+	}
+	// Somebody else reaped it: never stay behind as a container without a process.
+	if (self->state == RUNNING && waitid(P_PID, (id_t)self->init, &info, WEXITED | WNOHANG | WNOWAIT) && errno == ECHILD) return 1;
+	return -1;
+}
+
 // While restoring only runc is waited for: the restored process must not be reaped before it is known.
 // Returns an exit code, or -1 to live on.
 static int reap(standin *self)
 {
 	int status;
+	reap_store(&self->store);
 	if (self->state == RESTORING) {
 		if (waitpid(self->restorer, &status, WNOHANG) != self->restorer) return -1;
 		on_restored(self, status);
 	}
-	for (;;) {
-		pid_t pid = waitpid(-1, &status, WNOHANG);
-		if (pid <= 0) break;
-		if (self->state == RUNNING && pid == self->init) return mirror(self, status);
-	}
-	// Nobody left to wait for (somebody else reaped it): never stay behind as a container without a process.
-	if (self->state == RUNNING && waitpid(-1, &status, WNOHANG) < 0 && errno == ECHILD) return 1;
-	return -1;
+	return reap_others(self);
 }
 
 // A SIGTERM during the restore waits for the restored process and is then given to it.
@@ -128,6 +168,7 @@ bool prepare_standin(standin *self, const invocation *in, const char *directory,
 	char path[PATH_SIZE];
 	self->in = in;
 	self->state = WAITING;
+	self->store = (store){.output = -1};
 	if (!make_path(self->directory, "%s", directory) || !make_path(self->marker, "%s", marker)) return false;
 	if (!make_path(path, "%s/standin.sock", directory)) return false;
 	sigset_t watched;
@@ -148,21 +189,28 @@ static void close_inherited(const standin *self)
 	syscall(SYS_close_range, 1024u, ~0u, 0);
 }
 
+static void serve_peers(standin *self, const struct pollfd *fds)
+{
+	for (int i = 0; i < PEERS; i++) {
+		if (!fds[i].revents) continue;
+		peer *p = &self->server.peers[i];
+		read_lines(p, on_line, self);
+		if (p->fd < 0 && self->asked == p) self->asked = NULL;
+		if (p->fd < 0 && self->store_asked == p) self->store_asked = NULL;
+	}
+}
+
 int serve_standin(standin *self)
 {
 	close_inherited(self);
 	for (;;) {
-		struct pollfd fds[2 + PEERS] = {{self->signals, POLLIN, 0}, {self->server.listener, POLLIN, 0}};
-		for (int i = 0; i < PEERS; i++) fds[2 + i] = (struct pollfd){self->server.peers[i].fd, POLLIN, 0};
-		if (poll(fds, 2 + PEERS, -1) < 0 && errno != EINTR) return 1;
+		struct pollfd fds[3 + PEERS] = {{self->signals, POLLIN, 0}, {self->server.listener, POLLIN, 0}, {self->store.output, POLLIN, 0}};
+		for (int i = 0; i < PEERS; i++) fds[3 + i] = (struct pollfd){self->server.peers[i].fd, POLLIN, 0};
+		if (poll(fds, 3 + PEERS, -1) < 0 && errno != EINTR) return 1;
 		int code = fds[0].revents ? on_signal(self) : -1;
 		if (code >= 0) return code;
-		for (int i = 0; i < PEERS; i++) {
-			if (!fds[2 + i].revents) continue;
-			peer *p = &self->server.peers[i];
-			read_lines(p, on_line, self);
-			if (p->fd < 0 && self->asked == p) self->asked = NULL;
-		}
+		if (fds[2].revents) on_store_output(self);
+		serve_peers(self, fds + 3);
 		if (fds[1].revents) accept_peer(&self->server);
 	}
 }

@@ -3,6 +3,7 @@
 #include "invocation.h"
 #include "lines.h"
 #include "places.h"
+#include "store.h"
 #include <sys/types.h>
 
 typedef enum { WAITING, RESTORING, RUNNING, FAILED } standin_state;
@@ -17,6 +18,8 @@ typedef struct {
 	int code;          // of a failed restore
 	bool terminate;    // SIGTERM came while restoring
 	peer *asked;       // who ordered the restore and waits for its end
+	store store;       // of memory that comes ahead
+	peer *store_asked; // who ordered the store and waits for its socket
 } standin;
 
 bool prepare_standin(standin *self, const invocation *in, const char *directory, const char *marker);

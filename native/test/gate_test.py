@@ -18,7 +18,7 @@ top = fields(request); opts = fields(top.get(2, b''))
 peer = array.array('i', s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
 where = {{n: os.readlink(f'/proc/{{peer}}/fd/{{opts[n]}}') for n in (1, 17) if n in opts and opts[n] < 1 << 31}}
 extra = os.readlink('/proc/self/fd/5') if os.path.exists('/proc/self/fd/5') else None
-print('request', json.dumps([top[1], opts.get(64), where, extra, os.readlink('/proc/self/fd/1')]), file=log)
+print('request', json.dumps([top[1], opts.get(64), where, extra, os.readlink('/proc/self/fd/1'), os.environ.get('LD_PRELOAD')]), file=log)
 for word in os.environ.get('FAKE_SCRIPT', '').split():
     if word[0] == '!':
         os._exit(int(word[1:]))
@@ -146,8 +146,8 @@ class Gate(Case):
         self.start(DUMP, 'pre-dump network-lock orphan-pts-master post-dump network-unlock some-new-word')
         self.assertEqual(self.serve(), ['pre-dump', 'network-lock', 'orphan-pts-master+1fd', 'post-dump', 'network-unlock', 'some-new-word', ('response', 1)])
         self.assertEqual(self.end(), 0)
-        kind, lock, where, extra, out = json.loads(self.fake_log()[0][8:])
-        self.assertEqual((kind, lock, where, extra, out), (DUMP, 3, {'1': self.dir, '17': self.dir}, self.dir + '/libexec', self.dir + '/out'))
+        got = json.loads(self.fake_log()[0][8:])
+        self.assertEqual(got, [DUMP, 3, {'1': self.dir, '17': self.dir}, self.dir + '/libexec', self.dir + '/out', None])
 
     def test_restores_without_a_gate(self):
         self.start(RESTORE, ALL)
@@ -294,3 +294,70 @@ class Gate(Case):
                 self.us.close()
             self.assertEqual(self.end(), 1)
             self.assertEqual(self.fake_log()[-1], 'eof')
+
+    def test_holds_a_restore_until_all_is_ready(self):
+        self.start(RESTORE, ALL, PODMOTION_GATE=self.gate, PODMOTION_HOLD_RESTORE='1')
+        agent = Lines(self.gate)
+        self.assertEqual(agent.hear().split()[1], 'held')
+        self.silent()
+        self.assertEqual(self.fake_log(), [])  # criu runs, and knows nothing
+        self.assertEqual(agent.ask('go'), 'early')
+        self.assertEqual(agent.ask('ready'), 'released')
+        for script in ALL.split()[:3]:
+            self.assertEqual(fields(fields(self.us.recv(4096))[5])[1].decode(), script)
+            self.us.send(field(1, 6) + field(3, 1))
+        self.assertEqual([agent.hear().split()[1] for _ in range(4)], ALL.split()[:4])
+        self.silent()  # the gate is where it always was
+        self.assertEqual(agent.ask('ready'), 'released')
+        self.assertEqual(agent.ask('go'), 'decided go')
+        agent.say('resume')
+        self.assertEqual(self.serve()[-1], ('response', 1))
+        self.assertEqual(self.end(), 0)
+
+    def test_gives_up_a_held_restore(self):
+        for how in ('abort', 'death of runc'):
+            self.start(RESTORE, ALL, PODMOTION_GATE=self.gate, PODMOTION_HOLD_RESTORE='1')
+            agent = Lines(self.gate)
+            self.assertEqual(agent.hear().split()[1], 'held')
+            if how == 'abort':
+                self.assertEqual(agent.ask('abort'), 'decided abort')
+                self.assertEqual(self.serve(), [('response', 0)])
+            else:
+                self.us.close()
+            self.assertEqual(self.end(), 1)
+            self.assertEqual(read(self.dir + '/gate.decision'), 'abort\n')
+            self.assertEqual(self.fake_log()[-1], 'eof')
+
+    def test_ready_means_nothing_where_nothing_is_held(self):
+        agent = self.at_gate()
+        self.assertEqual(agent.ask('ready'), 'unknown order')
+
+    def preload_of(self, kind, **env):
+        """What criu finds in LD_PRELOAD."""
+        self.start(kind, **env)
+        self.assertEqual(self.serve(), [('response', 1)])
+        self.assertEqual(self.end(), 0)
+        return json.loads(self.fake_log()[-1][8:])[5]
+
+    def test_criu_gets_the_preload_only_for_memory_that_travels_by_itself(self):
+        skip, pages = {'PODMOTION_SKIP': self.dir}, {'PODMOTION_PAGES': self.dir + '/pages.sock'}
+        self.assertEqual(self.preload_of(DUMP, **skip), None)  # not installed: a full dump
+        ours = self.library(self.dir + '/libexec/podmotion-criu-pages.so')
+        other = self.library(self.dir + '/other.so')
+        self.assertEqual(self.preload_of(DUMP, **skip), ours)
+        self.assertEqual(self.preload_of(RESTORE, **pages), ours)
+        self.assertEqual(self.preload_of(DUMP, **skip, LD_PRELOAD=other, ASAN_OPTIONS='verify_asan_link_order=0'), other + ':' + ours)
+        self.assertEqual(self.preload_of(DUMP, **pages), None)
+        self.assertEqual(self.preload_of(RESTORE, **skip), None)
+        self.assertEqual(self.preload_of(RESTORE, PODMOTION_PAGES=''), None)
+
+    def library(self, path):
+        subprocess.run(['gcc', '-shared', '-o', path, '-xc', '/dev/null'], check=True)
+        return path
+
+    def test_a_restore_that_needs_the_preload_is_refused_without_it(self):
+        self.start(RESTORE, ALL, PODMOTION_PAGES=self.dir + '/pages.sock')
+        self.assertEqual(self.serve(), ['eof'])
+        self.proxy.wait()
+        self.assertIn('podmotion-criu-pages.so, which is not there', self.proxy.stderr.read().decode())
+        self.assertEqual(self.fake_log(), [])

@@ -1,5 +1,5 @@
 """podmotion-runc with a fake runc: what it starts, stands in for, refuses and answers."""
-import json, os, time, signal, subprocess, sys
+import json, os, shutil, time, signal, subprocess, sys
 from support import Case, Lines, be_subreaper, exit_status, program, read, run, wait_for
 
 # Says how it was called; `restore` leaves a "restored process" behind, as runc's --detach does.
@@ -7,7 +7,8 @@ FAKE_RUNC = f'''#!{sys.executable}
 import json, os, sys, time
 words, log = sys.argv[1:], os.environ['FAKE_LOG']
 with open(log, 'a') as f:
-    f.write(json.dumps({{'words': words, 'path': os.environ['PATH'], 'gate': os.environ.get('PODMOTION_GATE')}}) + '\\n')
+    f.write(json.dumps({{'words': words, 'path': os.environ['PATH'], 'gate': os.environ.get('PODMOTION_GATE'),
+                         'hold': os.environ.get('PODMOTION_HOLD_RESTORE'), 'pages': os.environ.get('PODMOTION_PAGES')}}) + '\\n')
 if 'restore' in words:
     while os.path.exists(log + '.wait'):
         time.sleep(.01)
@@ -23,6 +24,20 @@ if 'restore' in words:
         f.write(str(pid))
 print('runc', *words)
 '''
+# A store: FAKE_PAGES says whether it listens, and how it ends.
+FAKE_PAGES = f'''#!{sys.executable}
+import json, os, sys, time
+mode = os.environ.get('FAKE_PAGES', 'listens')
+with open(os.environ['FAKE_LOG'] + '.pages', 'a') as f:
+    f.write(json.dumps([os.getpid(), sys.argv[1:], [os.readlink(f'/proc/self/fd/{{n}}') for n in (0, 2)], os.listdir('/proc/self/fd')]) + '\\n')
+if mode == 'fails':
+    sys.exit(5)
+if mode == 'silent':
+    os.close(1)
+else:
+    os.write(1, b'listening\\n')
+time.sleep(60)
+'''
 CRI = 'io.kubernetes.cri.'
 POD = {CRI + 'sandbox-namespace': 'shop', CRI + 'sandbox-name': 'cart-7', CRI + 'sandbox-uid': 'u-1', CRI + 'container-name': 'app', CRI + 'container-type': 'container'}
 MOVED = {**POD, 'podmotion.io/migration': 'm-"1"'}
@@ -35,7 +50,9 @@ class Wrapper(Case):
         self.runc = self.write(self.dir + '/runc', FAKE_RUNC)
         os.chmod(self.runc, 0o755)
         self.log = self.dir + '/fake.log'
-        self.env.update(PODMOTION_RUNC=self.runc, FAKE_LOG=self.log)
+        self.pages = self.write(self.dir + '/pages', FAKE_PAGES)
+        os.chmod(self.pages, 0o755)
+        self.env.update(PODMOTION_RUNC=self.runc, FAKE_LOG=self.log, PODMOTION_PAGES_PROGRAM=self.pages)
         self.d = self.run_dir + '/awaited/shop_cart-7/app'
 
     def call(self, *words, check=False):
@@ -201,7 +218,7 @@ class Wrapper(Case):
                                          '--bundle', self.dir + '/b', '--pid-file', self.d + '/pid', '--tcp-established', '--manage-cgroups-mode', 'ignore',
                                          '--image-path', '/i', '--work-path', '/w', '--lazy-pages', 'c1'])
         self.assertTrue(call['path'].startswith(self.dir + '/libexec:'))
-        self.assertEqual(call['gate'], self.d + '/gate.sock')
+        self.assertEqual((call['gate'], call['hold'], call['pages']), (self.d + '/gate.sock', None, None))
         self.assertEqual(self.children(self.pid), [init])
         self.call('kill', 'c1', 'TERM')
         self.assertEqual(self.calls()[-1]['words'][-3:], ['kill', 'c1', 'TERM'])
@@ -241,7 +258,7 @@ class Wrapper(Case):
 
     def test_odd_lines_change_nothing(self):
         agent = self.stand_in()
-        for line in ('restore', 'restore /i', 'restore /i /w', 'restore /i /w 2', 'restore i /w 0', 'restore /i /w 0 x'):
+        for line in ('restore', 'restore /i', 'restore /i /w', 'restore /i /w 2', 'restore i /w 0', 'restore /i /w 0 x', 'arm /i /w', 'pages', 'pages /i', 'pages i /w', 'pages /i /w 1'):
             self.assertEqual(agent.ask(line), 'failed 2')
         self.assertEqual(agent.ask('hello'), 'waiting')
         long = Lines(self.d + '/standin.sock')
@@ -261,3 +278,82 @@ class Wrapper(Case):
         self.pid = int(read(self.dir + '/pid'))
         self.addCleanup(self.end)
         self.assertEqual(Lines(self.d + '/standin.sock').ask('status'), 'waiting')
+
+    def stores(self):
+        path = self.log + '.pages'
+        return [json.loads(line) for line in read(path).splitlines()] if os.path.exists(path) else []
+
+    def test_arms_a_restore(self):
+        agent = self.stand_in()
+        self.write(self.log + '.wait', '')
+        agent.say('arm /i /w 1')
+        wait_for(self.calls)
+        self.assertEqual(Lines(self.d + '/standin.sock').ask('status'), 'restoring')
+        self.assertEqual((self.calls()[0]['hold'], self.calls()[0]['pages']), ('1', None))
+        self.assertIn('--lazy-pages', self.calls()[0]['words'])
+        os.unlink(self.log + '.wait')
+        self.assertTrue(agent.hear().startswith('running'))
+
+    def test_starts_a_store_and_restores_from_it(self):
+        agent = self.stand_in()
+        pages = agent.ask('pages /i /w')
+        [[pid, words, stdio, fds]] = self.stores()
+        self.assertEqual(pages, f'pages {pid}')
+        self.assertEqual(words, ['store', '--socket', self.d + '/pages.sock', '--work', '/w', '--images', '/i'])
+        self.assertEqual(stdio, ['/dev/null', '/dev/null'])
+        self.assertLessEqual(len(fds), 5)  # stdio, the log, the folder being listed: nothing of the stand-in's
+        self.assertEqual(agent.ask('status'), 'waiting')
+        self.assertEqual(Lines(self.d + '/standin.sock').ask('pages /i /w'), pages)
+        self.assertTrue(agent.ask('restore /i /w 1').startswith('running'))
+        self.assertEqual(self.calls()[0]['pages'], self.d + '/pages.sock')
+        os.kill(pid, 0)
+        self.assertEqual(agent.ask('pages /i /w'), pages)
+        self.assertEqual(read(self.dir + '/out').replace('runc ', '', 1)[:6], '--root')  # not a word of the store's
+        init = int(agent.ask('status').split()[1])
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: pid not in self.children(self.pid))
+        self.assertEqual(agent.ask('status'), f'running {init}')
+        os.kill(init, signal.SIGUSR1)
+        self.assertEqual(exit_status(self.pid), signal.SIGUSR1)
+
+    def test_a_store_ends_with_its_stand_in(self):
+        for how in ('quit', 'SIGTERM', 'SIGKILL'):
+            agent = self.stand_in()
+            pid = int(agent.ask('pages /i /w').split()[1])
+            if how == 'quit':
+                agent.say('quit')
+            else:
+                os.kill(self.pid, getattr(signal, how))
+            exit_status(self.pid)
+            self.assertEqual(exit_status(pid) if how != 'quit' else signal.SIGKILL, signal.SIGKILL)
+            self.assertEqual(self.call('delete', 'c1').returncode, 0)
+            os.rename(self.d, self.d + how)
+
+    def test_a_store_that_does_not_listen_is_told(self):
+        for mode, code in (('fails', 5), ('silent', 137)):
+            self.env['FAKE_PAGES'] = mode
+            agent = self.stand_in()
+            self.assertEqual(agent.ask('pages /i /w'), f'failed {code}')
+            self.assertEqual(self.children(self.pid), [])
+            self.assertEqual(agent.ask('status'), 'waiting')
+            self.assertTrue(agent.ask('restore /i /w 0').startswith('running'))
+            self.assertEqual(self.calls()[-1]['pages'], None)
+            self.end()
+            exit_status(self.pid)
+            for path in (self.d, self.state_dir + '/restored', self.log):
+                os.rename(path, path + '.' + mode)
+            self.call('delete', 'c1')
+            shutil.rmtree(self.dir + '/root')
+            os.unlink(self.log)
+
+    def test_a_store_that_cannot_be_started_is_told(self):
+        self.env['PODMOTION_PAGES_PROGRAM'] = self.dir + '/none'
+        self.assertEqual(self.stand_in().ask('pages /i /w'), 'failed 127')
+
+    def test_a_store_that_died_can_be_started_again(self):
+        agent = self.stand_in()
+        first = int(agent.ask('pages /i /w').split()[1])
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: not self.children(self.pid))
+        second = int(agent.ask('pages /i /w').split()[1])
+        self.assertNotEqual(first, second)
