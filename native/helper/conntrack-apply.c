@@ -23,7 +23,7 @@ typedef struct {
 	endpoint snat, dnat;
 	uint32_t mark, timeout;
 	uint8_t wscale_orig, wscale_reply;
-	bool insert;
+	bool insert, loosen;
 } change;
 
 typedef struct {
@@ -101,9 +101,11 @@ static bool parse_change(char *line, change *c)
 {
 	memset(c, 0, sizeof *c);
 	const char *what = next_word(&line);
-	if (strcmp(what, "D") && strcmp(what, "I")) return false;
+	if (strcmp(what, "D") && strcmp(what, "I") && strcmp(what, "L")) return false;
 	if (!parse_flow(&line, &c->f)) return false;
 	c->insert = *what == 'I';
+	c->loosen = *what == 'L';
+	if (c->loosen && c->f.protocol != IPPROTO_TCP) return false;
 	c->timeout = c->f.protocol == IPPROTO_TCP ? ESTABLISHED_SECONDS : UDP_SECONDS;
 	char *word;
 	while ((word = next_word(&line)))
@@ -142,10 +144,24 @@ static void put_tcp(batch *b, const change *c)
 	end_nest(b, info);
 }
 
+// An entry that is there: from now on its window is not judged, because this node sees only half of the flow.
+static void put_loosened(batch *b, const change *c)
+{
+	struct nf_ct_tcp_flags flags = {IP_CT_TCP_FLAG_BE_LIBERAL, IP_CT_TCP_FLAG_BE_LIBERAL};
+	begin_conntrack(b, IPCTNL_MSG_CT_NEW, NLM_F_ACK);
+	put_flow(b, CTA_TUPLE_ORIG, &c->f);
+	size_t info = begin_nest(b, CTA_PROTOINFO), tcp = begin_nest(b, CTA_PROTOINFO_TCP);
+	put_attribute(b, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &flags, sizeof flags);
+	put_attribute(b, CTA_PROTOINFO_TCP_FLAGS_REPLY, &flags, sizeof flags);
+	end_nest(b, tcp);
+	end_nest(b, info);
+}
+
 // The reply tuple is the plain inverse; the kernel changes it by the NAT given. Any other
 // reply tuple leaves the NAT status bits unset, and replies untranslated.
 static void put_change(batch *b, const change *c)
 {
+	if (c->loosen) return put_loosened(b, c);
 	begin_conntrack(b, c->insert ? IPCTNL_MSG_CT_NEW : IPCTNL_MSG_CT_DELETE, NLM_F_ACK | (c->insert ? NLM_F_CREATE | NLM_F_EXCL : 0));
 	put_flow(b, CTA_TUPLE_ORIG, &c->f);
 	if (!c->insert) return;
@@ -192,7 +208,7 @@ static int read_changes(FILE *lines, batch *b, answers *a)
 		change c;
 		if (line[strspn(line, " \t\r\n")] == 0) continue;
 		if (number > LINE_LIMIT) return complain("conntrack apply: more than %d lines", LINE_LIMIT);
-		if (!parse_change(line, &c)) return complain("conntrack apply: line %u: expected `D proto src sport dst dport` or `I … snat= dnat= mark= wo= wr=`", number);
+		if (!parse_change(line, &c)) return complain("conntrack apply: line %u: expected `D proto src sport dst dport`, `L tcp …` or `I … snat= dnat= mark= wo= wr=`", number);
 		put_change(b, &c);
 		a->of[a->count++] = (origin){number, c.insert};
 	}

@@ -1,4 +1,4 @@
-// Prints the IPv4 TCP and UDP entries of this network namespace, all or those that touch one address.
+// Prints the IPv4 TCP and UDP entries of this network namespace, all or those that touch one address or carry a mark.
 #include "command.h"
 #include "conntrack.h"
 #include <arpa/inet.h>
@@ -46,13 +46,23 @@ static bool on_entry(struct nlmsghdr *m, void *arg)
 	return true;
 }
 
-int dump_conntrack(const struct in_addr *only)
+static void ask(batch *b, const dump_request *request)
+{
+	begin_conntrack(b, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
+	if (!request->mask) return;
+	put_u32(b, CTA_MARK, htonl(request->mark));
+	put_u32(b, CTA_MARK_MASK, htonl(request->mask));
+}
+
+int dump_conntrack(const dump_request *request)
 {
 	batch b = {0};
-	dump d = {.only = only};
+	dump d = {.only = request->only};
 	int fd = open_netlink(NETLINK_NETFILTER);
 	if (fd < 0) return complain("conntrack dump: opening netlink: %s", strerror(errno));
-	begin_conntrack(&b, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
+	ask(&b, request);
+	while (request->wait && getchar() != EOF)
+		;
 	putchar('[');
 	if (!send_batch(fd, &b) || !receive_messages(fd, on_entry, &d)) d.error = errno;
 	puts("]");

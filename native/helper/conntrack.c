@@ -3,6 +3,7 @@
 #include "command.h"
 #include <arpa/inet.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <stdlib.h>
 #include <string.h>
 
 void begin_conntrack(batch *b, uint8_t message, uint16_t flags)
@@ -11,12 +12,36 @@ void begin_conntrack(batch *b, uint8_t message, uint16_t flags)
 	begin_message(b, (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | message), flags, &header, sizeof header);
 }
 
-int conntrack_command(int argc, char **argv)
+static bool read_mark(char *text, dump_request *request)
+{
+	char *end, *slash = strchr(text, '/');
+	if (!slash) return false;
+	request->mark = (uint32_t)strtoul(text, &end, 0);
+	if (end != slash) return false;
+	request->mask = (uint32_t)strtoul(slash + 1, &end, 0);
+	return !*end && request->mask;
+}
+
+static int dump_command(int argc, char **argv)
 {
 	struct in_addr ip;
+	dump_request request = {0};
+	for (int i = 0; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : "";
+		if (!strcmp(argv[i], "--wait")) {
+			request.wait = true;
+			continue;
+		}
+		if (!strcmp(argv[i], "--ip") && inet_pton(AF_INET, value, &ip) == 1) request.only = &ip;
+		else if (strcmp(argv[i], "--mark") || !*value || !read_mark(argv[i + 1], &request)) return complain("conntrack dump: expected [--ip A.B.C.D] [--mark VALUE/MASK] [--wait] at %s %s", argv[i], value);
+		i++;
+	}
+	return dump_conntrack(&request);
+}
+
+int conntrack_command(int argc, char **argv)
+{
 	if (argc == 1 && !strcmp(argv[0], "apply")) return apply_conntrack(stdin);
-	if (argc == 1 && !strcmp(argv[0], "dump")) return dump_conntrack(NULL);
-	if (argc != 3 || strcmp(argv[0], "dump") || strcmp(argv[1], "--ip")) return complain("conntrack: expected dump [--ip A] or apply");
-	if (inet_pton(AF_INET, argv[2], &ip) != 1) return complain("conntrack dump: %s is no IPv4 address", argv[2]);
-	return dump_conntrack(&ip);
+	if (argc > 0 && !strcmp(argv[0], "dump")) return dump_command(argc - 1, argv + 1);
+	return complain("conntrack: expected dump [--ip A] [--mark V/M] [--wait] or apply");
 }

@@ -9,10 +9,9 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *usage;
 } commands[] = {
-	{"conntrack", conntrack_command, "conntrack dump [--ip A] | conntrack apply < LINES"},
+	{"conntrack", conntrack_command, "conntrack dump [--ip A] [--mark V/M] [--wait] | conntrack apply < LINES"},
 	{"garp", garp_command, "garp DEVICE IP"},
 	{"sockets", sockets_command, "sockets PID..."},
-	{"data", data_command, "data FILE..."},
 	{"reasons", reasons_command, "reasons PID..."},
 	{"unrepair", unrepair_command, "unrepair PID..."},
 	{"connect", connect_command, "connect [--args] SOCKET TOKEN [ARGS...]"},

@@ -62,6 +62,28 @@ class Conntrack(Case):
         self.assertEqual(self.apply(deletes)[1], {'errors': [], 'applied': 5000})
         self.assertEqual(self.dump(), [])
 
+    def test_dumps_by_mark_and_when_it_is_asked_to(self):
+        self.apply('I tcp 10.244.1.5 1 1.1.1.1 80 mark=0x7000001\nI tcp 10.244.1.5 2 1.1.1.1 80 mark=0x7000002\nI tcp 10.244.1.5 3 1.1.1.1 80 mark=0x8000001\n')
+        marks = lambda *words: sorted(e['mark'] for e in self.dump('--mark', *words))
+        self.assertEqual(marks('0x7000000/0xff000000'), [0x7000001, 0x7000002])
+        self.assertEqual(marks('0x7000001/0xffffffff'), [0x7000001])
+        waiting = subprocess.Popen(['ip', 'netns', 'exec', 'ct', HELPER, 'conntrack', 'dump', '--wait'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        time.sleep(0.2)
+        self.apply('D tcp 10.244.1.5 1 1.1.1.1 80\n')
+        self.assertEqual(len(json.loads(waiting.communicate('')[0])), 2)
+        for bad in (('--mark', '7'), ('--mark', '7/0'), ('--ip', 'x'), ('--other',)):
+            self.assertEqual(self.inside('conntrack', 'dump', *bad, check=False).returncode, 1, bad)
+
+    def test_loosens_an_entry_that_is_there(self):
+        self.apply('I tcp 10.0.0.9 40000 10.96.0.1 80 snat=- dnat=10.244.1.5:8080 mark=5 wo=7 wr=8\n')
+        before = self.dump()
+        code, result, err = self.apply('L tcp 10.0.0.9 40000 10.96.0.1 80\nL tcp 9.9.9.9 1 8.8.8.8 2\n')
+        self.assertEqual((code, result), (0, {'errors': [], 'applied': 2}), err)
+        after = self.dump()
+        for entry in before + after: del entry['timeout']
+        self.assertEqual(after, before)
+        self.assertEqual(self.apply('L udp 1.1.1.1 1 2.2.2.2 2\n')[0], 1)
+
     def test_a_bad_line_changes_nothing(self):
         good = 'I tcp 10.0.0.9 40000 10.96.0.1 80\n'
         for bad in ('X', 'D tcp 1.2.3.4 1 1.2.3.4', 'I tcp 1.2.3.4 70000 1.2.3.4 1', 'I sctp 1.2.3.4 1 1.2.3.4 1', 'I tcp 1.2.3 1 1.2.3.4 1',
@@ -130,15 +152,6 @@ for line in sys.stdin: print(a.getsockopt(1, 2), a.send(b"x"), flush=True)'''], 
         theirs = self.one()[0]
         self.assertEqual((mine['sndSeq'], mine['rcvSeq'], mine['local']), (theirs['rcvSeq'], theirs['sndSeq'], theirs['remote']))
         self.assertEqual(mine['rcvQueue'], 5)
-
-    def test_data_finds_the_pages_of_a_shared_object(self):
-        fd = os.memfd_create('object')
-        os.ftruncate(fd, 20 * 4096)
-        for page in (0, 1, 7): os.pwrite(fd, b'\0', page * 4096)
-        paths = [f'/proc/self/fd/{fd}', '/proc/self/map_files/1-2']
-        out = subprocess.run([HELPER, 'data', *paths], capture_output=True, text=True, pass_fds=[fd], check=True).stdout
-        self.assertEqual(json.loads(out)['data'], [[[0, 8192], [7 * 4096, 8 * 4096]], []])
-        os.close(fd)
 
     def test_reasons_say_the_same_and_disturb_no_running_pod(self):
         left, right = socket.socketpair(socket.AF_UNIX)
