@@ -5,7 +5,6 @@
 int conntrack_command(int argc, char **argv);
 int garp_command(int argc, char **argv);
 int sockets_command(int argc, char **argv);
-int data_command(int argc, char **argv);
 int reasons_command(int argc, char **argv);
 int unrepair_command(int argc, char **argv);
 int connect_command(int argc, char **argv);

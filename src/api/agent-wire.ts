@@ -14,7 +14,7 @@
 //   PUT    /v1/network                       NetworkState     -> { }              (level-based: the whole wish, each time)
 // Errors: HTTP 4xx/5xx with WireError.
 import { z } from 'zod'
-import { migrationModes, Refusal, storageStrategies, tcpPreservationModes } from './pod-migration.ts'
+import { migrationModes, PreCopyRound, Refusal, storageStrategies, tcpPreservationModes } from './pod-migration.ts'
 
 export const WireError = z.object({ code: z.string(), message: z.string() })
 export type WireError = z.infer<typeof WireError>
@@ -76,6 +76,8 @@ export const MoveRequest = z.object({
     .optional()
     .describe('Node whose podCIDR holds the IP, when it is neither source nor destination'),
   mode: z.enum(migrationModes),
+  preCopyMaxRounds: z.int().default(5),
+  preCopyDirtyThresholdMB: z.int().default(64),
   tcpPreservationMode: z.enum(tcpPreservationModes),
   storageStrategy: z.enum(storageStrategies),
   freezeWindowBudgetMs: z.int(),
@@ -145,6 +147,7 @@ export const MoveRecord = z.object({
   steps: z.array(z.object({ step: z.enum(moveSteps), atMs: z.number(), node: z.string() })).default([]),
   freezeMs: z.number().optional().describe('first process frozen to last process running (source and destination clocks)'),
   holdMs: z.number().optional(),
+  preCopy: z.object({ rounds: z.array(PreCopyRound), reason: z.string().optional() }).optional(),
   bytesMoved: z.int().optional(),
   connections: z.object({ source: z.int(), destination: z.int(), lost: z.int() }).optional(),
   sequenceDelta: z.int().optional().describe('sum of |source - destination| over all connections and both directions'),

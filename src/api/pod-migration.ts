@@ -81,6 +81,7 @@ export const PreCopyRound = z.object({
   dirtyRateMBps: z.number(),
   durationMs: z.number(),
 })
+export type PreCopyRound = z.infer<typeof PreCopyRound>
 
 export const PodMigrationStatus = z.object({
   phase: z.enum(phases).optional(),

@@ -76,6 +76,8 @@ function numbersOf(status: PodMigrationStatus, observed: Observed, steps: Steps)
   if (bytesMoved !== undefined) numbers.bytesMoved = bytesMoved
   if (connections !== undefined) numbers.connections = connections
   if (sequenceDelta !== undefined) numbers.sequenceDelta = sequenceDelta
+  const preCopy = told('preCopy')
+  if (preCopy) numbers.preCopy = preCopy
   const freeze = freezeOf(told('freezeMs'), told('holdMs'), steps)
   return freeze ? { ...numbers, freeze: { ...status.freeze, ...freeze } } : numbers
 }

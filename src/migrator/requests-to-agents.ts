@@ -57,6 +57,8 @@ export function moveRequest(migration: Migration, observed: Observed, source: V1
     // Cold has no freeze to keep short: only the completion timeout bounds it.
     freezeWindowBudgetMs: spec.mode === 'Cold' ? spec.completionTimeoutSeconds * 1000 : spec.freezeWindowBudgetMs,
     bandwidthLimitMbps: spec.bandwidthLimitMbps,
+    preCopyMaxRounds: spec.preCopyMaxRounds,
+    preCopyDirtyThresholdMB: spec.preCopyDirtyThresholdMB,
     keepFailedDestination: !spec.rollbackOnFailure,
     podCidrs: podCidrsOf(observed),
     serviceIps: [...observed.serviceIps],

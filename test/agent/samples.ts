@@ -17,6 +17,8 @@ export const moveRequest: MoveRequest = {
   },
   destination: { nodeName: 'node-2', nodeIp: '172.30.0.2', address: '172.30.0.2:8090', podName: 'cart-7-m1', podUid: 'pod-2' },
   mode: 'PreCopy',
+  preCopyMaxRounds: 5,
+  preCopyDirtyThresholdMB: 64,
   tcpPreservationMode: 'Strict',
   storageStrategy: 'Auto',
   freezeWindowBudgetMs: 500,

@@ -24,13 +24,8 @@ export class LineClient {
   }
 
   static async connect(file: string): Promise<LineClient> {
-    if (Buffer.byteLength(file) <= longestSocketPath) return new LineClient(await connectTo(file), file)
-    const folder = openSync(path.dirname(file), 'r')
-    try {
-      return new LineClient(await connectTo(`/proc/self/fd/${folder}/${path.basename(file)}`), file)
-    } finally {
-      closeSync(folder)
-    }
+    const { place, close } = shortSocketPath(file)
+    return new LineClient(await connectTo(place).finally(close), file)
   }
 
   send(line: string): void {
@@ -95,6 +90,18 @@ export class LineClient {
   #wake(): void {
     for (const wake of this.#waiters) wake()
   }
+}
+
+/** A path that fits into sockaddr_un, as long as `close` was not called. */
+export function shortSocketPath(file: string): { place: string; close: () => void } {
+  if (Buffer.byteLength(file) <= longestSocketPath) return { place: file, close: () => undefined }
+  const folder = openSync(path.dirname(file), 'r')
+  let open = true
+  const close = (): void => {
+    if (open) closeSync(folder)
+    open = false
+  }
+  return { place: `/proc/self/fd/${folder}/${path.basename(file)}`, close }
 }
 
 function connectTo(file: string): Promise<net.Socket> {

@@ -6,6 +6,8 @@ import { connectWhenThere, LineClient } from './line-client.ts'
 import { criuErrors } from './log-file.ts'
 
 const restoreTimeoutMs = 60_000
+/** From the start of criu, ahead of the freeze, to the end of the restore. */
+const armedTimeoutMs = 900_000
 const answerTimeoutMs = 5000
 const quitTimeoutMs = 3000
 const askEveryMs = 10
@@ -29,23 +31,69 @@ export async function standInStatus(meeting: string): Promise<StandInStatus> {
   }
 }
 
-/** Starts the restore; resolves with the first restored process when criu waits at the gate: all there, nothing runs. */
-export async function restoreToGate(name: string, folders: ContainerFolders, signal: AbortSignal): Promise<ReceivedContainer> {
-  await mkdir(folders.work, { recursive: true, mode: 0o700 })
-  const standIn = await LineClient.connect(path.join(folders.meeting, 'standin.sock'))
-  standIn.send(`restore ${folders.images} ${folders.work} 0`)
-  const failed = standIn.waitFor(isEnd, restoreTimeoutMs).then((line) => {
-    throw new Error(line)
-  })
-  failed.catch(() => undefined)
-  try {
-    const gate = await Promise.race([connectWhenThere(path.join(folders.meeting, 'gate.sock'), restoreTimeoutMs, signal), failed])
-    await Promise.race([gate.waitFor((line) => line.startsWith('event post-restore '), restoreTimeoutMs, signal), failed])
-    return new ReceivedContainer(name, folders, standIn, gate)
-  } catch (cause) {
-    const reason = (await criuErrors(path.join(folders.work, 'restore.log'))) ?? String(cause)
-    throw new CodedError('RestoreFailed', `Restoring container ${name}: ${reason}`, { cause })
+/** Starts the store that takes the container's memory ahead. false: this node has none. */
+export async function startStore({ meeting, images, work }: ContainerFolders): Promise<boolean> {
+  await Promise.all([images, work].map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })))
+  const standIn = await LineClient.connect(path.join(meeting, 'standin.sock'))
+  const answer = await standIn.ask(`pages ${images} ${work}`, answerTimeoutMs).finally(() => standIn.close())
+  return answer.startsWith('pages ')
+}
+
+/** runc and criu of a restore that have started and wait for the images to be complete: their start is not part of the freeze. */
+export class ArmedRestore {
+  readonly #name: string
+  readonly #folders: ContainerFolders
+  readonly #standIn: LineClient
+  readonly #gate: LineClient
+  readonly #failed: Promise<never>
+
+  private constructor(name: string, folders: ContainerFolders, standIn: LineClient, gate: LineClient, failed: Promise<never>) {
+    this.#name = name
+    this.#folders = folders
+    this.#standIn = standIn
+    this.#gate = gate
+    this.#failed = failed
   }
+
+  /** `lazy`: most of the memory comes from the container's store, after the restore. The images' descriptors.json has to be there. */
+  static async arm(name: string, folders: ContainerFolders, lazy: boolean, signal: AbortSignal): Promise<ArmedRestore> {
+    await mkdir(folders.work, { recursive: true, mode: 0o700 })
+    const standIn = await LineClient.connect(path.join(folders.meeting, 'standin.sock'))
+    standIn.send(`arm ${folders.images} ${folders.work} ${lazy ? 1 : 0}`)
+    const failed = standIn.waitFor(isEnd, armedTimeoutMs).then((line) => {
+      throw new Error(line)
+    })
+    failed.catch(() => undefined)
+    try {
+      const gate = await Promise.race([connectWhenThere(path.join(folders.meeting, 'gate.sock'), restoreTimeoutMs, signal), failed])
+      await Promise.race([gate.waitFor((line) => line.startsWith('event held '), restoreTimeoutMs, signal), failed])
+      return new ArmedRestore(name, folders, standIn, gate, failed)
+    } catch (cause) {
+      throw await restoreFailure(name, folders, cause)
+    }
+  }
+
+  /** The images are complete; resolves when criu waits at the gate: all processes there, none runs. */
+  async toGate(signal: AbortSignal): Promise<ReceivedContainer> {
+    try {
+      this.#gate.send('ready')
+      const reached = this.#gate.waitFor((line) => line.startsWith('event post-restore '), restoreTimeoutMs, signal)
+      await Promise.race([reached, this.#failed])
+      return new ReceivedContainer(this.#name, this.#folders, this.#standIn, this.#gate)
+    } catch (cause) {
+      throw await restoreFailure(this.#name, this.#folders, cause)
+    }
+  }
+
+  close(): void {
+    this.#gate.close()
+    this.#standIn.close()
+  }
+}
+
+async function restoreFailure(name: string, folders: ContainerFolders, cause: unknown): Promise<CodedError> {
+  const reason = (await criuErrors(path.join(folders.work, 'restore.log'))) ?? String(cause)
+  return new CodedError('RestoreFailed', `Restoring container ${name}: ${reason}`, { cause })
 }
 
 /** After an agent's restart: the same stand-in and gate, wherever they are by now. */

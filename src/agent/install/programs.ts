@@ -1,4 +1,4 @@
-// Our programs on the node: the four native ones, and criu and runc of our own where the host's are too old or absent.
+// Our programs on the node: the native ones, and criu and runc of our own where the host's are too old or absent.
 import { chmod, copyFile, lstat, mkdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises'
 import path from 'node:path'
 import type { AgentConfig } from '../config.ts'
@@ -6,7 +6,9 @@ import { run, runOnHost } from '../run.ts'
 import { readText, removeFile, writeIfDifferent } from './host-files.ts'
 import { isAtLeast, minimums, parseVersion } from './versions.ts'
 
-const binaries = ['podmotion-runc', 'podmotion-criu', 'podmotion-helper']
+const binaries = ['podmotion-runc', 'podmotion-criu', 'podmotion-helper', 'podmotion-pages']
+/** What criu loads so that memory which went ahead is left out of its images, and taken from the store. */
+const preload = 'podmotion-criu-pages.so'
 
 /** Programs that the image brings as well. */
 export type OwnProgram = 'criu' | 'runc'
@@ -15,6 +17,7 @@ export async function installPrograms(config: AgentConfig): Promise<void> {
   for (const name of binaries) {
     await writeIfDifferent(path.join(config.optDir, 'bin', name), await readFile(path.join(config.nativeDir, name)), 0o755)
   }
+  await writeIfDifferent(path.join(config.optDir, 'libexec', preload), await readFile(path.join(config.nativeDir, preload)), 0o755)
   await linkCriu(config)
   await Promise.all([keepUsable(config, 'criu'), keepUsable(config, 'runc')])
 }

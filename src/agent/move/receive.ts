@@ -9,17 +9,19 @@ import { type AgentContext, awaitedFolder, moveFolders, podLogFolder, restoredFo
 import { treeOf } from '../criu/process-tree.ts'
 import {
   type ContainerFolders,
+  ArmedRestore,
   discard,
   quitStandIn,
   type ReceivedContainer,
   reconnect,
-  restoreToGate,
   standInStatus,
+  startStore,
 } from '../criu/received-container.ts'
 import { readSockets } from '../criu/sockets.ts'
 import { writeDurably } from '../journal/durable-file.ts'
+import { storeLocal, storeReady } from '../memory/store.ts'
 import { nowMs } from '../moves.ts'
-import type { Arm, Committed, Outcome, Restored, Standing, Steps } from '../peer/wire.ts'
+import type { Arm, ArmRestore, Committed, Outcome, Restored, Standing, Steps, Stores } from '../peer/wire.ts'
 import { outcomeOf } from '../protocol/destination.ts'
 import type { DestinationMove } from '../protocol/move.ts'
 import type { Attached } from '../rooms.ts'
@@ -30,13 +32,17 @@ import type { ReceiveTarget } from '../transfer/image-receiver.ts'
 /** How long the gates wait for the grant when the source does not say. */
 const defaultGrantWaitMs = 15_000
 const standingPollMs = 50
+const describedTimeoutMs = 10_000
+const describedPollMs = 5
 const releaseTries = 5
 const releaseAgainMs = 1000
 
 export class Receiver {
   readonly #context: AgentContext
   readonly #uid: string
+  #armed: ArmedRestore[] = []
   #containers: ReceivedContainer[] = []
+  #lazy = false
   #podUid: string | undefined
   #sharedFolder: string | undefined
   #heldAtMs: number | undefined
@@ -94,6 +100,25 @@ export class Receiver {
     return { standing: this.#move.state === 'standing', bundles }
   }
 
+  /** One store for each container's memory, before any of it comes. */
+  async stores(): Promise<Stores> {
+    const started = await Promise.all(this.#request.pod.containers.map((name) => startStore(this.#folders(name))))
+    return { available: started.every(Boolean) }
+  }
+
+  /** Everything about the restores that needs no images, done ahead of the freeze. */
+  async armRestore({ lazy }: ArmRestore): Promise<void> {
+    this.#lazy = lazy
+    const names = this.#request.pod.containers
+    await Promise.all(names.map((name) => untilDescribed(this.#folders(name).images, this.#restoring.signal)))
+    this.#armed = await Promise.all(names.map((name) => ArmedRestore.arm(name, this.#folders(name), lazy, this.#restoring.signal)))
+  }
+
+  meetingOf(container: string): string {
+    if (this.#request.pod.containers.includes(container)) return this.#folders(container).meeting
+    throw new CodedError('UnknownContainer', `Receiving memory: "${container.slice(0, 80)}" is no container of this migration`)
+  }
+
   async arm({ legs, podUid }: Arm): Promise<Steps> {
     this.#podUid = podUid
     const { config, network, moves } = this.#context
@@ -120,8 +145,9 @@ export class Receiver {
     const { config, moves } = this.#context
     moves.decideDestination(this.#uid, { type: 'restore' })
     try {
-      const pod = this.#request.pod
-      this.#containers = await Promise.all(pod.containers.map((name) => restoreToGate(name, this.#folders(name), this.#restoring.signal)))
+      const names = this.#request.pod.containers
+      if (this.#lazy) await Promise.all(names.map((name) => storeReady(this.#folders(name).meeting)))
+      this.#containers = await Promise.all(this.#armed.map((armed) => armed.toGate(this.#restoring.signal)))
       moves.step(this.#uid, 'restored')
       const pids = (await Promise.all(this.#containers.map((container) => container.initPid()))).flatMap(treeOf)
       const { sockets } = await readSockets(config, pids)
@@ -205,7 +231,6 @@ export class Receiver {
     const logs = podUid === undefined ? undefined : podLogFolder(config, { ...pod, uid: podUid })
     return {
       containers: pod.containers,
-      poolFolder: () => path.join(moveFolders(config, this.#uid, 'destination').images, '.pool'),
       sharedFolder: () => {
         if (this.#sharedFolder !== undefined) return this.#sharedFolder
         throw new CodedError('NoSharedMemory', 'Receiving /dev/shm: the pod here has none of its own')
@@ -277,12 +302,20 @@ export class Receiver {
     const { moves, config } = this.#context
     const settled = await this.#each(containers, async (container) => {
       await container.settle()
+      await this.#untilLocal(container.name)
       return container.name
     })
     const ended = this.#request.pod.containers.filter((name) => !settled.includes(name))
     await Promise.all(ended.map((name) => this.#startAfresh(name)))
     moves.decideDestination(this.#uid, { type: 'live' })
     await rm(moveFolders(config, this.#uid, 'destination').images, { recursive: true, force: true })
+  }
+
+  /** Its memory is its own: no page waits in the store, so that the next move, or the end of the store, finds a program like any other. */
+  async #untilLocal(name: string): Promise<void> {
+    const status = await storeLocal(this.#folders(name).meeting)
+    if (status && status.state !== 'local')
+      this.#context.moves.warn(this.#uid, `Filling the memory of ${name}: ${status.state} (${status.reason ?? 'no reason given'})`)
   }
 
   /** Its state lived or never will: kubelet's next start of it must not find a stand-in that waits for us. */
@@ -319,7 +352,7 @@ export class Receiver {
     this.#restoring.abort(new Error('given up'))
     const { request } = this.#move
     if (request) {
-      for (const container of this.#containers) container.close()
+      for (const container of [...this.#armed, ...this.#containers]) container.close()
       await Promise.all(request.pod.containers.map((name) => discard(this.#folders(name))))
       await network.undo({ uid: this.#uid, ip: request.pod.ip, role: 'destination' })
       // From here the wrapper refuses to create its containers: the pod is only deleted, never started.
@@ -378,6 +411,26 @@ export class Receiver {
       images: path.join(images, container),
       work: path.join(work, container),
     }
+  }
+}
+
+/** runc reads descriptors.json before it starts criu. */
+async function untilDescribed(images: string, signal: AbortSignal): Promise<void> {
+  const deadlineMs = performance.now() + describedTimeoutMs
+  while (!isWholeJson(path.join(images, 'descriptors.json'))) {
+    signal.throwIfAborted()
+    if (performance.now() > deadlineMs)
+      throw new CodedError('NoDescriptors', `Arming the restore: descriptors.json did not come within ${describedTimeoutMs / 1000} s`)
+    await new Promise((resolve) => setTimeout(resolve, describedPollMs))
+  }
+}
+
+function isWholeJson(file: string): boolean {
+  try {
+    JSON.parse(readFileSync(file, 'utf8'))
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -1,5 +1,4 @@
 // The source's part of a move, in order: prepare while the pod runs, hand the network over, freeze, dump, send, prove, grant.
-import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import type { z } from 'zod'
 import type { MoveRequest } from '../../api/agent-wire.ts'
@@ -8,19 +7,17 @@ import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
 import { readSockets } from '../criu/sockets.ts'
-import { MemoryCopy } from '../memory/copy-memory.ts'
-import { PagePool, pageBytes } from '../memory/page-pool.ts'
-import { pagesOfObjects } from '../memory/shared-object.ts'
+import { MemoryAhead } from '../memory/memory-ahead.ts'
 import { nowMs } from '../moves.ts'
 import type { Peer } from '../peer/client.ts'
-import { Committed, Nothing, Restored, Standing, Steps } from '../peer/wire.ts'
+import { Committed, Nothing, Restored, Standing, Steps, Stores } from '../peer/wire.ts'
 import type { StorageDestination, StoragePod } from '../rooms.ts'
 import { unaccepted, untilAccepted } from '../runc/accept-queues.ts'
-import { type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
+import { type DumpFolders, type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
 import { freeze, isFrozen, processesOf, thaw } from '../runc/freezer.ts'
 import { type RunningContainer, type RunningPod, readPod, sharedMemoryFolder } from '../runc/state.ts'
 import { FileTransport } from '../transfer/file-transport.ts'
-import { ImageSender } from '../transfer/image-sender.ts'
+import { type ImageFolder, ImageSender } from '../transfer/image-sender.ts'
 import { RateLimit } from '../transfer/rate-limit.ts'
 import { ContainerLogs } from './container-logs.ts'
 import { writeMarker } from './marker.ts'
@@ -34,10 +31,7 @@ const maximumPasses = 5
 /** How long a good destination needs from the grant to the commit's record, many times over. */
 const grantDeadlineMs = 5000
 const warmConnections = 3
-/** Held on both nodes beside the pod itself until its images are complete. */
-const maximumPoolBytes = 1 << 30
-const maximumRefreshes = 4
-const smallRoundBytes = 2 << 20
+const armRestoreTimeoutMs = 30_000
 /** A busy pod accepts within milliseconds; one that never does makes the dump fail, which says so. */
 const acceptTimeoutMs = 50
 const freezeTries = 3
@@ -55,6 +49,8 @@ export class Sending {
   #storagePod!: StoragePod
   #transport: FileTransport | undefined
   #images: ImageSender | undefined
+  #memory: MemoryAhead | undefined
+  readonly #limit: RateLimit
   #logs: ContainerLogs
   #dumps: HeldDump[] = []
   #destinationFiles!: StorageDestination
@@ -67,7 +63,8 @@ export class Sending {
     this.#signal = signal
     this.#request = context.moves.source(uid).request
     this.#peer = context.peers.to(this.#request.destination.address)
-    const { pod } = this.#request
+    const { pod, bandwidthLimitMbps } = this.#request
+    this.#limit = new RateLimit(bandwidthLimitMbps, realClock)
     this.#logs = new ContainerLogs(
       podLogFolder(context.config, pod),
       pod.containers.map(({ name }) => name),
@@ -91,6 +88,7 @@ export class Sending {
 
   close(): void {
     for (const dump of this.#dumps) dump.cancel()
+    this.#memory?.close()
     for (const close of this.#closers) close()
     this.#closers = []
   }
@@ -104,12 +102,14 @@ export class Sending {
     moves.decideSource(this.#uid, { type: 'proceed', to: 'moving' })
     await this.#openStreams(bundles)
     await this.#presync()
-    const refreshMemory = await this.#copyMemory()
+    await this.#copyMemory()
     await this.#startDumps()
-    // What changed during all of that: the less is left, the less the freeze has to carry.
-    await Promise.all([this.#presyncAgain(), refreshMemory()])
+    await this.#armRestore()
     await this.#arm()
     await this.#warm()
+    // What changed during all of that: the less is left, the less the freeze has to carry.
+    await this.#presyncAgain()
+    await this.#catchUp()
     await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
     moves.decideSource(this.#uid, { type: 'freeze' })
@@ -137,7 +137,7 @@ export class Sending {
     const { pod, destination } = this.#request
     const images = await this.#peer.open(this.#path('images'))
     this.#closers.push(() => images.destroy())
-    this.#images = new ImageSender(images, new RateLimit(this.#request.bandwidthLimitMbps, realClock))
+    this.#images = new ImageSender(images)
     const transport = await FileTransport.listen(path.join(config.runDir, 'transport', `${this.#uid}.sock`), () =>
       this.#peer.open(this.#path('files')),
     )
@@ -168,24 +168,36 @@ export class Sending {
     this.#context.moves.step(this.#uid, 'presync')
   }
 
-  /** Memory ahead of the freeze; what is the same when criu has dumped it is not sent again. Returns how to catch up with changes. */
-  async #copyMemory(): Promise<() => Promise<void>> {
-    if (this.#request.mode === 'Cold') return async () => {}
-    const images = this.#images as ImageSender
-    const pool = new PagePool(maximumPoolBytes)
-    images.usePool(pool)
-    const pids = this.#pod.containers.flatMap(({ freezer }) => processesOf(freezer.folder))
-    const copy = new MemoryCopy(pool, images, this.#signal)
-    await copy.copyAll(pids, (files) => pagesOfObjects(this.#context.config, files))
-    return async () => {
-      let last = Number.POSITIVE_INFINITY
-      for (let round = 1; round <= maximumRefreshes; round++) {
-        const changed = await copy.refresh()
-        log.info({ uid: this.#uid, round, pages: pool.pages, changed }, 'copied memory ahead')
-        if (changed * pageBytes <= smallRoundBytes || changed > last / 2) return
-        last = changed
-      }
+  /** All memory once. Where that cannot be had the pod is dumped whole, and the status says why. */
+  async #copyMemory(): Promise<void> {
+    if (this.#request.mode === 'Cold') return this.#noRounds('mode Cold copies no memory ahead')
+    const { available } = await this.#call('stores', {}, Stores)
+    if (!available) return this.#noRounds('the destination cannot take memory ahead: see podmotion-pages in native/README.md')
+    try {
+      this.#memory = await MemoryAhead.start({
+        config: this.#context.config,
+        uid: this.#uid,
+        containers: this.#pod.containers,
+        skipFolder: (container) => this.#dumpFolders(container).skip,
+        open: (container) => this.#peer.open(this.#path(`pages/${container}`)),
+        limit: this.#limit,
+      })
+    } catch (error) {
+      this.#noRounds(messageOf(error))
     }
+    this.#signal.throwIfAborted()
+  }
+
+  #noRounds(reason: string): void {
+    this.#context.moves.facts(this.#uid, { preCopy: { rounds: [], reason } })
+  }
+
+  async #catchUp(): Promise<void> {
+    if (!this.#memory) return
+    const { preCopyMaxRounds, preCopyDirtyThresholdMB } = this.#request
+    const limits = { maximumRounds: preCopyMaxRounds, thresholdMB: preCopyDirtyThresholdMB }
+    const reason = await this.#memory.catchUp(limits, this.#signal)
+    this.#context.moves.facts(this.#uid, { preCopy: { rounds: this.#memory.rounds, reason } })
   }
 
   async #syncFiles(final: boolean): Promise<number> {
@@ -210,17 +222,26 @@ export class Sending {
 
   /** runc and criu start now and wait for `go`: their start is not part of the freeze. */
   async #startDumps(): Promise<void> {
-    const { config } = this.#context
-    const { images, work } = moveFolders(config, this.#uid, 'source')
-    await Promise.all([images, work].map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })))
     const started = this.#pod.containers.map(async (container) => {
-      const dump = await startHeldDump(config, container, {
-        images: path.join(images, container.name),
-        work: path.join(work, container.name),
-      })
-      this.#dumps.push(dump)
+      this.#dumps.push(await startHeldDump(this.#context.config, container, this.#dumpFolders(container.name)))
     })
     await Promise.all(started)
+  }
+
+  /** The destination's criu starts now as well. */
+  async #armRestore(): Promise<void> {
+    const images = this.#images as ImageSender
+    await images.sendDescriptions(this.#imageFolders())
+    await this.#call('arm-restore', { lazy: this.#memory !== undefined }, Nothing, armRestoreTimeoutMs)
+  }
+
+  #dumpFolders(container: string): DumpFolders {
+    const { images, work } = moveFolders(this.#context.config, this.#uid, 'source')
+    return { images: path.join(images, container), work: path.join(work, container), skip: path.join(work, container, 'skip') }
+  }
+
+  #imageFolders(): ImageFolder[] {
+    return this.#pod.containers.map(({ name }) => ({ container: name, folder: this.#dumpFolders(name).images }))
   }
 
   async #warm(): Promise<void> {
@@ -277,18 +298,19 @@ export class Sending {
 
   /** Dump, files and transfer side by side; large images leave while criu still writes them. */
   async #capture(): Promise<void> {
-    const { moves, config } = this.#context
+    const { moves } = this.#context
     const images = this.#images as ImageSender
-    const base = moveFolders(config, this.#uid, 'source').images
-    const folders = this.#pod.containers.map(({ name }) => ({ container: name, folder: path.join(base, name) }))
+    const folders = this.#imageFolders()
+    this.#limit.lift()
+    const memory = this.#memory?.final()
+    // criu must not look before it is written what it may leave out.
+    await memory?.listed
     const dumping = allEnded(this.#dumps.splice(0).map((dump) => dump.go())).then(() => moves.step(this.#uid, 'dumped'))
     const files = this.#request.storageStrategy === 'Skip' ? Promise.resolve(0) : this.#syncFiles(true)
     const synced = files.then(() => moves.step(this.#uid, 'synced'))
     synced.catch(() => undefined)
     try {
       if (this.#sharedFolder !== undefined) await images.sendShared(this.#sharedFolder)
-      // The files first: their pass goes through this event loop too, and the images are not complete before criu is done anyway.
-      await Promise.allSettled([Promise.race([synced, dumping])])
       await sendWhile(dumping, () => images.sendGrown(folders))
     } finally {
       // Whatever failed: nothing may thaw under a criu that still works.
@@ -296,9 +318,10 @@ export class Sending {
     }
     await this.#logs.send(images)
     await this.#withinBudget(images.finish(folders))
+    if (memory) await this.#withinBudget(memory.complete)
     moves.step(this.#uid, 'transferred')
     await this.#withinBudget(synced)
-    moves.facts(this.#uid, { bytesMoved: images.bytes })
+    moves.facts(this.#uid, { bytesMoved: images.bytes + (this.#memory?.bytes ?? 0) })
     if (!this.#pod.containers.every(({ freezer }) => isFrozen(freezer)))
       throw new CodedError('SourceThawed', 'Dumping: the source runs again although it should be frozen: something else thawed its cgroup')
   }

@@ -4,6 +4,8 @@ import { moveSteps } from '../../api/agent-wire.ts'
 import { ContainerName } from '../transfer/names.ts'
 
 //   POST /v1/peer/:uid/standing  Standing request -> Standing      the stand-ins wait, the sandbox is attached
+//   POST /v1/peer/:uid/stores    {}               -> Stores        a store for each container's memory
+//   POST /v1/peer/:uid/arm-restore ArmRestore     -> {}            criu has started and waits for the images
 //   POST /v1/peer/:uid/arm       Arm              -> Steps
 //   POST /v1/peer/:uid/prepare-hold {}            -> {}            journals that the hold may begin
 //   POST /v1/peer/:uid/hold      {}               -> Steps
@@ -13,6 +15,7 @@ import { ContainerName } from '../transfer/names.ts'
 //   POST /v1/peer/:uid/abort     { reason }       -> {}
 //   POST /v1/peer/:uid/divert    Divert           -> {}            on the home node
 //   Upgrade /v1/peer/:uid/images                                   transfer/frame.ts
+//   Upgrade /v1/peer/:uid/pages/:container                         memory ahead (native/README.md), from tracker to store
 //   Upgrade /v1/peer/:uid/files                                    one rsync each, its token first (storage/transport.ts)
 
 const ipv4 = z.ipv4()
@@ -21,6 +24,13 @@ const port = z.int().min(0).max(65535)
 export const StandingRequest = z.object({ podUid: z.string().regex(/^[0-9a-zA-Z][0-9a-zA-Z-]{0,63}$/) })
 export const Standing = z.object({ standing: z.boolean(), missing: z.string().optional(), bundles: z.record(ContainerName, z.string()) })
 export type Standing = z.infer<typeof Standing>
+
+/** `available` false: this node cannot take memory ahead; everything then comes with the images. */
+export const Stores = z.object({ available: z.boolean() })
+export type Stores = z.infer<typeof Stores>
+
+export const ArmRestore = z.object({ lazy: z.boolean() })
+export type ArmRestore = z.infer<typeof ArmRestore>
 
 export const WireLeg = z.object({
   protocol: z.enum(['tcp', 'udp']),

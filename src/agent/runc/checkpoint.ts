@@ -17,6 +17,8 @@ const startTimeoutMs = 5000
 export interface DumpFolders {
   images: string
   work: string
+  /** Lists of memory that is not to be dumped: it went ahead. */
+  skip: string
 }
 
 export interface HeldDump {
@@ -28,7 +30,7 @@ export interface HeldDump {
 }
 
 /** Pure: the arguments after `runc`. */
-export function checkpointArguments(id: string, { images, work }: DumpFolders): string[] {
+export function checkpointArguments(id: string, { images, work }: Omit<DumpFolders, 'skip'>): string[] {
   const options = ['--leave-running', '--tcp-established', '--manage-cgroups-mode', 'ignore', '--image-path', images, '--work-path', work]
   return ['--root', runcRoot, 'checkpoint', ...options, id]
 }
@@ -40,11 +42,16 @@ export function realRunc(config: AgentConfig): string {
 }
 
 export async function startHeldDump(config: AgentConfig, container: { name: string; id: string }, folders: DumpFolders): Promise<HeldDump> {
-  await Promise.all(Object.values(folders).map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })))
+  await Promise.all([folders.images, folders.work].map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })))
   const socket = `${folders.work}/hold.sock`
   await rm(socket, { force: true })
   const ended = runOutliving(realRunc(config), checkpointArguments(container.id, folders), {
-    env: { PATH: `${config.optDir}/libexec:${hostPath}`, PODMOTION_HOLD_DUMP: socket, PODMOTION_CRIU_LOG_LEVEL: criuLogLevel },
+    env: {
+      PATH: `${config.optDir}/libexec:${hostPath}`,
+      PODMOTION_HOLD_DUMP: socket,
+      PODMOTION_SKIP: folders.skip,
+      PODMOTION_CRIU_LOG_LEVEL: criuLogLevel,
+    },
     timeoutMs: dumpTimeoutMs,
     reject: false,
   })

@@ -8,7 +8,8 @@ import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { clientName, requireClient } from '../../runtime/tls.ts'
 import type { AgentContext } from '../context.ts'
-import { Arm, Divert, Grant, StandingRequest } from '../peer/wire.ts'
+import { Arm, ArmRestore, Divert, Grant, StandingRequest } from '../peer/wire.ts'
+import { serveStore } from '../memory/store.ts'
 import type { Registry } from '../registry.ts'
 import { parseToken, serveRsync } from '../storage/transport.ts'
 import { readFirstLine } from '../transfer/first-line.ts'
@@ -29,6 +30,8 @@ export function peerRoutes(context: AgentContext, registry: Registry): Router {
     router.post(`/:uid/${what}`, async (request, response) => void response.json((await answer(uidOf(request), request)) ?? {}))
   }
   post('standing', async (uid, request) => await registry.receiver(uid).standing(body(StandingRequest, request).podUid))
+  post('stores', async (uid) => await registry.receiver(uid).stores())
+  post('arm-restore', async (uid, request) => await registry.receiver(uid).armRestore(body(ArmRestore, request)))
   post('arm', async (uid, request) => await registry.receiver(uid).arm(body(Arm, request)))
   post('prepare-hold', async (uid) => registry.receiver(uid).prepareHold())
   post('hold', async (uid) => await registry.receiver(uid).hold())
@@ -63,10 +66,11 @@ export function acceptStreams(server: Server, context: AgentContext, registry: R
 }
 
 function streamFor(request: IncomingMessage, { config }: AgentContext, registry: Registry): (socket: Duplex) => Promise<unknown> {
-  const [, uid, what] = /^\/v1\/peer\/([^/]+)\/(images|files)$/.exec(request.url ?? '') ?? []
+  const [, uid, what, container] = /^\/v1\/peer\/([^/]+)\/(images|files|pages)(?:\/([^/]+))?$/.exec(request.url ?? '') ?? []
   if (clientName(request) !== peerName) throw new Error('only agents may open streams')
   const receiver = registry.receiver(Uid.parse(uid))
   if (what === 'images') return async (socket) => await receiveImages(socket, receiver.receiveTarget())
+  if (what === 'pages') return async (socket) => await serveStore(socket, receiver.meetingOf(container ?? ''))
   return async (socket) => {
     const token = await readFirstLine(socket)
     const root = parseToken(token)

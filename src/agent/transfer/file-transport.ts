@@ -1,28 +1,32 @@
-// The unix socket through which rsync reaches the destination: each connection is one raw stream to the peer's agent.
+// A unix socket through which a program (rsync, a tracker) reaches the destination: each connection is one raw stream to the peer's agent.
 import { mkdirSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
-import type { Duplex } from 'node:stream'
+import { type Duplex, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
+import type { RateLimit } from './rate-limit.ts'
 
 export class FileTransport {
   readonly socketPath: string
   readonly #open: () => Promise<Duplex>
   readonly #warm: Duplex[] = []
   readonly #server: net.Server
+  readonly #limit: RateLimit | undefined
 
-  private constructor(socketPath: string, open: () => Promise<Duplex>) {
+  private constructor(socketPath: string, open: () => Promise<Duplex>, limit: RateLimit | undefined) {
     this.socketPath = socketPath
     this.#open = open
+    this.#limit = limit
     this.#server = net.createServer({ allowHalfOpen: true }, (local) => void this.#carry(local))
   }
 
-  static async listen(socketPath: string, open: () => Promise<Duplex>): Promise<FileTransport> {
+  /** `limit`: of what leaves; rsync keeps to one of its own. */
+  static async listen(socketPath: string, open: () => Promise<Duplex>, limit?: RateLimit): Promise<FileTransport> {
     mkdirSync(path.dirname(socketPath), { recursive: true, mode: 0o700 })
     rmSync(socketPath, { force: true })
-    const transport = new FileTransport(socketPath, open)
+    const transport = new FileTransport(socketPath, open, limit)
     await new Promise<void>((resolve, reject) => {
       transport.#server.once('error', reject)
       transport.#server.listen(socketPath, resolve)
@@ -46,7 +50,7 @@ export class FileTransport {
   async #carry(local: net.Socket): Promise<void> {
     try {
       const remote = this.#takeWarm() ?? (await this.#open())
-      await Promise.all([pipeline(local, remote), pipeline(remote, local)])
+      await Promise.all([this.#limit ? pipeline(local, limited(this.#limit), remote) : pipeline(local, remote), pipeline(remote, local)])
     } catch (error) {
       log.debug({ reason: messageOf(error) }, 'a file stream ended early')
       local.destroy()
@@ -57,4 +61,10 @@ export class FileTransport {
     for (let stream = this.#warm.pop(); stream; stream = this.#warm.pop()) if (!stream.destroyed) return stream
     return undefined
   }
+}
+
+function limited(limit: RateLimit): Transform {
+  return new Transform({
+    transform: (chunk: Buffer, _encoding, done) => void limit.take(chunk.length).then(() => done(null, chunk), done),
+  })
 }

@@ -2,36 +2,17 @@
 //
 // A frame: kind (1 byte), 0, name length (2 bytes), data length (4 bytes), name, data. Data of a file is appended to it.
 
-export const frameKinds = {
-  image: 1,
-  log: 2,
-  end: 3,
-  answer: 4,
-  shared: 5,
-  pool: 6,
-  patch: 7,
-  pooled: 8,
-  adopt: 9,
-  keep: 10,
-  detach: 11,
-} as const
+export const frameKinds = { image: 1, log: 2, end: 3, answer: 4, shared: 5 } as const
 export type FrameKind = keyof typeof frameKinds
-/**
- * image: of criu, appended; log: of a container, appended; shared: of the pod's /dev/shm, whose contents criu leaves to us.
- * pool: pages copied before the freeze, appended to the segment of that name; patch: a page of it again, number and bytes.
- * Of an image: pooled, pages copied from a segment are the next ones; adopt, the segment is the image's file from now on, at its beginning;
- * keep, so many pages of it are right as they are; detach, the file is one of its own again, and the segment remains.
- */
-export type DataKind = Exclude<FrameKind, JsonKind>
+/** image: of criu; log: of a container, appended; shared: of the pod's /dev/shm, whose contents criu leaves to us. */
+export type DataKind = 'image' | 'log' | 'shared'
 type JsonKind = 'end' | 'answer'
-type SmallKind = 'patch' | 'pooled' | 'adopt' | 'keep' | 'detach'
-const smallKinds: ReadonlySet<FrameKind> = new Set(['patch', 'pooled', 'adopt', 'keep', 'detach'])
 
 export const headerBytes = 8
 export const maximumNameBytes = 512
 export const maximumDataBytes = 4 << 20
-/** What is held in memory whole. */
-const maximumWholeBytes = 1 << 20
+/** The end and the answer are JSON and held in memory whole. */
+const maximumJsonBytes = 1 << 20
 
 const kindNames = new Map<number, FrameKind>(Object.entries(frameKinds).map(([name, kind]) => [kind, name as FrameKind]))
 
@@ -53,20 +34,8 @@ export function encodeJson(kind: JsonKind, value: unknown): Buffer {
   return Buffer.concat([encodeHeader(kind, '', data.length), data])
 }
 
-/** The whole numbers in front of patch, pooled, adopt and keep. */
-export function encodeNumbers(...numbers: readonly number[]): Buffer {
-  const bytes = Buffer.allocUnsafe(numbers.length * 4)
-  for (const [index, number] of numbers.entries()) bytes.writeUInt32BE(number, index * 4)
-  return bytes
-}
-
-export function decodeNumbers(bytes: Buffer, count: number): number[] {
-  if (bytes.length < count * 4) throw new Error(`Receiving images: ${count} numbers in ${bytes.length} bytes`)
-  return Array.from({ length: count }, (_, index) => bytes.readUInt32BE(index * 4))
-}
-
 export interface FrameSink {
-  /** A piece of a file's data, in order; called with an empty piece for an empty file. The small kinds come whole. */
+  /** A piece of a file's data, in order; called with an empty piece for an empty file. */
   data(kind: DataKind, name: string, piece: Buffer): void
   json(kind: JsonKind, value: unknown): void
 }
@@ -83,7 +52,6 @@ export class FrameParser {
   #head: Buffer = Buffer.alloc(0)
   #current: Current | undefined
   #json: Buffer[] = []
-  #whole: Buffer[] = []
 
   constructor(sink: FrameSink) {
     this.#sink = sink
@@ -127,18 +95,8 @@ export class FrameParser {
     frame.leftBytes -= piece.length
     if (frame.leftBytes === 0) this.#current = undefined
     if (frame.kind === 'end' || frame.kind === 'answer') this.#takeJson(frame.kind, piece, frame.leftBytes)
-    else if (isSmall(frame.kind)) this.#takeWhole(frame, frame.kind, piece)
     else this.#sink.data(frame.kind, frame.name, piece)
     return chunk.subarray(piece.length)
-  }
-
-  #takeWhole(frame: Current, kind: DataKind, piece: Buffer): void {
-    if (frame.leftBytes === 0 && this.#whole.length === 0) return this.#sink.data(kind, frame.name, piece)
-    this.#whole.push(Buffer.from(piece))
-    if (frame.leftBytes > 0) return
-    const whole = Buffer.concat(this.#whole)
-    this.#whole = []
-    this.#sink.data(kind, frame.name, whole)
   }
 
   #takeJson(kind: JsonKind, piece: Buffer, leftBytes: number): void {
@@ -150,13 +108,9 @@ export class FrameParser {
   }
 }
 
-function isSmall(kind: FrameKind): kind is SmallKind {
-  return smallKinds.has(kind)
-}
-
 function checkHeader(kind: FrameKind | undefined, nameLength: number, dataLength: number, kindByte: number): asserts kind is FrameKind {
   if (!kind) throw new Error(`Receiving images: unknown frame kind ${kindByte}`)
-  const limit = isSmall(kind) || kind === 'end' || kind === 'answer' ? maximumWholeBytes : maximumDataBytes
+  const limit = kind === 'end' || kind === 'answer' ? maximumJsonBytes : maximumDataBytes
   if (nameLength <= maximumNameBytes && dataLength <= limit) return
   throw new Error(`Receiving images: a ${kind} frame of ${dataLength} bytes with a name of ${nameLength} bytes is over the limits`)
 }

@@ -1,24 +1,10 @@
 // Receives image files into the destination's tmpfs, and logs into the log files of the awaited containers.
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fchownSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, constants, fchmodSync, fchownSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import { z } from 'zod'
 import { messageOf } from '../../runtime/errors.ts'
-import { pageBytes } from '../memory/page-pool.ts'
-import { type DataKind, decodeNumbers, encodeJson, FrameParser } from './frame.ts'
+import { type DataKind, encodeJson, FrameParser } from './frame.ts'
 import { isSharedFile, splitImageName } from './names.ts'
 
 const id = z.int().min(0).max(0xffffffff)
@@ -33,8 +19,6 @@ export interface ReceiveTarget {
   imageFolder(container: string): string
   /** undefined: this container's log is not carried over. */
   logFile(container: string): string | undefined
-  /** On the same tmpfs as the images: the pages that come ahead. */
-  poolFolder(): string
   /** The sandbox's /dev/shm. */
   sharedFolder(): string
   containers: readonly string[]
@@ -46,8 +30,6 @@ const truncating = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC
 interface OpenFile {
   fd: number
   bytes: number
-  /** Of the segment that is this file now. */
-  adoptedBytes?: number | undefined
 }
 
 /** Resolves when the sender said the end and every file has the length it said; answers on the socket either way. */
@@ -83,57 +65,22 @@ class ReceivedFiles {
   readonly #target: ReceiveTarget
   readonly #files = new Map<string, OpenFile>()
   #closed = false
-  #receivedPool: ReceivedPool | undefined
 
   constructor(target: ReceiveTarget) {
     this.#target = target
   }
 
   append(kind: DataKind, name: string, piece: Buffer): void {
-    if (kind === 'pool') return this.#pool().append(name, piece)
-    if (kind === 'patch') return this.#pool().patch(name, piece)
-    const file =
-      this.#files.get(`${kind === 'log' || kind === 'shared' ? kind : 'image'}:${name}`) ??
-      this.#open(kind === 'log' || kind === 'shared' ? kind : 'image', name)
+    const file = this.#files.get(`${kind}:${name}`) ?? this.#open(kind, name)
     if (!file) return
-    if (kind === 'pooled') file.bytes += this.#pool().copy(piece, file)
-    else if (kind === 'keep') file.bytes += keptBytes(file, piece)
-    else if (kind === 'adopt') this.#adopt(name, file, piece)
-    else if (kind === 'detach') this.#detach(name, file)
-    else this.#write(kind, file, piece)
-  }
-
-  /** A log is appended to by whoever writes; everything else is ours alone and written where it belongs. */
-  #write(kind: DataKind, file: OpenFile, piece: Buffer): void {
-    writeAll(file.fd, piece, kind === 'log' ? undefined : file.bytes)
+    let written = 0
+    while (written < piece.length) written += writeSync(file.fd, piece, written)
     file.bytes += piece.length
-  }
-
-  #adopt(name: string, file: OpenFile, piece: Buffer): void {
-    const [segment = 0] = decodeNumbers(piece, 1)
-    if (file.bytes > 0) throw new Error(`Receiving images: ${name} adopts pages after its beginning`)
-    closeSync(file.fd)
-    Object.assign(file, this.#pool().give(String(segment), this.#imagePath(name)))
-  }
-
-  /** What is right so far is copied, and the segment stays to be copied from. */
-  #detach(name: string, file: OpenFile): void {
-    const { fd } = file
-    const path = this.#imagePath(name)
-    unlinkSync(path)
-    file.fd = openSync(path, constants.O_NOFOLLOW | truncating, 0o600)
-    copyBytes(fd, 0, file.fd, 0, file.bytes)
-    file.adoptedBytes = undefined
   }
 
   complete({ files, shared }: End): number {
     let bytes = 0
-    for (const [name, length] of Object.entries(files)) {
-      const file = this.#whole('image', name, length)
-      // The segment may have been longer than what the file came to be.
-      if (file.adoptedBytes !== undefined) ftruncateSync(file.fd, length)
-      bytes += length
-    }
+    for (const [name, length] of Object.entries(files)) bytes += this.#whole('image', name, length).bytes
     for (const [name, { bytes: length, mode, uid, gid }] of Object.entries(shared)) {
       const { fd } = this.#whole('shared', name, length)
       fchownSync(fd, uid, gid)
@@ -142,12 +89,6 @@ class ReceivedFiles {
     }
     this.close()
     return bytes
-  }
-
-  #pool(): ReceivedPool {
-    if (this.#closed) throw new Error('Receiving images: data after the end')
-    this.#receivedPool ??= new ReceivedPool(this.#target.poolFolder())
-    return this.#receivedPool
   }
 
   #whole(kind: DataKind, name: string, length: number): OpenFile {
@@ -159,8 +100,7 @@ class ReceivedFiles {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    for (const { fd, adoptedBytes } of this.#files.values()) if (adoptedBytes === undefined) closeSync(fd)
-    this.#receivedPool?.close()
+    for (const { fd } of this.#files.values()) closeSync(fd)
   }
 
   #open(kind: DataKind, name: string): OpenFile | undefined {
@@ -197,100 +137,4 @@ class ReceivedFiles {
     if (!this.#target.containers.includes(container))
       throw new Error(`Receiving images: "${container.slice(0, 80)}" is no container of this migration`)
   }
-}
-
-/** Pages that are right as they are: only those that the adopted segment had. */
-function keptBytes(file: OpenFile, piece: Buffer): number {
-  const bytes = (decodeNumbers(piece, 1)[0] as number) * pageBytes
-  if (file.adoptedBytes !== undefined && file.bytes + bytes <= file.adoptedBytes) return bytes
-  throw new Error('Receiving images: pages are kept that are not there')
-}
-
-interface PoolSegment {
-  fd: number
-  bytes: number
-  given: boolean
-}
-
-/** The pages that came ahead, a file for each segment until an image adopts it. */
-class ReceivedPool {
-  readonly #folder: string
-  readonly #segments = new Map<string, PoolSegment>()
-
-  constructor(folder: string) {
-    this.#folder = folder
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-  }
-
-  append(name: string, piece: Buffer): void {
-    const segment = this.#segments.get(name) ?? this.#begin(name)
-    writeAll(segment.fd, piece, segment.bytes)
-    segment.bytes += piece.length
-  }
-
-  patch(name: string, body: Buffer): void {
-    const segment = this.#segment(name)
-    const at = (decodeNumbers(body, 1)[0] as number) * pageBytes
-    const bytes = body.subarray(4)
-    if (at + bytes.length > segment.bytes) throw new Error('Receiving images: a patch beyond the pool')
-    writeAll(segment.fd, bytes, at)
-  }
-
-  /** Returns the bytes copied to the end of the file. */
-  copy(piece: Buffer, to: OpenFile): number {
-    const [segmentId = 0, page = 0, pages = 0] = decodeNumbers(piece, 3)
-    const segment = this.#segment(String(segmentId))
-    if ((page + pages) * pageBytes > segment.bytes) throw new Error('Receiving images: pages beyond the pool')
-    copyBytes(segment.fd, page * pageBytes, to.fd, to.bytes, pages * pageBytes)
-    return pages * pageBytes
-  }
-
-  give(name: string, path: string): { fd: number; adoptedBytes: number } {
-    const segment = this.#segment(name)
-    if (segment.given) throw new Error(`Receiving images: segment ${name} was adopted before`)
-    segment.given = true
-    renameSync(this.#path(name), path)
-    return { fd: segment.fd, adoptedBytes: segment.bytes }
-  }
-
-  close(): void {
-    for (const { fd } of this.#segments.values()) closeSync(fd)
-    rmSync(this.#folder, { recursive: true, force: true })
-  }
-
-  #begin(name: string): PoolSegment {
-    if (!/^\d{1,9}$/.test(name)) throw new Error(`Receiving images: "${name.slice(0, 80)}" is no segment`)
-    if (this.#segments.size >= maximumFiles) throw new Error(`Receiving images: more than ${maximumFiles} segments`)
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-    const segment = { fd: openSync(this.#path(name), flags, 0o600), bytes: 0, given: false }
-    this.#segments.set(name, segment)
-    return segment
-  }
-
-  #segment(name: string): PoolSegment {
-    const segment = this.#segments.get(name)
-    if (segment) return segment
-    throw new Error(`Receiving images: segment ${name.slice(0, 80)} never came`)
-  }
-
-  #path(name: string): string {
-    return path.join(this.#folder, name)
-  }
-}
-
-const scratch = Buffer.allocUnsafeSlow(1 << 20)
-
-function copyBytes(from: number, fromByte: number, to: number, toByte: number, length: number): void {
-  for (let done = 0; done < length; ) {
-    const read = readSync(from, scratch, 0, Math.min(scratch.length, length - done), fromByte + done)
-    if (read === 0) throw new Error('Receiving images: the pool is shorter than it was')
-    writeAll(to, scratch.subarray(0, read), toByte + done)
-    done += read
-  }
-}
-
-function writeAll(fd: number, bytes: Buffer, position?: number): void {
-  let written = 0
-  while (written < bytes.length)
-    written += writeSync(fd, bytes, written, bytes.length - written, position === undefined ? null : position + written)
 }

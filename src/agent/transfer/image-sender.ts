@@ -1,32 +1,11 @@
 // Sends image folders (tmpfs) and logs over one socket: large files while criu still writes them, everything else when it is done.
 import { closeSync, constants, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
-import { realClock } from '../../runtime/clock.ts'
-import type { PoolSink } from '../memory/copy-memory.ts'
-import { DeltaReader, type Piece } from '../memory/delta.ts'
-import { type PagePool, pageBytes } from '../memory/page-pool.ts'
-import { type DataKind, encodeHeader, encodeJson, encodeNumbers, FrameParser } from './frame.ts'
-import { RateLimit } from './rate-limit.ts'
+import { type DataKind, encodeHeader, encodeJson, FrameParser } from './frame.ts'
 
 const chunkBytes = 1 << 20
 /** While dumping only files that are at least this much ahead are worth a frame. */
 const eagerBytes = 1 << 20
-
-function encodePiece(piece: Exclude<Piece, { kind: 'bytes' }>): Buffer {
-  if (piece.kind === 'pooled') return encodeNumbers(piece.segment, piece.page, piece.pages)
-  if (piece.kind === 'adopt') return encodeNumbers(piece.segment)
-  return piece.kind === 'keep' ? encodeNumbers(piece.pages) : encodeNumbers()
-}
-
-/** While a file grows only whole pages of it are looked at: half a page would shift all that follow. */
-function wholePages(bytes: number): number {
-  return bytes - (bytes % pageBytes)
-}
-
-/** criu's files of whole pages. */
-function isPages(name: string): boolean {
-  return /\/pages-\d+\.img$/.test(name)
-}
 
 export interface ImageFolder {
   container: string
@@ -46,22 +25,16 @@ interface Progress {
   sentBytes: number
 }
 
-export class ImageSender implements PoolSink {
+export class ImageSender {
   readonly #socket: Duplex
   readonly #files = new Map<string, Progress>()
   readonly #shared: Record<string, SharedFile> = {}
   readonly #buffers: Buffer[] = []
-  #pool: PagePool | undefined
-  readonly #deltas = new Map<string, DeltaReader>()
-  readonly #adopted = new Set<number>()
   readonly #answer: Promise<unknown>
-  readonly #limit: RateLimit
   #bytes = 0
 
-  /** `limit`: of what goes ahead; inside the freeze there is none. */
-  constructor(socket: Duplex, limit = new RateLimit(0, realClock)) {
+  constructor(socket: Duplex) {
     this.#socket = socket
-    this.#limit = limit
     this.#answer = readAnswer(socket)
     this.#answer.catch(() => undefined)
   }
@@ -70,19 +43,9 @@ export class ImageSender implements PoolSink {
     return this.#bytes
   }
 
-  /** From here on pages that the pool has are named instead of sent. */
-  usePool(pool: PagePool): void {
-    this.#pool = pool
-  }
-
-  async append(segment: number, bytes: Buffer): Promise<void> {
-    await this.#limit.take(bytes.length)
-    await this.#write(encodeHeader('pool', String(segment), bytes.length), Buffer.from(bytes))
-  }
-
-  async patch(segment: number, page: number, bytes: Buffer): Promise<void> {
-    const body = Buffer.concat([encodeNumbers(page), bytes])
-    await this.#write(encodeHeader('patch', String(segment), body.length), body)
+  /** What is there before the dump begins: runc describes the container's descriptors first. */
+  async sendDescriptions(folders: readonly ImageFolder[]): Promise<void> {
+    for (const { container, folder } of folders) await this.#sendGrowth(`${container}/descriptors.json`, `${folder}/descriptors.json`, 0)
   }
 
   /** What has grown by a good piece since the last time; returns the bytes sent. */
@@ -124,7 +87,7 @@ export class ImageSender implements PoolSink {
 
   async #sendGrowth(name: string, path: string, leastBytes: number): Promise<void> {
     const known = this.#files.get(name)
-    const size = leastBytes > 0 ? wholePages(statSync(path).size) : statSync(path).size
+    const { size } = statSync(path)
     const sentBytes = known?.sentBytes ?? 0
     if (size - sentBytes < leastBytes || (known && size === sentBytes)) return
     await this.#sendFile('image', name, path, sentBytes, size)
@@ -150,18 +113,7 @@ export class ImageSender implements PoolSink {
     const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(chunkBytes)
     const read = length === 0 ? 0 : readSync(fd, buffer, 0, length, at)
     if (read !== length) throw new Error(`Sending ${name}: read ${read} bytes at ${at}, expected ${length}: the file shrank`)
-    if (this.#pool && kind === 'image' && isPages(name)) return await this.#sendPages(name, this.#pool, buffer, length)
     await this.#write(encodeHeader(kind, name, length), buffer.subarray(0, length), () => this.#buffers.push(buffer))
-  }
-
-  async #sendPages(name: string, pool: PagePool, buffer: Buffer, length: number): Promise<void> {
-    const delta = this.#deltas.get(name) ?? new DeltaReader(pool, this.#adopted)
-    this.#deltas.set(name, delta)
-    for (const piece of delta.split(buffer, length)) {
-      const data = piece.kind === 'bytes' ? Buffer.from(buffer.subarray(piece.at, piece.at + piece.length)) : encodePiece(piece)
-      await this.#write(encodeHeader(piece.kind === 'bytes' ? 'image' : piece.kind, name, data.length), data)
-    }
-    this.#buffers.push(buffer)
   }
 
   async #write(header: Buffer, data: Buffer, done?: () => void): Promise<void> {

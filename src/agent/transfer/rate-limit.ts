@@ -2,7 +2,7 @@
 import type { Clock } from '../../runtime/clock.ts'
 
 export class RateLimit {
-  readonly #bytesPerMs: number
+  #bytesPerMs: number
   readonly #clock: Clock
   #freeAtMs = 0
 
@@ -10,6 +10,11 @@ export class RateLimit {
   constructor(megabitsPerSecond: number, clock: Clock) {
     this.#bytesPerMs = (megabitsPerSecond * 1_000_000) / 8 / 1000
     this.#clock = clock
+  }
+
+  /** The pod is frozen: from here everything goes at once. */
+  lift(): void {
+    this.#bytesPerMs = 0
   }
 
   /** Waits until these bytes may go. */

@@ -1,11 +1,10 @@
-// PreCopyMemory (Checkpointing in mode Cold): this version has no rounds; the agents copy memory ahead by themselves, and the status says so.
+// PreCopyMemory (Checkpointing in mode Cold): the agents copy memory ahead by themselves when the destination stands; their rounds come into the status then.
 import { intend } from '../conditions.ts'
 import { type Decision, enter } from '../decision.ts'
 import type { Instant, Migration, Observed } from '../observed.ts'
 
 export function preCopyMemory(migration: Migration, observed: Observed, nowMs: Instant): Decision {
-  const reason = 'no rounds: memory is copied ahead once, and what the dump in the freeze shows to differ is sent then'
-  return prewarm({ ...migration, status: { ...migration.status, preCopy: { rounds: [], reason } } }, observed, nowMs)
+  return prewarm(migration, observed, nowMs)
 }
 
 /** Cold has no rounds by definition; its checkpoint is taken when the destination stands. */

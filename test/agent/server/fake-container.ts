@@ -31,7 +31,7 @@ export class FakeContainer {
     this.heard.push(line)
     if (line === 'status') socket.write(`${this.state}\n`)
     if (line === 'quit') this.close()
-    if (!line.startsWith('restore ')) return
+    if (!line.startsWith('arm ')) return
     this.state = 'restoring'
     this.#asked = socket
     void this.#restore()
@@ -40,12 +40,12 @@ export class FakeContainer {
   async #restore(): Promise<void> {
     writeFileSync(path.join(this.#folder, 'gate.pid'), `${process.pid}\n`)
     await this.#listen('gate.sock', (line) => this.#onGate(line))
-    this.#announce('pre-restore')
-    this.#announce('post-restore')
+    this.#announce('held')
   }
 
   #onGate(line: string): void {
     this.heard.push(line)
+    if (line === 'ready') return this.#announce('post-restore')
     if (line === 'resume' && this.diesAtResume) return this.close()
     if (line === 'resume') return this.#end(`running ${process.pid}`)
     this.decision ??= line

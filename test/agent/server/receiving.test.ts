@@ -1,7 +1,9 @@
 // A whole reception over the wire: who may ask what, the order of steps, the commit, giving up, and another life in between.
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { expect } from 'chai'
 import { z } from 'zod'
+import type { Peer } from '../../../src/agent/peer/client.ts'
 import { Committed, Nothing, Outcome, Restored, Standing } from '../../../src/agent/peer/wire.ts'
 import { ImageSender } from '../../../src/agent/transfer/image-sender.ts'
 import { MoveRecord } from '../../../src/api/agent-wire.ts'
@@ -42,9 +44,19 @@ describe('receiving a pod', () => {
     node.attach()
     await peer.call(path('standing'), { podUid }, Standing)
     await peer.call(path('arm'), { legs: [], podUid }, anything)
+    await arm(peer)
     await peer.call(path('hold'), {}, anything)
     return await peer.call(path('restore'), {}, Restored)
   }
+
+  async function arm(peer: Peer): Promise<void> {
+    const folder = imageFolder()
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(`${folder}/descriptors.json`, '[]')
+    await peer.call(path('arm-restore'), { lazy: false }, anything)
+  }
+
+  const imageFolder = (): string => `${node.config.runDir}/images/${uid}-destination/main`
 
   const stateNow = (): string | undefined => node.registry.record(uid)?.state
 
@@ -164,10 +176,12 @@ describe('receiving a pod', () => {
   it('receives images over a stream', async () => {
     const socket = await node.as('agent').open(path('images'))
     const sender = new ImageSender(socket)
-    await sender.append(0, Buffer.alloc(4096, 1))
-    await sender.finish([])
+    const folder = mkdtempSync(`${tmpdir()}/images-`)
+    writeFileSync(`${folder}/inventory.img`, 'seven')
+    await sender.finish([{ container: 'main', folder }])
     socket.destroy()
-    expect(existsSync(`${node.config.runDir}/images/${uid}-destination/.pool`)).to.equal(false)
+    expect(readFileSync(`${imageFolder()}/inventory.img`, 'utf8')).to.equal('seven')
+    rmSync(folder, { recursive: true })
   })
 
   it('asks for the order that a move has', async () => {

@@ -1,23 +1,11 @@
 // Sender and receiver over a real socket: growing files, logs, /dev/shm with owners, and everything that must be refused.
-import {
-  appendFileSync,
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect } from 'chai'
-import { PagePool, pageBytes } from '../../../src/agent/memory/page-pool.ts'
-import { encodeHeader, encodeJson, encodeNumbers } from '../../../src/agent/transfer/frame.ts'
-import { type ReceiveTarget, receiveImages } from '../../../src/agent/transfer/image-receiver.ts'
+import { encodeHeader, encodeJson } from '../../../src/agent/transfer/frame.ts'
+import { receiveImages, type ReceiveTarget } from '../../../src/agent/transfer/image-receiver.ts'
 import { ImageSender } from '../../../src/agent/transfer/image-sender.ts'
 
 describe('images over a socket', () => {
@@ -36,7 +24,6 @@ describe('images over a socket', () => {
       imageFolder: (container) => at('to', container),
       logFile: (container) => (container === 'main' ? at('logs', '0.log') : undefined),
       sharedFolder: () => at('to-shm'),
-      poolFolder: () => at('to', 'pool'),
     }
     const accepted = new Promise<net.Socket>((resolve) => {
       server = net.createServer(resolve)
@@ -68,42 +55,6 @@ describe('images over a socket', () => {
     expect(await received).to.equal(first.length + 1004)
     for (const file of ['pages-1.img', 'core-1.img', 'empty.img'])
       expect(readFileSync(at('to', 'main', file)).equals(readFileSync(at('source', file))), file).to.equal(true)
-  })
-
-  it('names pages that came ahead instead of sending them, and sends what changed', async () => {
-    const sender = new ImageSender(client)
-    const pool = new PagePool(1 << 30)
-    const pages = Array.from({ length: 600 }, (_, index) => Buffer.alloc(pageBytes, index % 251).fill(`${index} `, 0, 8))
-    for (const page of pages) {
-      const room = pool.room(1)
-      page.copy(room.buffer, room.at)
-      pool.taken(1)
-      await sender.append(0, page)
-    }
-    const patched = Buffer.alloc(pageBytes, 'patched')
-    pool.replace(300, patched, 0)
-    await sender.patch(0, 300, patched)
-    sender.usePool(pool)
-    const ahead = sender.bytes
-    const image = Buffer.concat([
-      ...pages.slice(0, 300),
-      patched,
-      Buffer.alloc(pageBytes, 'new'),
-      ...pages.slice(301),
-      Buffer.from('odd end'),
-    ])
-    writeFileSync(at('source', 'pages-1.img'), image)
-    await sender.finish(folders())
-    await received
-    expect(readFileSync(at('to', 'main', 'pages-1.img')).equals(image)).to.equal(true)
-    expect(sender.bytes - ahead).to.be.lessThan(12 * pageBytes)
-    expect(existsSync(at('to', 'pool'))).to.equal(false)
-  })
-
-  it('is refused when it names pages that never came', async () => {
-    const runs = encodeNumbers(0, 5, 1)
-    client.write(Buffer.concat([encodeHeader('pooled', 'main/pages-1.img', runs.length), runs]))
-    expect(await received.then(() => undefined, String)).to.include('never came')
   })
 
   it('appends logs', async () => {

@@ -1,0 +1,27 @@
+// When copying ahead ends: what is left is small, or stops shrinking, or the rounds are used up. Pure.
+import type { PreCopyRound } from '../../api/pod-migration.ts'
+
+export interface Limits {
+  /** Rounds after the first one, which copies everything. */
+  maximumRounds: number
+  thresholdMB: number
+}
+
+/** Under this another round costs the program more than it saves in the freeze. */
+const smallMB = 2
+/** A round has to leave clearly less than the one before. */
+const shrinkFactor = 0.7
+
+/** undefined: another round; else the sentence for the status. */
+export function endOfRounds(rounds: readonly PreCopyRound[], { maximumRounds, thresholdMB }: Limits): string | undefined {
+  const [last, before] = [rounds.at(-1), rounds.at(-2)]
+  if (!last || rounds.length < 2) return undefined
+  const left = `${last.copiedMB.toFixed(1)} MB in round ${last.round}`
+  if (last.copiedMB <= smallMB) return `converged: ${left}`
+  if (rounds.length > maximumRounds) return `${maximumRounds} rounds used up: ${left}`
+  // Between the threshold and almost nothing it goes on only while that pays.
+  if (before && last.copiedMB > before.copiedMB * shrinkFactor) {
+    return last.copiedMB <= thresholdMB ? `converged: ${left}` : `stopped shrinking: ${left}, over the threshold of ${thresholdMB} MB`
+  }
+  return undefined
+}

@@ -1,0 +1,108 @@
+// Memory of all containers of a pod, copied to the destination's stores while the pod runs; the dump then leaves it out.
+import { rm } from 'node:fs/promises'
+import path from 'node:path'
+import type { Duplex } from 'node:stream'
+import type { PreCopyRound } from '../../api/pod-migration.ts'
+import type { AgentConfig } from '../config.ts'
+import type { RunningContainer } from '../runc/state.ts'
+import { FileTransport } from '../transfer/file-transport.ts'
+import type { RateLimit } from '../transfer/rate-limit.ts'
+import { endOfRounds, type Limits } from './convergence.ts'
+import { type FinalCopy, Tracker, type TrackerRound } from './tracker.ts'
+
+const megabyte = 2 ** 20
+
+export interface AheadWays {
+  config: AgentConfig
+  uid: string
+  containers: readonly RunningContainer[]
+  /** A container's folder for what its dump may leave out. */
+  skipFolder: (container: string) => string
+  /** A stream to the store of that container on the destination. */
+  open: (container: string) => Promise<Duplex>
+  limit: RateLimit
+}
+
+export class MemoryAhead {
+  readonly #trackers: Tracker[] = []
+  readonly #transports: FileTransport[] = []
+  readonly rounds: PreCopyRound[] = []
+  #bytes = 0
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Everything once. What fails here leaves the pod as it was: it is then dumped whole. */
+  static async start({ config, uid, containers, skipFolder, open, limit }: AheadWays): Promise<MemoryAhead> {
+    const ahead = new MemoryAhead()
+    try {
+      for (const { name, freezer } of containers) {
+        const skip = skipFolder(name)
+        await rm(skip, { recursive: true, force: true })
+        const socket = path.join(config.runDir, 'transport', `${uid}.${name}.pages`)
+        const transport = await FileTransport.listen(socket, () => open(name), limit)
+        ahead.#transports.push(transport)
+        const program = path.join(config.optDir, 'bin', 'podmotion-pages')
+        ahead.#trackers.push(new Tracker({ program, freezer: freezer.folder, stream: transport.socketPath, skip }))
+      }
+      await ahead.#round()
+      return ahead
+    } catch (error) {
+      ahead.close()
+      throw error
+    }
+  }
+
+  /** Until little is left; returns why it ended there. */
+  async catchUp(limits: Limits, signal: AbortSignal): Promise<string> {
+    for (;;) {
+      signal.throwIfAborted()
+      await this.#round()
+      const end = endOfRounds(this.rounds, limits)
+      if (end !== undefined) return end
+    }
+  }
+
+  /** One more round, without a judgement. */
+  async refresh(): Promise<void> {
+    await this.#round()
+  }
+
+  /** The pod is frozen and stays so. */
+  final(): FinalCopy {
+    const finals = this.#trackers.map((tracker) => tracker.final())
+    const complete = Promise.all(finals.map((final) => final.complete)).then((copies) => {
+      for (const { bytes } of copies) this.#bytes += bytes
+      return { bytes: copies.reduce((sum, { bytes }) => sum + bytes, 0) }
+    })
+    complete.catch(() => undefined)
+    return { listed: Promise.all(finals.map((final) => final.listed)).then(() => undefined), complete }
+  }
+
+  close(): void {
+    for (const tracker of this.#trackers) tracker.close()
+    for (const transport of this.#transports) transport.close()
+  }
+
+  /** Containers side by side: they share what they dirty, time. */
+  async #round(): Promise<void> {
+    const startedMs = performance.now()
+    const answers = await Promise.all(this.#trackers.map((tracker) => tracker.round()))
+    const round = toRound(this.rounds.length + 1, answers, performance.now() - startedMs)
+    for (const { bytes } of answers) this.#bytes += bytes
+    this.rounds.push(round)
+  }
+}
+
+/** Pure. The rate: what a later round found dirty, over the time since the one before it began, which is about its own length. */
+export function toRound(number: number, answers: readonly TrackerRound[], durationMs: number): PreCopyRound {
+  const copiedMB = answers.reduce((sum, { bytes }) => sum + bytes, 0) / megabyte
+  const pages = answers.reduce((sum, answer) => sum + answer.pages, 0)
+  const rate = number === 1 || durationMs <= 0 ? 0 : (copiedMB / durationMs) * 1000
+  return { round: number, pages, copiedMB: rounded(copiedMB), dirtyRateMBps: rounded(rate), durationMs: Math.round(durationMs) }
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100
+}

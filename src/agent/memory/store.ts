@@ -1,0 +1,45 @@
+// The store of one awaited container (podmotion-pages, started by its stand-in): takes the memory that comes ahead and serves it after the restore.
+import net from 'node:net'
+import path from 'node:path'
+import type { Duplex } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { z } from 'zod'
+import { CodedError } from '../../runtime/errors.ts'
+import { LineClient, shortSocketPath } from '../criu/line-client.ts'
+
+const answerTimeoutMs = 10_000
+/** Background fill of many GB beside a program that uses them. */
+const localTimeoutMs = 600_000
+
+const Status = z.looseObject({ state: z.string(), reason: z.string().optional() })
+export type StoreStatus = z.infer<typeof Status>
+
+function socketOf(meeting: string): string {
+  return path.join(meeting, 'pages.sock')
+}
+
+/** Carries one tracker's stream into the store, until either ends. */
+export async function serveStore(stream: Duplex, meeting: string): Promise<void> {
+  const { place, close } = shortSocketPath(socketOf(meeting))
+  const store = net.connect({ path: place, allowHalfOpen: true })
+  store.once('connect', close)
+  store.once('error', close)
+  store.write('stream\n')
+  await Promise.all([pipeline(stream, store), pipeline(store, stream)])
+}
+
+/** All pages are there and the images are prepared: from here the restore may begin. */
+export async function storeReady(meeting: string): Promise<void> {
+  const store = await LineClient.connect(socketOf(meeting))
+  const answer = await store.ask('ready', answerTimeoutMs).finally(() => store.close())
+  if (answer !== 'ready')
+    throw new CodedError('MemoryIncomplete', `Preparing the restore: the memory that came ahead is not usable: ${answer}`)
+}
+
+/** Resolves when no page of the container waits in the store any more; at once when it has none. */
+export async function storeLocal(meeting: string): Promise<StoreStatus | undefined> {
+  const store = await LineClient.connect(socketOf(meeting)).catch(() => undefined)
+  if (!store) return undefined
+  const answer = await store.ask('wait', localTimeoutMs).finally(() => store.close())
+  return Status.parse(JSON.parse(answer))
+}

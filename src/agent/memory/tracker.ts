@@ -1,0 +1,127 @@
+// One `podmotion-pages track` (native/README.md): copies a container's memory to the peer round by round, while the container runs.
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { z } from 'zod'
+import { CodedError } from '../../runtime/errors.ts'
+
+const roundTimeoutMs = 600_000
+const finalTimeoutMs = 30_000
+
+const Untracked = z.array(z.object({ pid: z.int(), reason: z.string() }))
+export const TrackerRound = z.object({
+  processes: z.int(),
+  untracked: Untracked.default([]),
+  pages: z.int(),
+  zeroPages: z.int().default(0),
+  bytes: z.int(),
+  segments: z.int().default(0),
+  suspect: z.int().default(0),
+  /** Longest stop of the whole container, and of one process, in this round. */
+  pauseUs: z.int().default(0),
+  stopUs: z.int().default(0),
+  elapsedUs: z.int(),
+})
+export type TrackerRound = z.infer<typeof TrackerRound>
+
+const Listed = z.object({ listed: z.literal(true) })
+const Final = z.object({ final: z.literal(true), missing: z.int(), bytes: z.int() })
+const Failure = z.object({ error: z.string() })
+
+export interface TrackerPlaces {
+  /** podmotion-pages on this node. */
+  program: string
+  /** The container's cgroup: v1 freezer folder, or v2 folder. */
+  freezer: string
+  /** A unix socket that leads to the peer's store. */
+  stream: string
+  /** Where the dump reads what it may leave out. */
+  skip: string
+}
+
+/** What is said to be left out of the dump is there when `listed`; the peer has every page of it when `complete`. */
+export interface FinalCopy {
+  listed: Promise<void>
+  complete: Promise<{ bytes: number }>
+}
+
+export class Tracker {
+  readonly #child: ChildProcessWithoutNullStreams
+  readonly #lines: string[] = []
+  readonly #waiters: ((line: string | undefined) => void)[] = []
+  #ended = false
+  #said = ''
+
+  constructor({ program, freezer, stream, skip }: TrackerPlaces) {
+    this.#child = spawn(program, ['track', '--freezer', freezer, '--stream', stream, '--skip', skip], { stdio: 'pipe' })
+    this.#child.stdin.on('error', () => undefined)
+    this.#child.stderr.on('data', (chunk: Buffer) => {
+      this.#said = (this.#said + chunk.toString()).slice(-1000)
+    })
+    this.#child.once('error', (error) => this.#end(error.message))
+    this.#child.once('close', () => this.#end(''))
+    createInterface({ input: this.#child.stdout }).on('line', (line) => this.#take(line))
+  }
+
+  async round(): Promise<TrackerRound> {
+    return await this.#ask('round', TrackerRound, roundTimeoutMs)
+  }
+
+  /** The container is frozen, and stays so until the dump is complete. */
+  final(): FinalCopy {
+    const listed = this.#ask('final', Listed, finalTimeoutMs).then(() => undefined)
+    const complete = listed.then(async () => {
+      const { missing, bytes } = await this.#next(Final, finalTimeoutMs)
+      if (missing > 0) throw failure(`${missing} pages never reached the destination`)
+      return { bytes }
+    })
+    complete.catch(() => undefined)
+    return { listed, complete }
+  }
+
+  /** Takes all protection off the memory. */
+  close(): void {
+    this.#child.stdin.end()
+  }
+
+  async #ask<T>(command: string, schema: z.ZodType<T>, timeoutMs: number): Promise<T> {
+    if (!this.#ended) this.#child.stdin.write(`${command}\n`)
+    return await this.#next(schema, timeoutMs)
+  }
+
+  async #next<T>(schema: z.ZodType<T>, timeoutMs: number): Promise<T> {
+    const line = this.#lines.shift() ?? (await this.#waitForLine(timeoutMs))
+    const value: unknown = JSON.parse(line)
+    const error = Failure.safeParse(value).data?.error
+    if (error !== undefined) throw failure(error)
+    return schema.parse(value)
+  }
+
+  #waitForLine(timeoutMs: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(failure(`no answer within ${timeoutMs} ms`)), timeoutMs)
+      const waiter = (line: string | undefined): void => {
+        clearTimeout(timer)
+        if (line === undefined) reject(failure(`the tracker ended (${this.#said.trim() || 'it said nothing'})`))
+        else resolve(line)
+      }
+      if (this.#ended) waiter(undefined)
+      else this.#waiters.push(waiter)
+    })
+  }
+
+  #take(line: string): void {
+    const waiter = this.#waiters.shift()
+    if (waiter) waiter(line)
+    else this.#lines.push(line)
+  }
+
+  #end(said: string): void {
+    this.#ended = true
+    this.#said += said
+    for (const waiter of this.#waiters.splice(0)) waiter(undefined)
+  }
+}
+
+function failure(reason: string): CodedError {
+  return new CodedError('MemoryCopyFailed', `Copying memory ahead of the freeze: ${reason}`)
+}

@@ -1,0 +1,41 @@
+// When rounds of copying ahead end.
+import { expect } from 'chai'
+import { endOfRounds } from '../../../src/agent/memory/convergence.ts'
+import { toRound } from '../../../src/agent/memory/memory-ahead.ts'
+
+const limits = { maximumRounds: 5, thresholdMB: 64 }
+const rounds = (...copied: number[]) =>
+  copied.map((copiedMB, index) => ({ round: index + 1, pages: copiedMB * 256, copiedMB, dirtyRateMBps: 0, durationMs: 100 }))
+
+describe('rounds of copying ahead', () => {
+  const cases: [string, number[], RegExp | undefined][] = [
+    ['go on after the first, which copies everything', [1024], undefined],
+    ['go on after a first that was small', [0.1], undefined],
+    ['end when almost nothing is left', [1024, 1.5], /^converged: 1\.5 MB in round 2$/],
+    ['go on while each leaves clearly less', [1024, 100, 50, 25], undefined],
+    ['end below the threshold when they stop shrinking', [1024, 40, 39], /^converged: 39\.0 MB in round 3$/],
+    [
+      'say so when they stop shrinking above it',
+      [1024, 400, 390],
+      /^stopped shrinking: 390\.0 MB in round 3, over the threshold of 64 MB$/,
+    ],
+    ['end when they are used up', [1024, 640, 320, 160, 80, 40], /^5 rounds used up: 40\.0 MB in round 6$/],
+  ]
+  for (const [what, copied, expected] of cases) {
+    it(what, () => {
+      const end = endOfRounds(rounds(...copied), limits)
+      if (expected === undefined) expect(end).to.equal(undefined)
+      else expect(end).to.match(expected)
+    })
+  }
+
+  it('adds the containers up', () => {
+    const answer = { processes: 1, untracked: [], zeroPages: 0, segments: 0, suspect: 0, pauseUs: 1, stopUs: 1, elapsedUs: 9 }
+    const answers = [
+      { ...answer, pages: 256, bytes: 2 ** 20 },
+      { ...answer, pages: 512, bytes: 2 ** 21 },
+    ]
+    expect(toRound(2, answers, 500)).to.deep.equal({ round: 2, pages: 768, copiedMB: 3, dirtyRateMBps: 6, durationMs: 500 })
+    expect(toRound(1, answers, 500).dirtyRateMBps, 'of the first, which copies all').to.equal(0)
+  })
+})
