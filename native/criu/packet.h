@@ -1,6 +1,6 @@
 // One SEQPACKET message with the descriptors that travel with it.
 #pragma once
-#include "wire.h"
+#include "protobuf.h"
 #include <sys/types.h>
 
 enum { PACKET_FDS = 16 };

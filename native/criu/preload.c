@@ -1,6 +1,6 @@
 // Whether criu gets our preload, which leaves out memory that travels by itself, and brings it back.
 #include "preload.h"
-#include "wire.h"
+#include "protobuf.h"
 #include <stdlib.h>
 
 static bool is_set(const char *name)

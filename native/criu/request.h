@@ -1,6 +1,6 @@
 // What the proxy changes in runc's request to criu, and the answers that it gives in runc's place.
 #pragma once
-#include "wire.h"
+#include "protobuf.h"
 #include <sys/types.h>
 
 // criu_req.type; 0 when unreadable.

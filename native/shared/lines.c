@@ -50,25 +50,28 @@ int connect_unix(const char *path)
 	return -1;
 }
 
+int listen_unix(const char *path, int backlog)
+{
+	unlink(path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0) return -1;
+	mode_t old = umask(0177);
+	bool ok = with_address(fd, path, bind);
+	umask(old);
+	if (ok && !listen(fd, backlog)) return fd;
+	int saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
 bool serve_lines(line_server *server, const char *path)
 {
 	for (int i = 0; i < PEERS; i++) server->peers[i].fd = -1;
 	server->listener = -1;
 	if (!make_path(server->path, "%s", path)) return false;
-	unlink(path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0) return false;
-	mode_t old = umask(0177);
-	bool ok = with_address(fd, path, bind);
-	umask(old);
-	if (!ok || listen(fd, PEERS)) {
-		int saved = errno;
-		close(fd);
-		errno = saved;
-		return false;
-	}
-	server->listener = fd;
-	return true;
+	server->listener = listen_unix(path, PEERS);
+	return server->listener >= 0;
 }
 
 void close_server(line_server *server)

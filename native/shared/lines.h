@@ -19,6 +19,8 @@ typedef struct {
 } line_server;
 
 int connect_unix(const char *path);
+// Mode 0600, non-blocking; -1 with errno.
+int listen_unix(const char *path, int backlog);
 bool serve_lines(line_server *server, const char *path);
 void close_server(line_server *server);
 // Accepts one connection; its peer, or NULL (when all places are taken the newcomer is closed).

@@ -1,14 +1,7 @@
-// The few protobuf pieces of criu's RPC (images/rpc.proto) that the proxy reads and writes.
-#include "wire.h"
+// The few protobuf pieces that we read and write: criu's RPC (images/rpc.proto) and its images.
+#include "protobuf.h"
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct {
-	unsigned number, type;
-	uint64_t value; // varint
-	bytes content;  // length-delimited
-	bytes whole;    // with its tag
-} field;
 
 static bool read_varint(const uint8_t **p, const uint8_t *end, uint64_t *value)
 {
@@ -21,13 +14,14 @@ static bool read_varint(const uint8_t **p, const uint8_t *end, uint64_t *value)
 	return false;
 }
 
-static bool read_field(const uint8_t **p, const uint8_t *end, field *f)
+bool read_field(const uint8_t **p, const uint8_t *end, field *f)
 {
 	uint64_t tag, length = 0;
 	const uint8_t *start = *p;
 	if (!read_varint(p, end, &tag)) return false;
 	f->number = (unsigned)(tag >> 3);
 	f->type = tag & 7;
+	f->encoded = *p;
 	if (f->type == 0 && !read_varint(p, end, &f->value)) return false;
 	if (f->type == 2 && !read_varint(p, end, &length)) return false;
 	if (f->type == 1) length = 8;

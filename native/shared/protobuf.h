@@ -1,4 +1,4 @@
-// The few protobuf pieces of criu's RPC (images/rpc.proto) that the proxy reads and writes.
+// The few protobuf pieces that we read and write: criu's RPC (images/rpc.proto) and its images.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,6 +12,16 @@ typedef struct {
 	size_t length;
 } bytes;
 
+typedef struct {
+	unsigned number, type;
+	uint64_t value;         // varint
+	const uint8_t *encoded; // where that stands
+	bytes content;          // length-delimited
+	bytes whole;            // with its tag
+} field;
+
+// The field at *P, which moves behind it; false at one that is cut or of an unknown type.
+bool read_field(const uint8_t **p, const uint8_t *end, field *f);
 // Last occurrence of FIELD, as protobuf decides for scalars.
 bool find_number(bytes message, unsigned field, uint64_t *value);
 bool find_bytes(bytes message, unsigned field, bytes *value);
