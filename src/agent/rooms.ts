@@ -49,6 +49,8 @@ export interface PodNetwork {
   /** Destination: neighbour entry removed, ip/32 route to the veth: the hold starts, packets queue in the kernel. */
   hold(move: { uid: string; ip: string; attached: Attached }): Promise<void>
   /** Source or home node: ip/32 via the destination; source: veth out of the bridge; home: proxy neighbour + gratuitous ARP. */
+  /** All of `divert` that changes no route, ahead of the hold. */
+  prepareDivert(move: { uid: string; ip: string; destinationNodeIp: string; role: 'source' | 'home'; sandboxPid?: number }): Promise<void>
   divert(move: { uid: string; ip: string; destinationNodeIp: string; role: 'source' | 'home'; sandboxPid?: number }): Promise<void>
   /** Source: drop everything in and out of the pod's namespace (after the freeze), and undo of it. */
   lock(move: { uid: string; sandboxPid: number }): Promise<void>

@@ -8,10 +8,11 @@ import { log } from '../../runtime/log.ts'
 import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
 import { readSockets } from '../criu/sockets.ts'
 import { MemoryAhead } from '../memory/memory-ahead.ts'
+import type { FinalCopy } from '../memory/tracker.ts'
 import { nowMs } from '../moves.ts'
 import type { Peer } from '../peer/client.ts'
 import { Committed, Nothing, Restored, Standing, Steps, Stores } from '../peer/wire.ts'
-import type { StorageDestination, StoragePod } from '../rooms.ts'
+import type { PodNetwork, StorageDestination, StoragePod } from '../rooms.ts'
 import { unaccepted, untilAccepted } from '../runc/accept-queues.ts'
 import { type DumpFolders, type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
 import { freeze, isFrozen, processesOf, thaw } from '../runc/freezer.ts'
@@ -37,6 +38,13 @@ const acceptTimeoutMs = 50
 const freezeTries = 3
 /** While criu writes, how often its files are looked at. */
 const growthPollMs = 25
+
+/** What the freeze has begun, and what it showed. */
+interface Frozen {
+  sockets: Restored['sockets']
+  memory: FinalCopy | undefined
+  synced: Promise<void>
+}
 
 /** Everything of one attempt that is open while it lasts. */
 export class Sending {
@@ -76,10 +84,10 @@ export class Sending {
     try {
       await this.#prepare()
       await this.#handOver()
-      const numbers = await this.#freezeAndLock()
-      await this.#capture()
+      const frozen = await this.#freezeAndLock()
+      await this.#capture(frozen)
       const restored = await this.#restoreThere()
-      this.#verify(compareSockets(numbers, restored.sockets), restored)
+      this.#verify(compareSockets(frozen.sockets, restored.sockets), restored)
       await this.#grant()
     } finally {
       this.close()
@@ -113,7 +121,7 @@ export class Sending {
     await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
     moves.decideSource(this.#uid, { type: 'freeze' })
-    await this.#call('prepare-hold', {}, Nothing)
+    await Promise.all([this.#call('prepare-hold', {}, Nothing), this.#context.network.prepareDivert(this.#diversion())])
   }
 
   async #untilStanding(): Promise<Standing> {
@@ -251,6 +259,12 @@ export class Sending {
     this.#signal.throwIfAborted()
   }
 
+  #diversion(): Parameters<PodNetwork['divert']>[0] {
+    const { pod, destination } = this.#request
+    const { sandboxPid } = this.#pod
+    return { uid: this.#uid, ip: pod.ip, destinationNodeIp: destination.nodeIp, role: 'source', sandboxPid }
+  }
+
   /** The network moves first: the peers' packets start to wait on the destination. Destination first, else routes loop. */
   async #handOver(): Promise<void> {
     const { moves, network } = this.#context
@@ -261,27 +275,32 @@ export class Sending {
       const wish = { ip: pod.ip, destinationNodeIp: destination.nodeIp }
       await homeAgent.call(this.#path('divert'), wish, Nothing, { signal: this.#signal })
     }
-    await network.divert({
-      uid: this.#uid,
-      ip: pod.ip,
-      destinationNodeIp: destination.nodeIp,
-      role: 'source',
-      sandboxPid: this.#pod.sandboxPid,
-    })
+    await network.divert(this.#diversion())
     moves.step(this.#uid, 'diverted')
     this.#take(held)
     this.#signal.throwIfAborted()
   }
 
-  async #freezeAndLock(): Promise<Restored['sockets']> {
+  /** Files and memory stand still from the freeze on: their last pass begins at once, beside all that follows. */
+  async #freezeAndLock(): Promise<Frozen> {
     const { moves, network, config } = this.#context
     await this.#freezeWithNoneWaiting()
+    this.#limit.lift()
+    const memory = this.#memory?.final()
+    const synced = this.#lastSync()
     await network.lock({ uid: this.#uid, sandboxPid: this.#pod.sandboxPid })
     moves.step(this.#uid, 'locked')
     const pids = this.#pod.containers.flatMap(({ freezer }) => processesOf(freezer.folder))
     const { sockets } = await readSockets(config, pids)
     this.#signal.throwIfAborted()
-    return sockets
+    return { sockets, memory, synced }
+  }
+
+  #lastSync(): Promise<void> {
+    const files = this.#request.storageStrategy === 'Skip' ? Promise.resolve(0) : this.#syncFiles(true)
+    const synced = files.then(() => this.#context.moves.step(this.#uid, 'synced'))
+    synced.catch(() => undefined)
+    return synced
   }
 
   /** A connection that came in just before the diversion and is not accepted cannot be dumped: the pod runs a moment longer for it. */
@@ -297,18 +316,13 @@ export class Sending {
   }
 
   /** Dump, files and transfer side by side; large images leave while criu still writes them. */
-  async #capture(): Promise<void> {
+  async #capture({ memory, synced }: Frozen): Promise<void> {
     const { moves } = this.#context
     const images = this.#images as ImageSender
     const folders = this.#imageFolders()
-    this.#limit.lift()
-    const memory = this.#memory?.final()
     // criu must not look before it is written what it may leave out.
     await memory?.listed
     const dumping = allEnded(this.#dumps.splice(0).map((dump) => dump.go())).then(() => moves.step(this.#uid, 'dumped'))
-    const files = this.#request.storageStrategy === 'Skip' ? Promise.resolve(0) : this.#syncFiles(true)
-    const synced = files.then(() => moves.step(this.#uid, 'synced'))
-    synced.catch(() => undefined)
     try {
       if (this.#sharedFolder !== undefined) await images.sendShared(this.#sharedFolder)
       await sendWhile(dumping, () => images.sendGrown(folders))

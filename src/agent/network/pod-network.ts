@@ -18,6 +18,7 @@ import { Turn } from './turn.ts'
 import { ipBatch, nftIn, WaitingCommands } from './waiting-commands.ts'
 
 type Role = NetworkRecord['role']
+type DivertMove = Parameters<PodNetwork['divert']>[0]
 
 export function createPodNetwork(config: AgentConfig): PodNetwork {
   return new NodePodNetwork(config)
@@ -32,6 +33,7 @@ class NodePodNetwork implements PodNetwork {
   readonly #waiting = new WaitingCommands()
   /** Host veths that survey found, so that divert need not start a program to look inside the hold. */
   readonly #vethNames = new Map<number, string>()
+  readonly #diversions = new Map<string, { text: string; record: NetworkRecord; bridge: string | undefined }>()
 
   constructor(config: AgentConfig) {
     this.#config = config
@@ -70,7 +72,22 @@ class NodePodNetwork implements PodNetwork {
     await this.#waiting.finish(move.uid, 'hold', ipBatch, `${proxy}${holdBatch(move.ip, hostVeth, podMac)}`)
   }
 
-  async divert(move: { uid: string; ip: string; destinationNodeIp: string; role: 'source' | 'home'; sandboxPid?: number }): Promise<void> {
+  /** Everything about a diversion that changes no route; the hold has not begun. */
+  async prepareDivert(move: DivertMove): Promise<void> {
+    this.#waiting.start(move.uid, 'divert', ipBatch)
+    this.#diversions.set(move.uid, await this.#planDivert(move))
+  }
+
+  async divert(move: DivertMove): Promise<void> {
+    const { text, record, bridge } = this.#diversions.get(move.uid) ?? (await this.#planDivert(move))
+    this.#diversions.delete(move.uid)
+    await this.#waiting.finish(move.uid, 'divert', ipBatch, text)
+    // Neighbours of a pod that was no port of the bridge know the node's MAC for it already.
+    if (record.proxyBridge) await run(this.#helper, ['garp', record.proxyBridge, move.ip])
+    if (bridge) await this.#leases.keep(move.ip)
+  }
+
+  async #planDivert(move: DivertMove): Promise<{ text: string; record: NetworkRecord; bridge: string | undefined }> {
     if (move.sandboxPid !== undefined) this.#waiting.start(move.uid, 'lock', nftIn(move.sandboxPid))
     const { record, routes, bridge } = await this.#own(move.uid, move.ip, move.role)
     const veth = record.veth ?? (move.role === 'source' ? await this.#vethOf(routes, move.ip, move.sandboxPid) : undefined)
@@ -79,10 +96,7 @@ class NodePodNetwork implements PodNetwork {
     if (veth) await writeSysctls(vethSysctls(veth.name))
     const bridgeMac = veth?.bridge ? await macOf(veth.bridge) : undefined
     const { ip, destinationNodeIp } = move
-    await batch(divertBatch({ ip, destinationNodeIp, veth, bridgeMac, homeBridge: bridge }))
-    // Neighbours of a pod that was no port of the bridge know the node's MAC for it already.
-    if (record.proxyBridge) await run(this.#helper, ['garp', record.proxyBridge, ip])
-    if (bridge) await this.#leases.keep(ip)
+    return { text: divertBatch({ ip, destinationNodeIp, veth, bridgeMac, homeBridge: bridge }), record, bridge }
   }
 
   async lock(move: { uid: string; sandboxPid: number }): Promise<void> {
@@ -99,6 +113,7 @@ class NodePodNetwork implements PodNetwork {
 
   async undo(move: { uid: string; ip: string; role: Role; sandboxPid?: number }): Promise<void> {
     this.#waiting.cancel(move.uid)
+    this.#diversions.delete(move.uid)
     const record = await this.#records.read(move.uid)
     if (!record) return
     await this.#restore(record)
@@ -113,6 +128,7 @@ class NodePodNetwork implements PodNetwork {
 
   async settle(uid: string): Promise<void> {
     this.#waiting.cancel(uid)
+    this.#diversions.delete(uid)
     await this.#records.remove(uid)
   }
 

@@ -62,6 +62,7 @@ export class RootCopy {
     if (!before || Math.abs(now.clockOffsetMs - before.clockOffsetMs) > clockStepMs) return await this.#everything()
     const changed = new Set([...(await this.#changed(now.listing, before)), ...this.#mapped])
     const gone = await this.#deletable([...this.#known].filter((name) => !now.listing.has(name)))
+    if (changed.size + gone.length === 0) return this.#nothingLeft()
     const isBig = (name: string): boolean => (now.listing.get(name)?.bytes ?? 0) > wholeFileLimitBytes
     const big = [...changed].filter(isBig)
     const [sent, sentBig] = await Promise.all([
@@ -69,6 +70,12 @@ export class RootCopy {
       big.length === 0 ? 0 : this.#run({ distrustTimes: true }, big).then((result) => this.#check(result, [0])),
     ])
     return sent + sentBig
+  }
+
+  #nothingLeft(): number {
+    this.#prepared?.cancel()
+    this.#prepared = undefined
+    return 0
   }
 
   async #finishPrepared(names: readonly string[]): Promise<number> {

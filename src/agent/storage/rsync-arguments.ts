@@ -24,6 +24,9 @@ export const vanishedExitCode = 24
  */
 export const wholeFileLimitBytes = 32 * 1024 * 1024
 
+/** Tells rsync's lines about files from those of --stats. */
+const nameMark = '> '
+
 export function copyArguments(copy: Copy): string[] {
   return [
     '-aHAXS',
@@ -42,7 +45,7 @@ export function copyArguments(copy: Copy): string[] {
     '--no-human-readable',
     '--stats',
     '--8-bit-output',
-    '--out-format=%n',
+    `--out-format=${nameMark}%n`,
     `--rsh=${copy.remoteShell}`,
     `${copy.folder}/`,
     'peer::root/',
@@ -58,11 +61,14 @@ export function sentBytes(output: string): number {
   return Number(/^Total bytes sent: (\d+)/m.exec(output)?.[1] ?? 0)
 }
 
-/** Names that a pass sent, as bytes one a character. The lines of --stats are taken for names as well: no file is called so, and none is harmed. */
+/** Names that a pass sent, as bytes one a character; other lines have no mark. */
 export function sentNames(output: string): string[] {
   return output
     .split('\n')
-    .map((line) => line.replaceAll(/\\#([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))))
+    .filter((line) => line.startsWith(nameMark))
+    .map((line) =>
+      line.slice(nameMark.length).replaceAll(/\\#([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
+    )
     .map((name) => name.replace(/\/$/, ''))
     .filter((name) => name !== '' && name !== '.')
 }

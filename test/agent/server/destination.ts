@@ -102,6 +102,7 @@ export class Destination {
       survey: async () => ({ legs: [], connections: 0, listeners: 0, reasons: [] }),
       arm: note('arm'),
       hold: note('hold'),
+      prepareDivert: note('prepareDivert'),
       divert: note('divert'),
       lock: note('lock'),
       unlock: note('unlock'),

@@ -64,7 +64,7 @@ describe('the words for rsync', () => {
 
   it('reads what was sent', () => {
     expect(sentBytes('a\n\nTotal bytes sent: 1234\nTotal bytes received: 5\n')).to.equal(1234)
-    expect(sentNames('a\nd/\n./\nline\\#012end\n')).to.deep.equal(['a', 'd', 'line\nend'])
+    expect(sentNames('> a\n> d/\n> ./\n> line\\#012end\nNumber of files: 3\n')).to.deep.equal(['a', 'd', 'line\nend'])
   })
 })
 
