@@ -1,41 +1,52 @@
 // MigrationPolicy: who may be moved, when, how many at once, found by which strategies.
 import { z } from 'zod'
+import {
+  DefaultEvictorArguments,
+  HighNodeUtilizationArguments,
+  LowNodeUtilizationArguments,
+  PodLifeTimeArguments,
+  RemoveDuplicatesArguments,
+  RemoveFailedPodsArguments,
+  RemovePodsHavingTooManyRestartsArguments,
+  RemovePodsViolatingInterPodAntiAffinityArguments,
+  RemovePodsViolatingNodeAffinityArguments,
+  RemovePodsViolatingNodeTaintsArguments,
+  RemovePodsViolatingTopologySpreadConstraintArguments,
+} from './descheduler-arguments.ts'
+import { LabelSelector } from './label-selector.ts'
 import { migrationModes, storageStrategies, tcpPreservationModes } from './pod-migration.ts'
 
-export const LabelSelector = z.object({
-  matchLabels: z.record(z.string(), z.string()).optional(),
-  matchExpressions: z
-    .array(
-      z.object({
-        key: z.string(),
-        operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
-        values: z.array(z.string()).optional(),
-      }),
-    )
-    .optional(),
-})
-export type LabelSelector = z.infer<typeof LabelSelector>
+export { LabelSelector } from './label-selector.ts'
 
-const percent = z.int().min(0).max(100)
-
-export const ResourceThresholds = z.object({
-  cpu: percent.optional(),
-  memory: percent.optional(),
-  pods: percent.optional(),
-})
-export type ResourceThresholds = z.infer<typeof ResourceThresholds>
-
-export const LowNodeUtilizationArguments = z.object({
-  thresholds: ResourceThresholds.describe('Percent of allocatable; a node under all of them can take pods'),
-  targetThresholds: ResourceThresholds.describe('Percent; a node over any of them gives pods away'),
-  numberOfNodes: z.int().min(0).default(0),
-})
-export type LowNodeUtilizationArguments = z.infer<typeof LowNodeUtilizationArguments>
-
-export const PolicyStrategy = z.object({
-  name: z.enum(['LowNodeUtilization']),
+/** Each strategy has its arguments under its own name, with a small first letter. */
+const argumentsOfStrategies = {
+  removeDuplicates: RemoveDuplicatesArguments.optional(),
   lowNodeUtilization: LowNodeUtilizationArguments.optional(),
-})
+  highNodeUtilization: HighNodeUtilizationArguments.optional(),
+  removePodsViolatingTopologySpreadConstraint: RemovePodsViolatingTopologySpreadConstraintArguments.optional(),
+  removePodsViolatingInterPodAntiAffinity: RemovePodsViolatingInterPodAntiAffinityArguments.optional(),
+  removePodsViolatingNodeAffinity: RemovePodsViolatingNodeAffinityArguments.optional(),
+  removePodsViolatingNodeTaints: RemovePodsViolatingNodeTaintsArguments.optional(),
+  removePodsHavingTooManyRestarts: RemovePodsHavingTooManyRestartsArguments.optional(),
+  podLifeTime: PodLifeTimeArguments.optional(),
+  removeFailedPods: RemoveFailedPodsArguments.optional(),
+}
+
+export const strategyNames = [
+  'RemoveDuplicates',
+  'LowNodeUtilization',
+  'HighNodeUtilization',
+  'RemovePodsViolatingTopologySpreadConstraint',
+  'RemovePodsViolatingInterPodAntiAffinity',
+  'RemovePodsViolatingNodeAffinity',
+  'RemovePodsViolatingNodeTaints',
+  'RemovePodsHavingTooManyRestarts',
+  'PodLifeTime',
+  'RemoveFailedPods',
+] as const
+export type StrategyName = (typeof strategyNames)[number]
+
+export const PolicyStrategy = z.object({ name: z.enum(strategyNames), ...argumentsOfStrategies })
 export type PolicyStrategy = z.infer<typeof PolicyStrategy>
 
 export const MigrationPolicySpec = z.object({

@@ -8,6 +8,7 @@ import { type PlannedMove, planBalance } from './balance/plan.ts'
 import { blackoutAt } from './blackout.ts'
 import { BudgetLedger } from './budgets.ts'
 import { type CandidateQuestion, candidatesOf } from './candidates.ts'
+import { argumentsOf } from './strategies/arguments-of.ts'
 import { strategies } from './strategies/index.ts'
 import { loadsOf } from './utilisation.ts'
 
@@ -45,7 +46,12 @@ function runStrategies(policy: MigrationPolicy, input: CycleInput, candidates: C
       input.migrations,
       moves.map((move) => `${move.namespace}/${move.podName}`),
     )
-    const finding = strategies[wish.name].find(wish, loads)
+    const given = argumentsOf(wish)
+    if ('problems' in given) {
+      results.push(`${wish.name}: the arguments are wrong: ${given.problems.join('; ')}`)
+      continue
+    }
+    const finding = strategies[wish.name].level?.(given.data, loads) ?? { nothing: 'not yet' }
     if ('nothing' in finding) {
       results.push(`${wish.name}: ${finding.nothing}`)
       continue

@@ -1,13 +1,9 @@
 // How full each node is by requests, counted as if the moves that are under way had ended already.
-import type { ResourceThresholds } from '../api/migration-policy.ts'
+import type { ResourceThresholds } from '../api/descheduler-arguments.ts'
 import type { PodMigration } from '../api/pod-migration.ts'
 import type { ClusterIndex } from '../extender/cluster-index.ts'
 import { type Amounts, addAmounts } from '../extender/requests.ts'
 import { isOpen } from '../extender/reservations.ts'
-
-/** Resources that thresholds speak of. */
-export const measured = ['cpu', 'memory', 'pods'] as const
-export type Measured = (typeof measured)[number]
 
 export interface NodeLoad {
   nodeName: string
@@ -29,7 +25,7 @@ export function loadsOf(index: ClusterIndex, migrations: readonly PodMigration[]
   return loads
 }
 
-export function percentOf(load: NodeLoad, resource: Measured): number {
+export function percentOf(load: NodeLoad, resource: string): number {
   const all = load.allocatable[resource] ?? 0
   return all > 0 ? (100 * (load.used[resource] ?? 0)) / all : 0
 }
@@ -39,11 +35,13 @@ export function excessOf(load: NodeLoad, target: ResourceThresholds): number {
   return Math.max(0, ...limitsOf(target).map(([resource, percent]) => percentOf(load, resource) - percent))
 }
 
-export function limitsOf(thresholds: ResourceThresholds): [Measured, number][] {
-  return measured.flatMap((resource): [Measured, number][] => {
-    const percent = thresholds[resource]
-    return percent === undefined ? [] : [[resource, percent]]
-  })
+export function limitsOf(thresholds: ResourceThresholds): [string, number][] {
+  return Object.entries(thresholds)
+}
+
+/** Of every resource that the node has. */
+export function percentsOfLoad(load: NodeLoad): Record<string, number> {
+  return Object.fromEntries(Object.keys(load.allocatable).map((resource) => [resource, percentOf(load, resource)]))
 }
 
 function isOpenMove(migration: PodMigration): boolean {

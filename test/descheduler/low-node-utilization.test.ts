@@ -1,6 +1,7 @@
 // LowNodeUtilization: which nodes give, which take, and when it has nothing to do.
 import { expect } from 'chai'
-import { PolicyStrategy } from '../../src/api/migration-policy.ts'
+import type { PolicyStrategy } from '../../src/api/migration-policy.ts'
+import { argumentsOf } from '../../src/descheduler/strategies/arguments-of.ts'
 import { strategies } from '../../src/descheduler/strategies/index.ts'
 import type { NodeLoad } from '../../src/descheduler/utilisation.ts'
 
@@ -12,7 +13,10 @@ const load = (nodeName: string, cpu: number, memory = 0, pods = 0): NodeLoad => 
 
 function found(loads: NodeLoad[], wish: object = {}): string {
   const lowNodeUtilization = { thresholds: { cpu: 40 }, targetThresholds: { cpu: 70 }, ...wish }
-  const finding = strategies.LowNodeUtilization.find(PolicyStrategy.parse({ name: 'LowNodeUtilization', lowNodeUtilization }), loads)
+  const given = argumentsOf({ name: 'LowNodeUtilization', lowNodeUtilization } as unknown as PolicyStrategy)
+  if ('problems' in given) return `the arguments are wrong: ${given.problems.join('; ')}`
+  const finding = strategies.LowNodeUtilization.level?.(given.data, loads)
+  if (!finding) return 'no finding'
   return 'nothing' in finding ? finding.nothing : `${finding.sources} -> ${finding.destinations}`
 }
 
@@ -53,7 +57,7 @@ describe('LowNodeUtilization', () => {
       'refuses thresholds the wrong way round',
       [load('a', 90), load('b', 10)],
       { thresholds: { cpu: 80 } },
-      'the arguments are wrong: lowNodeUtilization.thresholds.cpu: expected less than targetThresholds.cpu (70), got 80: pods would go back and forth',
+      'the arguments are wrong: lowNodeUtilization.thresholds.cpu: expected at most targetThresholds.cpu (70), got 80: pods would go back and forth',
     ],
     [
       'refuses a resource on one side only',
@@ -65,7 +69,7 @@ describe('LowNodeUtilization', () => {
       'refuses no thresholds at all',
       [load('a', 90)],
       { thresholds: {}, targetThresholds: {} },
-      'the arguments are wrong: lowNodeUtilization.thresholds: expected a percent for cpu, memory or pods, got none',
+      'the arguments are wrong: lowNodeUtilization.thresholds: expected a percent for at least one resource (cpu, memory, pods, …), got none; lowNodeUtilization.targetThresholds: expected a percent for at least one resource (cpu, memory, pods, …), got none',
     ],
   ]
   for (const [what, loads, wish, expected] of cases)

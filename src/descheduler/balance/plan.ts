@@ -1,6 +1,6 @@
 // Plans moves off full nodes: victims by the excess they take away per GiB copied, destinations by the extender's own ranking. Pure.
 import type { V1Pod } from '@kubernetes/client-node'
-import type { ResourceThresholds } from '../../api/migration-policy.ts'
+import type { ResourceThresholds } from '../../api/descheduler-arguments.ts'
 import type { ClusterIndex } from '../../extender/cluster-index.ts'
 import { rankOn } from '../../extender/rank.ts'
 import { type Amounts, addAmounts, podKey, podRequests } from '../../extender/requests.ts'

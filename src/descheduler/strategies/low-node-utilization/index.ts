@@ -1,14 +1,14 @@
 // LowNodeUtilization: pods leave nodes that are too full for nodes that are nearly empty.
+import type { LowNodeUtilizationArguments } from '../../../api/descheduler-arguments.ts'
 import type { Strategy } from '../strategy.ts'
 import { find } from './find.ts'
+import { level } from './level.ts'
 import { schema } from './schema.ts'
 
-export const lowNodeUtilization: Strategy = {
+export const lowNodeUtilization: Strategy<LowNodeUtilizationArguments> = {
   name: 'LowNodeUtilization',
-  find: (wish, loads) => {
-    const parsed = schema.safeParse(wish.lowNodeUtilization)
-    if (parsed.success) return find(parsed.data, loads)
-    const problems = parsed.error.issues.map((issue) => `lowNodeUtilization.${issue.path.join('.')}: ${issue.message}`)
-    return { nothing: `the arguments are wrong: ${problems.join('; ')}` }
-  },
+  extensionPoint: 'balance',
+  schema,
+  find,
+  level,
 }
