@@ -11,7 +11,7 @@ static const struct {
 } commands[] = {
 	{"conntrack", conntrack_command, "conntrack dump [--ip A] [--mark V/M] [--wait] | conntrack apply < LINES"},
 	{"garp", garp_command, "garp DEVICE IP"},
-	{"sockets", sockets_command, "sockets PID..."},
+	{"sockets", sockets_command, "sockets PID...|-"},
 	{"reasons", reasons_command, "reasons PID..."},
 	{"unrepair", unrepair_command, "unrepair PID..."},
 	{"connect", connect_command, "connect [--args] SOCKET TOKEN [ARGS...]"},

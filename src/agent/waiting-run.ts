@@ -8,17 +8,18 @@ export interface WaitingResult {
   stderr: string
 }
 
-const outputLimit = 64 * 1024
+const usualOutputLimit = 64 * 1024
 
 export class WaitingRun {
   readonly #child: ChildProcessWithoutNullStreams
   readonly #ended: Promise<WaitingResult>
   #over = false
 
-  constructor(command: string, args: readonly string[]) {
+  /** Of longer output the end is kept. */
+  constructor(command: string, args: readonly string[], outputLimit = usualOutputLimit) {
     this.#child = spawn(command, args, { stdio: 'pipe' })
     this.#child.stdin.on('error', () => undefined)
-    this.#ended = this.#collect()
+    this.#ended = this.#collect(outputLimit)
   }
 
   /** False: it ended before it was asked for anything. */
@@ -35,7 +36,7 @@ export class WaitingRun {
     this.#child.kill('SIGKILL')
   }
 
-  #collect(): Promise<WaitingResult> {
+  #collect(outputLimit: number): Promise<WaitingResult> {
     const said = { stdout: '', stderr: '' }
     for (const name of ['stdout', 'stderr'] as const) {
       this.#child[name].on('data', (chunk: Buffer) => {

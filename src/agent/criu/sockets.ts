@@ -3,6 +3,10 @@ import { z } from 'zod'
 import type { AgentConfig } from '../config.ts'
 import { SocketNumbers } from '../peer/wire.ts'
 import { run } from '../run.ts'
+import { WaitingRun } from '../waiting-run.ts'
+
+/** About 200 bytes for each socket. */
+const reportLimitBytes = 64 << 20
 
 /** reasons: sentences about descriptors that cannot be moved, each with process and number. */
 const Reasons = z.object({ reasons: z.array(z.string()) })
@@ -14,11 +18,27 @@ export async function leaveRepair(config: AgentConfig, pids: readonly number[]):
   if (pids.length > 0) await run(config.helper, ['unrepair', ...pids.map(String)])
 }
 
-/** Only of a frozen pod, or of one at the gate: the numbers are read in repair, and a `recv` that meets it fails. */
-export async function readSockets(config: AgentConfig, pids: readonly number[]): Promise<SocketReport> {
-  if (pids.length === 0) return { sockets: [], reasons: [] }
-  const { stdout } = await run(config.helper, ['sockets', ...pids.map(String)])
-  return SocketReport.parse(JSON.parse(stdout))
+/** Started ahead: inside the freeze it has only to look. */
+export class SocketReader {
+  readonly #config: AgentConfig
+  readonly #waiting: WaitingRun
+
+  constructor(config: AgentConfig) {
+    this.#config = config
+    this.#waiting = new WaitingRun(config.helper, ['sockets', '-'], reportLimitBytes)
+  }
+
+  /** Once, and only of a frozen pod, or of one at the gate: the numbers are read in repair, and a `recv` that meets it fails. */
+  async read(pids: readonly number[]): Promise<SocketReport> {
+    const { exitCode, stdout } = await this.#waiting.finish(pids.join(' '))
+    if (exitCode === 0) return SocketReport.parse(JSON.parse(stdout))
+    const again = await run(this.#config.helper, ['sockets', ...pids.map(String)])
+    return SocketReport.parse(JSON.parse(again.stdout))
+  }
+
+  cancel(): void {
+    this.#waiting.cancel()
+  }
 }
 
 /** Of a running pod; touches nothing. */

@@ -17,7 +17,7 @@ import {
   standInStatus,
   startStore,
 } from '../criu/received-container.ts'
-import { readSockets } from '../criu/sockets.ts'
+import { SocketReader } from '../criu/sockets.ts'
 import { writeDurably } from '../journal/durable-file.ts'
 import { storeLocal, storeReady } from '../memory/store.ts'
 import { nowMs } from '../moves.ts'
@@ -43,6 +43,7 @@ export class Receiver {
   #armed: ArmedRestore[] = []
   #containers: ReceivedContainer[] = []
   #lazy = false
+  #sockets: SocketReader | undefined
   #podUid: string | undefined
   #sharedFolder: string | undefined
   #heldAtMs: number | undefined
@@ -109,6 +110,7 @@ export class Receiver {
   /** Everything about the restores that needs no images, done ahead of the freeze. */
   async armRestore({ lazy }: ArmRestore): Promise<void> {
     this.#lazy = lazy
+    this.#sockets ??= new SocketReader(this.#context.config)
     const names = this.#request.pod.containers
     await Promise.all(names.map((name) => untilDescribed(this.#folders(name).images, this.#restoring.signal)))
     this.#armed = await Promise.all(names.map((name) => ArmedRestore.arm(name, this.#folders(name), lazy, this.#restoring.signal)))
@@ -142,15 +144,17 @@ export class Receiver {
 
   /** All containers side by side, to their gates. */
   async restore(): Promise<Restored> {
-    const { config, moves } = this.#context
+    const { moves } = this.#context
     moves.decideDestination(this.#uid, { type: 'restore' })
     try {
       const names = this.#request.pod.containers
+      const reader = this.#sockets
+      if (!reader) throw new CodedError('WrongState', `Restoring migration ${this.#uid}: its restores were never armed`)
       if (this.#lazy) await Promise.all(names.map((name) => storeReady(this.#folders(name).meeting)))
       this.#containers = await Promise.all(this.#armed.map((armed) => armed.toGate(this.#restoring.signal)))
       moves.step(this.#uid, 'restored')
       const pids = (await Promise.all(this.#containers.map((container) => container.initPid()))).flatMap(treeOf)
-      const { sockets } = await readSockets(config, pids)
+      const { sockets } = await reader.read(pids)
       moves.decideDestination(this.#uid, { type: 'held' })
       this.awaitGrant(defaultGrantWaitMs)
       return { sockets, steps: this.#move.steps }
@@ -352,6 +356,7 @@ export class Receiver {
     this.#restoring.abort(new Error('given up'))
     const { request } = this.#move
     if (request) {
+      this.#sockets?.cancel()
       for (const container of [...this.#armed, ...this.#containers]) container.close()
       await Promise.all(request.pod.containers.map((name) => discard(this.#folders(name))))
       await network.undo({ uid: this.#uid, ip: request.pod.ip, role: 'destination' })

@@ -6,7 +6,7 @@ import { realClock } from '../../runtime/clock.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
-import { readSockets } from '../criu/sockets.ts'
+import { SocketReader } from '../criu/sockets.ts'
 import { MemoryAhead } from '../memory/memory-ahead.ts'
 import type { FinalCopy } from '../memory/tracker.ts'
 import { nowMs } from '../moves.ts'
@@ -58,6 +58,7 @@ export class Sending {
   #transport: FileTransport | undefined
   #images: ImageSender | undefined
   #memory: MemoryAhead | undefined
+  #sockets: SocketReader | undefined
   readonly #limit: RateLimit
   #logs: ContainerLogs
   #dumps: HeldDump[] = []
@@ -97,6 +98,7 @@ export class Sending {
   close(): void {
     for (const dump of this.#dumps) dump.cancel()
     this.#memory?.close()
+    this.#sockets?.cancel()
     for (const close of this.#closers) close()
     this.#closers = []
   }
@@ -253,6 +255,7 @@ export class Sending {
   }
 
   async #warm(): Promise<void> {
+    this.#sockets = new SocketReader(this.#context.config)
     const { podUid } = this.#request.destination
     const streams = this.#request.pod.containers.length + this.#request.pod.volumes.filter(({ kind }) => kind.startsWith('emptyDir')).length
     await Promise.all([this.#transport?.warm(streams), this.#peer.warm(warmConnections, this.#path('standing'), { podUid })])
@@ -283,7 +286,7 @@ export class Sending {
 
   /** Files and memory stand still from the freeze on: their last pass begins at once, beside all that follows. */
   async #freezeAndLock(): Promise<Frozen> {
-    const { moves, network, config } = this.#context
+    const { moves, network } = this.#context
     await this.#freezeWithNoneWaiting()
     this.#limit.lift()
     const memory = this.#memory?.final()
@@ -291,7 +294,7 @@ export class Sending {
     await network.lock({ uid: this.#uid, sandboxPid: this.#pod.sandboxPid })
     moves.step(this.#uid, 'locked')
     const pids = this.#pod.containers.flatMap(({ freezer }) => processesOf(freezer.folder))
-    const { sockets } = await readSockets(config, pids)
+    const { sockets } = await (this.#sockets as SocketReader).read(pids)
     this.#signal.throwIfAborted()
     return { sockets, memory, synced }
   }
