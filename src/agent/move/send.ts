@@ -29,6 +29,7 @@ const standingPollMs = 50
 /** A pass over the files that took this long left enough behind to be worth another one. */
 const quickPassMs = 300
 const maximumPasses = 5
+const passTries = 3
 /** How long a good destination needs from the grant to the commit's record, many times over. */
 const grantDeadlineMs = 5000
 const warmConnections = 3
@@ -166,7 +167,7 @@ export class Sending {
     if (this.#request.storageStrategy !== 'Skip') {
       for (let pass = 0; pass < maximumPasses; pass++) {
         const startedMs = performance.now()
-        await this.#syncFiles(false)
+        await this.#passAhead()
         this.#signal.throwIfAborted()
         if (performance.now() - startedMs < quickPassMs) break
       }
@@ -174,7 +175,7 @@ export class Sending {
   }
 
   async #presyncAgain(): Promise<void> {
-    if (this.#request.storageStrategy !== 'Skip') await this.#syncFiles(false)
+    if (this.#request.storageStrategy !== 'Skip') await this.#passAhead()
     this.#context.moves.step(this.#uid, 'presync')
   }
 
@@ -208,6 +209,20 @@ export class Sending {
     const limits = { maximumRounds: preCopyMaxRounds, thresholdMB: preCopyDirtyThresholdMB }
     const reason = await this.#memory.catchUp(limits, this.#signal)
     this.#context.moves.facts(this.#uid, { preCopy: { rounds: this.#memory.rounds, reason } })
+  }
+
+  /** While the pod runs a pass that broke off costs nothing but another one. */
+  async #passAhead(): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#syncFiles(false)
+        return
+      } catch (error) {
+        this.#signal.throwIfAborted()
+        if (tries === passTries) throw error
+        log.warn({ uid: this.#uid, tries, reason: messageOf(error) }, 'a file pass ahead of the freeze broke off; it is tried again')
+      }
+    }
   }
 
   async #syncFiles(final: boolean): Promise<number> {

@@ -11,6 +11,7 @@ import type { LabOptions } from '../options.ts'
 import { type SetUp, setUp } from '../setup/set-up.ts'
 import { type Credentials, createCredentials } from './credentials.ts'
 import { hostFiles, writeFiles } from './host-files.ts'
+import { allowInotify } from './inotify.ts'
 import { startOuter } from './outer.ts'
 import { powerOn } from './power.ts'
 import { type LabRecord, writeRecord } from './record.ts'
@@ -20,6 +21,7 @@ export async function bootLab(options: LabOptions): Promise<Lab> {
   const prepared = await setUp()
   if (isRunning(options.name)) throw new Error(`Booting lab ${options.name}: it is already up; \`lab down --name ${options.name}\` ends it`)
   await removeLab(options.name)
+  allowInotify()
   try {
     return await boot(options, prepared)
   } catch (error) {
