@@ -1,10 +1,10 @@
 // The source's part of a move, in order: prepare while the pod runs, hand the network over, freeze, dump, send, prove, grant.
 import path from 'node:path'
+import type { Duplex } from 'node:stream'
 import type { z } from 'zod'
 import type { MoveRequest } from '../../api/agent-wire.ts'
 import { realClock } from '../../runtime/clock.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
-import { log } from '../../runtime/log.ts'
 import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
 import { SocketReader } from '../criu/sockets.ts'
 import { MemoryAhead } from '../memory/memory-ahead.ts'
@@ -12,24 +12,20 @@ import type { FinalCopy } from '../memory/tracker.ts'
 import { nowMs } from '../moves.ts'
 import type { Peer } from '../peer/client.ts'
 import { Committed, Nothing, Restored, Standing, Steps, Stores } from '../peer/wire.ts'
-import type { PodNetwork, StorageDestination, StoragePod } from '../rooms.ts'
+import type { PodNetwork } from '../rooms.ts'
 import { unaccepted, untilAccepted } from '../runc/accept-queues.ts'
 import { type DumpFolders, type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
 import { freeze, isFrozen, processesOf, thaw } from '../runc/freezer.ts'
 import { type RunningContainer, type RunningPod, readPod, sharedMemoryFolder } from '../runc/state.ts'
-import { FileTransport } from '../transfer/file-transport.ts'
 import { type ImageFolder, ImageSender } from '../transfer/image-sender.ts'
 import { RateLimit } from '../transfer/rate-limit.ts'
 import { ContainerLogs } from './container-logs.ts'
+import { FilePasses } from './file-passes.ts'
 import { writeMarker } from './marker.ts'
 import { compareSockets, type Verification } from './verify.ts'
 
 const standingTimeoutMs = 120_000
 const standingPollMs = 50
-/** A pass over the files that took this long left enough behind to be worth another one. */
-const quickPassMs = 300
-const maximumPasses = 5
-const passTries = 3
 /** How long a good destination needs from the grant to the commit's record, many times over. */
 const grantDeadlineMs = 5000
 const warmConnections = 3
@@ -55,15 +51,13 @@ export class Sending {
   readonly #peer: Peer
   readonly #signal: AbortSignal
   #pod!: RunningPod
-  #storagePod!: StoragePod
-  #transport: FileTransport | undefined
+  #files!: FilePasses
   #images: ImageSender | undefined
   #memory: MemoryAhead | undefined
   #sockets: SocketReader | undefined
   readonly #limit: RateLimit
   #logs: ContainerLogs
   #dumps: HeldDump[] = []
-  #destinationFiles!: StorageDestination
   #sharedFolder: string | undefined
   #closers: (() => void)[] = []
 
@@ -112,14 +106,15 @@ export class Sending {
     const { bundles } = await this.#untilStanding()
     moves.decideSource(this.#uid, { type: 'proceed', to: 'moving' })
     await this.#openStreams(bundles)
-    await this.#presync()
+    await this.#files.ahead()
     await this.#copyMemory()
     await this.#startDumps()
     await this.#armRestore()
     await this.#arm()
     await this.#warm()
     // What changed during all of that: the less is left, the less the freeze has to carry.
-    await this.#presyncAgain()
+    await this.#files.once()
+    moves.step(this.#uid, 'presync')
     await this.#catchUp()
     await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
@@ -144,39 +139,14 @@ export class Sending {
   }
 
   async #openStreams(bundles: Record<string, string>): Promise<void> {
-    const { config } = this.#context
-    const { pod, destination } = this.#request
     const images = await this.#peer.open(this.#path('images'))
     this.#closers.push(() => images.destroy())
     this.#images = new ImageSender(images)
-    const transport = await FileTransport.listen(path.join(config.runDir, 'transport', `${this.#uid}.sock`), () =>
-      this.#peer.open(this.#path('files')),
-    )
-    this.#closers.push(() => transport.close())
-    this.#transport = transport
-    this.#destinationFiles = { transportSocket: transport.socketPath, podUid: destination.podUid, bundles }
-    this.#storagePod = {
-      uid: pod.uid,
-      containers: this.#pod.containers.map(({ name, id, bundle }) => ({ name, id, bundle })),
-      volumes: pod.volumes,
-    }
-  }
-
-  async #presync(): Promise<void> {
-    if (this.#images) await this.#logs.send(this.#images)
-    if (this.#request.storageStrategy !== 'Skip') {
-      for (let pass = 0; pass < maximumPasses; pass++) {
-        const startedMs = performance.now()
-        await this.#passAhead()
-        this.#signal.throwIfAborted()
-        if (performance.now() - startedMs < quickPassMs) break
-      }
-    }
-  }
-
-  async #presyncAgain(): Promise<void> {
-    if (this.#request.storageStrategy !== 'Skip') await this.#passAhead()
-    this.#context.moves.step(this.#uid, 'presync')
+    const open = (): Promise<Duplex> => this.#peer.open(this.#path('files'))
+    const [context, uid, request, pod, signal] = [this.#context, this.#uid, this.#request, this.#pod, this.#signal]
+    this.#files = await FilePasses.start({ context, uid, request, pod, bundles, open, signal })
+    this.#closers.push(() => this.#files.close())
+    await this.#logs.send(this.#images)
   }
 
   /** All memory once. Where that cannot be had the pod is dumped whole, and the status says why. */
@@ -209,30 +179,6 @@ export class Sending {
     const limits = { maximumRounds: preCopyMaxRounds, thresholdMB: preCopyDirtyThresholdMB }
     const reason = await this.#memory.catchUp(limits, this.#signal)
     this.#context.moves.facts(this.#uid, { preCopy: { rounds: this.#memory.rounds, reason } })
-  }
-
-  /** While the pod runs a pass that broke off costs nothing but another one. */
-  async #passAhead(): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      try {
-        await this.#syncFiles(false)
-        return
-      } catch (error) {
-        this.#signal.throwIfAborted()
-        if (tries === passTries) throw error
-        log.warn({ uid: this.#uid, tries, reason: messageOf(error) }, 'a file pass ahead of the freeze broke off; it is tried again')
-      }
-    }
-  }
-
-  async #syncFiles(final: boolean): Promise<number> {
-    return await this.#context.storage.sync({
-      uid: this.#uid,
-      pod: this.#storagePod,
-      destination: this.#destinationFiles,
-      final,
-      bandwidthLimitMbps: final ? 0 : this.#request.bandwidthLimitMbps,
-    })
   }
 
   async #arm(): Promise<void> {
@@ -272,8 +218,7 @@ export class Sending {
   async #warm(): Promise<void> {
     this.#sockets = new SocketReader(this.#context.config)
     const { podUid } = this.#request.destination
-    const streams = this.#request.pod.containers.length + this.#request.pod.volumes.filter(({ kind }) => kind.startsWith('emptyDir')).length
-    await Promise.all([this.#transport?.warm(streams), this.#peer.warm(warmConnections, this.#path('standing'), { podUid })])
+    await Promise.all([this.#files.warm(), this.#peer.warm(warmConnections, this.#path('standing'), { podUid })])
     this.#signal.throwIfAborted()
   }
 
@@ -315,8 +260,7 @@ export class Sending {
   }
 
   #lastSync(): Promise<void> {
-    const files = this.#request.storageStrategy === 'Skip' ? Promise.resolve(0) : this.#syncFiles(true)
-    const synced = files.then(() => this.#context.moves.step(this.#uid, 'synced'))
+    const synced = this.#files.last().then(() => this.#context.moves.step(this.#uid, 'synced'))
     synced.catch(() => undefined)
     return synced
   }

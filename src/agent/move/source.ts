@@ -7,7 +7,7 @@ import { type AgentContext, moveFolders } from '../context.ts'
 import { leaveRepair } from '../criu/sockets.ts'
 import { Nothing, Outcome } from '../peer/wire.ts'
 import type { SourceMove } from '../protocol/move.ts'
-import type { SourceAction } from '../protocol/source.ts'
+import { isToBeUndone, type SourceAction } from '../protocol/source.ts'
 import { abandonHeldDump } from '../runc/checkpoint.ts'
 import { untilNoDumper } from '../runc/dumpers.ts'
 import { processesOf, thaw } from '../runc/freezer.ts'
@@ -63,13 +63,11 @@ export class Source {
       await sending.run()
       // A person may have said meanwhile that the destination is gone.
       this.#running = undefined
-      if (this.#move.state === 'aborted' && !this.#move.settled) await this.#rollBack()
+      if (isToBeUndone(this.#move)) await this.#rollBack()
     } catch (error) {
       log.warn({ uid: this.#uid, state: this.#move.state, err: error }, 'the move failed')
       this.#running = undefined
-      const actions = this.#context.moves.decideSource(this.#uid, { type: 'failed', failure: failureOf(error) })
-      const aborted = this.#move.state === 'aborted' && !this.#move.settled
-      await this.#carry(aborted && actions.length === 0 ? ['rollBack'] : actions)
+      await this.#carry(this.#context.moves.decideSource(this.#uid, { type: 'failed', failure: failureOf(error) }))
     }
   }
 

@@ -1,0 +1,98 @@
+// The files of a moving pod: passes over them while it runs, and the last one in the freeze.
+import path from 'node:path'
+import type { Duplex } from 'node:stream'
+import type { MoveRequest } from '../../api/agent-wire.ts'
+import { messageOf } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
+import type { AgentContext } from '../context.ts'
+import type { StorageDestination, StoragePod } from '../rooms.ts'
+import type { RunningPod } from '../runc/state.ts'
+import { FileTransport } from '../transfer/file-transport.ts'
+
+/** A pass that took this long left enough behind to be worth another one. */
+const quickPassMs = 300
+const maximumPasses = 5
+const passTries = 3
+
+export interface FilesToMove {
+  context: AgentContext
+  uid: string
+  request: MoveRequest
+  pod: RunningPod
+  /** Bundles of the destination's containers. */
+  bundles: Record<string, string>
+  /** A stream to the destination's rsync. */
+  open: () => Promise<Duplex>
+  signal: AbortSignal
+}
+
+export class FilePasses {
+  readonly #files: FilesToMove
+  readonly #transport: FileTransport
+  readonly #pod: StoragePod
+  readonly #destination: StorageDestination
+
+  private constructor(files: FilesToMove, transport: FileTransport) {
+    const { request, pod, bundles } = files
+    this.#files = files
+    this.#transport = transport
+    this.#destination = { transportSocket: transport.socketPath, podUid: request.destination.podUid, bundles }
+    const containers = pod.containers.map(({ name, id, bundle }) => ({ name, id, bundle }))
+    this.#pod = { uid: request.pod.uid, containers, volumes: request.pod.volumes }
+  }
+
+  static async start(files: FilesToMove): Promise<FilePasses> {
+    const socket = path.join(files.context.config.runDir, 'transport', `${files.uid}.sock`)
+    return new FilePasses(files, await FileTransport.listen(socket, files.open))
+  }
+
+  /** Until a pass is quick: little is left then. */
+  async ahead(): Promise<void> {
+    if (this.#skipped) return
+    for (let pass = 0; pass < maximumPasses; pass++) {
+      const startedMs = performance.now()
+      await this.once()
+      if (performance.now() - startedMs < quickPassMs) return
+    }
+  }
+
+  /** While the pod runs a pass that broke off costs nothing but another one. */
+  async once(): Promise<void> {
+    for (let tries = 1; !this.#skipped; tries++) {
+      try {
+        await this.#sync(false)
+        return
+      } catch (error) {
+        this.#files.signal.throwIfAborted()
+        if (tries === passTries) throw error
+        log.warn({ uid: this.#files.uid, tries, reason: messageOf(error) }, 'a file pass ahead of the freeze broke off; it is tried again')
+      }
+    }
+  }
+
+  /** Connections for the last pass, one for each folder. */
+  async warm(): Promise<void> {
+    const folders = this.#pod.volumes.filter(({ kind }) => kind.startsWith('emptyDir')).length
+    await this.#transport.warm(this.#pod.containers.length + folders)
+  }
+
+  /** The pod is frozen. */
+  async last(): Promise<void> {
+    if (!this.#skipped) await this.#sync(true)
+  }
+
+  close(): void {
+    this.#transport.close()
+  }
+
+  get #skipped(): boolean {
+    return this.#files.request.storageStrategy === 'Skip'
+  }
+
+  async #sync(final: boolean): Promise<void> {
+    const { context, uid, request, signal } = this.#files
+    const bandwidthLimitMbps = final ? 0 : request.bandwidthLimitMbps
+    await context.storage.sync({ uid, pod: this.#pod, destination: this.#destination, final, bandwidthLimitMbps })
+    signal.throwIfAborted()
+  }
+}
