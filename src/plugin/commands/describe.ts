@@ -1,6 +1,7 @@
 // describe NAME|POD: everything that happened to a migration, for people.
 import type { PodMigration, PodMigrationStatus } from '../../api/pod-migration.ts'
 import { findMigration } from '../find-migration.ts'
+import { freezeBars } from '../freeze-bars.ts'
 import type { Invocation } from '../invocation.ts'
 import { forPrograms, table } from '../output.ts'
 
@@ -32,7 +33,7 @@ function describeMigration({ metadata, spec, status = {} }: PodMigration): strin
     ['Failure', status.failure && `${status.failure.code} in ${status.failure.phase ?? 'Pending'}: ${status.failure.message}`],
   ]
   const known = facts.flatMap(([name, value]) => (value ? [`${`${name}:`.padEnd(14)}${value}\n`] : []))
-  return [...known, refusals(status), conditions(status), timeline(status)].join('')
+  return [...known, refusals(status), conditions(status), freezeBars(status), timeline(status)].join('')
 }
 
 function place(pod: string | undefined, node: string | undefined): string | undefined {
