@@ -1,8 +1,10 @@
 // What the freeze benchmark prints and keeps: a line a round, the spreads, the last line.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { picture } from './picture.ts'
 import type { Round } from './round.ts'
 import { lastLine, ms, spread } from './statistics.ts'
+import { inside } from './timeline.ts'
 
 const folder = join(import.meta.dirname, '..', 'results')
 const lines: string[] = []
@@ -39,7 +41,12 @@ export async function conclude(rounds: readonly Round[], versions: string): Prom
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'freeze.txt'), `${lines.join('\n')}\n`)
   await writeFile(join(folder, 'freeze.json'), `${JSON.stringify({ versions, failed, rounds }, undefined, 1)}\n`)
+  await writeFile(join(folder, 'freeze.svg'), picture(rounds.map(barOf)))
   return failed
+}
+
+function barOf({ kind, steps }: Round, index: number): { label: string; steps: Round['steps'] } {
+  return { label: `${Math.floor(index / 2) + 1} ${kind}`, steps: inside(steps, 'held', 'resumed') }
 }
 
 function of(rounds: readonly Round[], kind: Round['kind']): Round[] {

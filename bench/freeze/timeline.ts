@@ -15,12 +15,19 @@ export function between(steps: readonly Step[], from: string, to: string): numbe
   return fromMs === undefined || toMs === undefined ? undefined : toMs - fromMs
 }
 
+/** From one step to another, both included, in order of time; empty when either is missing. */
+export function inside(steps: readonly Step[], from: string, to: string): Step[] {
+  const [fromMs, toMs] = [at(steps, from), at(steps, to)]
+  if (fromMs === undefined || toMs === undefined) return []
+  const later = steps.filter(({ atMs }) => atMs > fromMs && atMs <= toMs).toSorted((one, other) => one.atMs - other.atMs)
+  return [{ step: from, atMs: fromMs }, ...later]
+}
+
 /** `dumped 210 · sent 80 · …`: what each step after `from`, up to `to`, took after the one before it. */
 export function breakdown(steps: readonly Step[], from: string, to: string): string {
-  const [fromMs, toMs] = [at(steps, from), at(steps, to)]
-  if (fromMs === undefined || toMs === undefined) return ''
-  const inside = steps.filter(({ atMs }) => atMs > fromMs && atMs <= toMs).toSorted((one, other) => one.atMs - other.atMs)
-  return inside.map(({ step, atMs }, index) => `${step} ${Math.round(atMs - (inside[index - 1]?.atMs ?? fromMs))}`).join(' · ')
+  const [first, ...later] = inside(steps, from, to)
+  if (!first) return ''
+  return later.map(({ step, atMs }, index) => `${step} ${Math.round(atMs - (later[index - 1] ?? first).atMs)}`).join(' · ')
 }
 
 /** Lines `name seconds.microseconds`, as the scripts of a plain move write them; a line `failed …` is a reason. */
