@@ -1,0 +1,210 @@
+// Shared anonymous memory: every mapper is watched, what any of them wrote is copied once from the memory itself.
+#include "track.h"
+#include "track-answer.h"
+#include "track-kernel.h"
+#include "track-scan.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+enum { TMPFS = 0x01021994, SEND_SIZE = 1 << 20, COMPARE_THREADS = 2 };
+
+static size_t page_count(const segment *g)
+{
+	return g->size / PAGE;
+}
+
+// Anything that is not plain tmpfs memory of whole pages (huge pages, for one) is left to criu, and so are small segments.
+static void open_segment(const tracker *t, segment *g, pid_t pid, const mapping *m)
+{
+	char name[64];
+	struct stat status;
+	struct statfs system;
+	snprintf(name, sizeof name, "map_files/%lx-%lx", (unsigned long)m->start, (unsigned long)m->end);
+	g->fd = open_process(pid, name, O_RDONLY);
+	g->left = g->fd < 0 || fstat(g->fd, &status) || fstatfs(g->fd, &system) || system.f_type != TMPFS || status.st_ino != g->inode
+		|| status.st_size % PAGE || (uint64_t)status.st_size < t->minimum;
+	if (g->left) return;
+	g->size = (uint64_t)status.st_size;
+	g->written = calloc(page_count(g) / 64 + 1, 8);
+	g->hashes = calloc(page_count(g) + 1, 8);
+	if (!g->written || !g->hashes) stop_with("tracking shared memory of %lu bytes: no memory left on this node", (unsigned long)g->size);
+}
+
+// An open descriptor keeps the inode's number from being used again while we track.
+long find_segment(tracker *t, pid_t pid, const mapping *m, bool create)
+{
+	for (size_t i = 0; i < t->segment_count; i++) {
+		const segment *g = &t->segments[i];
+		if (g->inode == m->inode && g->major == m->major && g->minor == m->minor) return (long)i;
+	}
+	if (!create) return NO_SEGMENT;
+	t->segments = grow(t->segments, &t->segment_room, t->segment_count + 1, sizeof *t->segments);
+	segment *g = &t->segments[t->segment_count];
+	*g = (segment){.inode = m->inode, .major = m->major, .minor = m->minor, .suspect = true};
+	open_segment(t, g, pid, m);
+	return (long)t->segment_count++;
+}
+
+void suspect_all(tracker *t)
+{
+	for (size_t i = 0; i < t->segment_count; i++) t->segments[i].suspect = true;
+}
+
+static bool is_tracked(const segment *g)
+{
+	return !g->left && g->mapped;
+}
+
+size_t count_suspect(const tracker *t)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < t->segment_count; i++) count += is_tracked(&t->segments[i]) && t->segments[i].suspect;
+	return count;
+}
+
+size_t count_tracked_segments(const tracker *t)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < t->segment_count; i++) count += is_tracked(&t->segments[i]);
+	return count;
+}
+
+// Protects what the mapping has and puts markers where it has nothing, so that a write through an empty entry is seen too.
+// The segment is compared after this, so what was written before is not missed.
+static void mark(tracker *t, process *p, view *v)
+{
+	struct uffd_protect range = {.range = {v->start, v->end - v->start}, .mode = UFFD_PROTECT};
+	v->marked = !ioctl(p->userfault, UFFD_PROTECT_IOCTL, &range);
+	t->segments[v->segment].suspect = true;
+}
+
+// Only now, with the tasks running: it takes milliseconds a gigabyte. A range that changed meanwhile fails, and is taken up next time.
+// FRESH views were found by this round's look; scan_views comes first and leaves them out.
+void mark_new_views(tracker *t)
+{
+	for (size_t i = 0; i < t->process_count; i++) {
+		process *p = t->processes[i];
+		for (size_t k = 0; k < p->view_count; k++)
+			if (!p->views[k].marked) mark(t, p, &p->views[k]);
+	}
+}
+
+typedef struct {
+	segment *g;
+	const view *v;
+} written_pages;
+
+static void on_written(void *context, uint64_t start, uint64_t end, uint64_t categories)
+{
+	written_pages *w = context;
+	size_t page = (start - w->v->start + w->v->offset) / PAGE, stop = (end - w->v->start + w->v->offset) / PAGE;
+	if (stop > page_count(w->g)) stop = page_count(w->g);
+	for (; page < stop; page++) w->g->written[page / 64] |= 1ull << (page % 64);
+}
+
+// Two questions, for a write is also lost when its page table entry vanishes (MADV_DONTNEED, reclaim). First: written, asked for by
+// that bit alone, which makes the kernel report empty entries without a marker too. Then: whole holes of the page table.
+static bool scan_view(segment *g, const view *v, int pagemap, bool protect)
+{
+	written_pages w = {g, v};
+	uint64_t populated = PAGE_PRESENT | PAGE_SWAPPED, flags = protect ? SCAN_PROTECT : SCAN_CHECK;
+	page_query written = {.flags = flags, .all = PAGE_WRITTEN, .report = PAGE_WRITTEN};
+	page_query vanished = {.flags = flags, .inverted = populated, .all = populated, .report = PAGE_PRESENT};
+	return scan_pages(pagemap, v->start, v->end, &written, on_written, &w) && scan_pages(pagemap, v->start, v->end, &vanished, on_written, &w);
+}
+
+void scan_views(tracker *t, bool protect)
+{
+	for (size_t i = 0; i < t->process_count; i++) {
+		process *p = t->processes[i];
+		for (size_t k = 0; k < p->view_count; k++) {
+			view *v = &p->views[k];
+			segment *g = &t->segments[v->segment];
+			if (!v->marked || g->left || scan_view(g, v, p->pagemap, protect)) continue;
+			g->suspect = true;
+			v->marked = false;
+		}
+	}
+}
+
+static void find_data(const segment *g, spans *data)
+{
+	for (off_t at = 0, end; (uint64_t)at < g->size; at = end) {
+		at = lseek(g->fd, at, SEEK_DATA);
+		if (at < 0 || (uint64_t)at >= g->size) return;
+		end = lseek(g->fd, at, SEEK_HOLE);
+		if (end <= at) stop_with("reading shared memory %lu: its data cannot be found", (unsigned long)g->inode);
+		add_span(data, (uint64_t)at, (uint64_t)end > g->size ? g->size : (uint64_t)end);
+	}
+}
+
+static void find_written(segment *g, spans *out)
+{
+	for (size_t page = 0; page < page_count(g); page++) {
+		uint64_t bits = g->written[page / 64];
+		if (!bits) page |= 63;
+		else if (bits >> (page % 64) & 1) {
+			span *last = out->count ? &out->at[out->count - 1] : NULL;
+			if (last && last->end == page * PAGE) last->end += PAGE;
+			else add_span(out, page * PAGE, (page + 1) * PAGE);
+		}
+	}
+}
+
+static void send_span(tracker *t, segment *g, uint32_t owner, uint64_t start, uint64_t end, char *buffer)
+{
+	while (start < end) {
+		size_t length = end - start < SEND_SIZE ? end - start : SEND_SIZE;
+		ssize_t n = pread(g->fd, buffer, length, (off_t)start);
+		if (n <= 0 || n % PAGE) stop_with("reading shared memory %lu at %lu: %s", (unsigned long)g->inode, (unsigned long)start, n < 0 ? strerror(errno) : "it is shorter than it was");
+		for (ssize_t at = 0; at < n; at += PAGE) g->hashes[(start + (uint64_t)at) / PAGE] = page_hash(buffer + at);
+		send_pages(t->out, owner, start, buffer, (size_t)n);
+		start += (uint64_t)n;
+	}
+}
+
+static void announce(tracker *t, segment *g, uint32_t owner)
+{
+	char name[SEGMENT_NAME] = "";
+	if (g->announced) return;
+	send_header(t->out, PAGES_SEGMENT, owner, g->inode, g->size);
+	send_payload(t->out, name, sizeof name);
+	g->announced = true;
+}
+
+static void send_segment(tracker *t, segment *g, uint32_t owner, bool final, char *buffer)
+{
+	spans data = {0}, changed = {0};
+	announce(t, g, owner);
+	if (g->suspect || final) find_data(g, &data);
+	if (g->suspect) find_changed(t, g, &data, final ? COMPARE_THREADS : 1, &changed);
+	else find_written(g, &changed);
+	// Cleared before the contents are read, not after: nothing is marked meanwhile, but the order should say so.
+	memset(g->written, 0, (page_count(g) / 64 + 1) * 8);
+	g->suspect = false;
+	for (size_t i = 0; i < changed.count; i++) send_span(t, g, owner, changed.at[i].start, changed.at[i].end, buffer);
+	if (final) send_pairs(t->out, PAGES_SEGMENT_MAP, owner, data.at, data.count);
+	free_spans(&data);
+	free_spans(&changed);
+}
+
+// At the end every segment that the store knows gets its map; one that nobody maps any longer an empty one.
+void send_segments(tracker *t, bool final)
+{
+	char *buffer = malloc(SEND_SIZE);
+	if (!buffer) stop_with("copying shared memory: no memory left on this node");
+	for (size_t i = 0; i < t->segment_count; i++) {
+		segment *g = &t->segments[i];
+		uint32_t owner = SEGMENT_OWNER | (uint32_t)i;
+		if (is_tracked(g) && (!final || g->announced)) send_segment(t, g, owner, final, buffer);
+		else if (final && g->announced) send_pairs(t->out, PAGES_SEGMENT_MAP, owner, NULL, 0);
+	}
+	free(buffer);
+}

@@ -1,0 +1,95 @@
+// Writes messages to the store: small ones are gathered, large contents go straight out.
+#include "track-stream.h"
+#include "track-answer.h"
+#include "track-kernel.h"
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static void write_all(page_stream *s, const void *data, size_t length)
+{
+	const char *at = data;
+	while (length) {
+		ssize_t n = write(s->fd, at, length);
+		if (n < 0 && errno == EINTR) continue;
+		if (n <= 0) stop_with("sending pages to the destination's store: %s", n ? strerror(errno) : "it takes nothing");
+		at += n;
+		length -= (size_t)n;
+	}
+}
+
+static void flush(page_stream *s)
+{
+	write_all(s, s->buffer, s->used);
+	s->used = 0;
+}
+
+void send_payload(page_stream *s, const void *data, size_t length)
+{
+	if (s->used + length > STREAM_BUFFER) flush(s);
+	if (length > STREAM_BUFFER / 4) {
+		flush(s);
+		write_all(s, data, length);
+		return;
+	}
+	memcpy(s->buffer + s->used, data, length);
+	s->used += length;
+}
+
+void send_header(page_stream *s, message_type type, uint32_t owner, uint64_t address, uint64_t length)
+{
+	message m = {.type = type, .owner = owner, .address = address, .length = length};
+	send_payload(s, &m, sizeof m);
+}
+
+static bool is_zero_page(const char *page)
+{
+	const uint64_t *word = (const uint64_t *)page;
+	for (int i = 0; i < PAGE / 8; i += 8)
+		if (word[i] | word[i + 1] | word[i + 2] | word[i + 3] | word[i + 4] | word[i + 5] | word[i + 6] | word[i + 7]) return false;
+	return true;
+}
+
+void send_pages(page_stream *s, uint32_t owner, uint64_t address, const void *data, size_t length)
+{
+	const char *at = data;
+	for (size_t from = 0, to; from < length; from = to) {
+		bool zero = is_zero_page(at + from);
+		for (to = from + PAGE; to < length && is_zero_page(at + to) == zero; to += PAGE) continue;
+		send_header(s, zero ? PAGES_ZERO : PAGES_DATA, owner, address + from, to - from);
+		if (zero) s->zero_pages += (to - from) / PAGE;
+		else send_payload(s, at + from, to - from), s->bytes += to - from;
+		s->pages += (to - from) / PAGE;
+	}
+}
+
+void send_pairs(page_stream *s, message_type type, uint32_t owner, const void *pairs, size_t count)
+{
+	send_header(s, type, owner, 0, 16 * (uint64_t)count);
+	if (count) send_payload(s, pairs, 16 * count);
+}
+
+static void read_answer(page_stream *s, message *m)
+{
+	for (size_t have = 0; have < sizeof *m;) {
+		ssize_t n = read(s->fd, (char *)m + have, sizeof *m - have);
+		if (n < 0 && errno == EINTR) continue;
+		if (n <= 0) stop_with("waiting for the destination's store: %s", n ? strerror(errno) : "it ended the stream");
+		have += (size_t)n;
+	}
+}
+
+uint64_t send_and_wait(page_stream *s, message_type type)
+{
+	message answer;
+	send_header(s, type, 0, 0, 0);
+	flush(s);
+	read_answer(s, &answer);
+	if (answer.type != type) stop_with("waiting for the destination's store: it answered type %u to type %u", answer.type, (unsigned)type);
+	return answer.address;
+}
+
+void reset_counters(page_stream *s)
+{
+	s->bytes = s->pages = s->zero_pages = 0;
+}
