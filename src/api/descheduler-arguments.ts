@@ -6,8 +6,10 @@ const uint = z.int().min(0)
 const int32 = z.int().min(-2_147_483_648).max(2_147_483_647)
 const names = z.array(z.string())
 
+const percent = 'expected a percent from 0 to 100'
+
 /** Resource name to percent: cpu, memory, pods, any extended resource, or MetricResource for Prometheus. */
-export const ResourceThresholds = z.record(z.string(), z.number().min(0).max(100))
+export const ResourceThresholds = z.record(z.string(), z.number(percent).min(0, percent).max(100, percent))
 export type ResourceThresholds = z.infer<typeof ResourceThresholds>
 
 export const NamespaceChoice = z.strictObject({ include: names.optional(), exclude: names.optional() })

@@ -1,24 +1,62 @@
-// podmotion deschedule: which pods a policy would move out of a snapshot, and why.
-import type { Command } from 'commander'
+// podmotion deschedule: which pods a policy would move out of a cluster, why and where to.
+import { type Command, InvalidArgumentError } from 'commander'
+import { readPolicy } from '../descheduler/policy-text/read-policy.ts'
 import { CodedError } from '../runtime/errors.ts'
 import type { Console } from './console.ts'
+import { descheduleSnapshot } from './deschedule-snapshot.ts'
+import { describeDescheduling } from './descheduling-text.ts'
 import { parseSnapshot } from './snapshot.ts'
 
 interface Options {
   snapshot: string
   policy: string
   output: 'json' | 'table'
+  at?: number
 }
 
-export function addDeschedule(program: Command, console: Console, _exit: (code: number) => void): void {
+export function addDeschedule(program: Command, console: Console, exit: (code: number) => void): void {
   program
     .command('deschedule')
-    .description('the pods that a policy (descheduler/v1alpha2 or MigrationPolicy) would move now')
+    .description('the pods that a policy (descheduler/v1alpha2 or MigrationPolicy) would move now, why and where to')
     .requiredOption('--snapshot <file>', 'what kubectl get … -A -o json wrote; - is standard input')
     .requiredOption('--policy <file>', 'the policy, YAML or JSON')
-    .option('-o, --output <format>', 'json or table', 'table')
-    .action(async (options: Options) => {
-      parseSnapshot(await console.read(options.snapshot), options.snapshot)
-      throw new CodedError('NotYet', 'deschedule is not there yet')
-    })
+    .option('--at <time>', 'the time of the snapshot, for ages of pods (default: now)', instant)
+    .option('-o, --output <format>', 'json or table', outputFormat, 'table')
+    .action(async (options: Options) => exit(await deschedule(options, console)))
+}
+
+async function deschedule(options: Options, console: Console): Promise<number> {
+  if (options.snapshot === '-' && options.policy === '-')
+    throw new CodedError('BothFromInput', 'Reading snapshot and policy: both are -: standard input can be only one of them')
+  const read = readPolicy(await textOf(options.policy, 'policy', console), options.policy)
+  if ('problems' in read) return refuse(read.problems, console)
+  const snapshot = parseSnapshot(await textOf(options.snapshot, 'snapshot', console), options.snapshot)
+  const outcome = descheduleSnapshot(read, snapshot, { file: options.policy, nowMs: options.at ?? console.clock.nowMs() })
+  if ('problems' in outcome) return refuse(outcome.problems, console)
+  console.out(options.output === 'json' ? `${JSON.stringify(outcome, null, 2)}\n` : describeDescheduling(outcome))
+  return 0
+}
+
+async function textOf(file: string, what: string, console: Console): Promise<string> {
+  try {
+    return await console.read(file)
+  } catch (error) {
+    throw new CodedError('NoFile', `Reading the ${what} ${file}`, { cause: error })
+  }
+}
+
+function refuse(problems: readonly string[], console: Console): number {
+  for (const problem of problems) console.err(`${problem}\n`)
+  return 1
+}
+
+function instant(text: string): number {
+  const ms = Date.parse(text)
+  if (Number.isFinite(ms)) return ms
+  throw new InvalidArgumentError(`expected a time like 2026-05-04T12:00:00Z, got "${text}".`)
+}
+
+function outputFormat(text: string): string {
+  if (text === 'json' || text === 'table') return text
+  throw new InvalidArgumentError(`expected json or table, got "${text}".`)
 }

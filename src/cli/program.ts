@@ -3,11 +3,12 @@ import { Command, CommanderError } from 'commander'
 import { messageOf } from '../runtime/errors.ts'
 import type { Console } from './console.ts'
 import { addDeschedule } from './deschedule.ts'
+import { addPlan } from './plan.ts'
 
 /** A command adds itself to the program; it says its exit code by `exit`. */
 export type AddCommand = (program: Command, console: Console, exit: (code: number) => void) => void
 
-const commands: readonly AddCommand[] = [addDeschedule]
+const commands: readonly AddCommand[] = [addDeschedule, addPlan]
 
 /** The exit code: 0 done, 1 not. */
 export async function runCli(argv: readonly string[], console: Console): Promise<number> {

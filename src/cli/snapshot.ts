@@ -8,18 +8,11 @@ import type {
   V1PriorityClass,
   V1ReplicaSet,
 } from '@kubernetes/client-node'
+import type { MigrationPolicy } from '../api/migration-policy.ts'
+import type { NodeMigrationCapacity } from '../api/node-migration-capacity.ts'
+import type { PodMigration } from '../api/pod-migration.ts'
+import type { NodeMetrics, PodMetrics } from '../descheduler/stock/metrics.ts'
 import { CodedError } from '../runtime/errors.ts'
-
-/** What `kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods` has of a pod. */
-export interface PodMetrics {
-  metadata?: { name?: string; namespace?: string }
-  containers?: { name: string; usage: Record<string, string> }[]
-}
-
-export interface NodeMetrics {
-  metadata?: { name?: string }
-  usage?: Record<string, string>
-}
 
 export interface Snapshot {
   nodes: V1Node[]
@@ -31,6 +24,10 @@ export interface Snapshot {
   persistentVolumeClaims: V1PersistentVolumeClaim[]
   podMetrics: PodMetrics[]
   nodeMetrics: NodeMetrics[]
+  /** Only where podmotion is installed already. */
+  capacities: NodeMigrationCapacity[]
+  migrations: PodMigration[]
+  policies: MigrationPolicy[]
 }
 
 const listOfKind = {
@@ -43,6 +40,9 @@ const listOfKind = {
   PersistentVolumeClaim: 'persistentVolumeClaims',
   PodMetrics: 'podMetrics',
   NodeMetrics: 'nodeMetrics',
+  NodeMigrationCapacity: 'capacities',
+  PodMigration: 'migrations',
+  MigrationPolicy: 'policies',
 } as const satisfies Record<string, keyof Snapshot>
 
 interface Item {
@@ -50,8 +50,8 @@ interface Item {
   items?: Item[]
 }
 
-export function parseSnapshot(text: string, name: string): Snapshot {
-  const snapshot: Snapshot = {
+export function emptySnapshot(): Snapshot {
+  return {
     nodes: [],
     pods: [],
     replicaSets: [],
@@ -61,7 +61,14 @@ export function parseSnapshot(text: string, name: string): Snapshot {
     persistentVolumeClaims: [],
     podMetrics: [],
     nodeMetrics: [],
+    capacities: [],
+    migrations: [],
+    policies: [],
   }
+}
+
+export function parseSnapshot(text: string, name: string): Snapshot {
+  const snapshot = emptySnapshot()
   for (const document of documentsOf(text, name)) sort(document, undefined, snapshot)
   if (snapshot.nodes.length === 0) throw wrong(name, 'it has no nodes')
   return snapshot

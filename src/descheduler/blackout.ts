@@ -14,14 +14,18 @@ export function blackoutAt(windows: readonly BlackoutWindow[] | undefined, nowMs
 }
 
 function problemOf(window: BlackoutWindow): string | undefined {
+  const problem = blackoutProblem(window)
+  return problem && `blackoutWindows.${problem.field}: ${problem.message}: no move is made until it is corrected`
+}
+
+export function blackoutProblem(window: BlackoutWindow): { field: keyof BlackoutWindow; message: string } | undefined {
   for (const edge of ['start', 'end'] as const)
-    if (minutesOf(window[edge]) === undefined)
-      return `blackoutWindows.${edge}: expected HH:MM, got "${window[edge]}": no move is made until it is corrected`
+    if (minutesOf(window[edge]) === undefined) return { field: edge, message: `expected HH:MM, got "${window[edge]}"` }
   try {
     new Intl.DateTimeFormat('en-GB', { timeZone: window.timeZone })
     return undefined
   } catch {
-    return `blackoutWindows.timeZone: "${window.timeZone}" is no IANA time zone (Europe/Berlin): no move is made until it is corrected`
+    return { field: 'timeZone', message: `"${window.timeZone}" is no IANA time zone (Europe/Berlin)` }
   }
 }
 

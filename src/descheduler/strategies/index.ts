@@ -1,5 +1,5 @@
 // All strategies by the name that policies call them by.
-import type { StrategyName } from '../../api/migration-policy.ts'
+import type { PolicyStrategy, StrategyName } from '../../api/migration-policy.ts'
 import { highNodeUtilization } from './high-node-utilization/index.ts'
 import { lowNodeUtilization } from './low-node-utilization/index.ts'
 import { podLifeTime } from './pod-life-time/index.ts'
@@ -23,4 +23,9 @@ export const strategies: Readonly<Record<StrategyName, Strategy>> = {
   PodLifeTime: podLifeTime,
   RemoveFailedPods: removeFailedPods,
   LowNodeUtilization: lowNodeUtilization,
+}
+
+/** Under which name a MigrationPolicy gives a strategy its arguments. */
+export function argumentsKey(name: StrategyName): Exclude<keyof PolicyStrategy, 'name'> {
+  return `${name.charAt(0).toLowerCase()}${name.slice(1)}` as Exclude<keyof PolicyStrategy, 'name'>
 }
