@@ -5,6 +5,7 @@ import path from 'node:path'
 import type { AwaitRequest, MoveRecord, MoveRequest } from '../api/agent-wire.ts'
 import { CodedError } from '../runtime/errors.ts'
 import { log } from '../runtime/log.ts'
+import { relayedFlows } from '../runtime/metrics.ts'
 import { type AgentContext, awaitedFolder, restoredFolder } from './context.ts'
 import { sweepGonePods } from './move/gone-pods.ts'
 import { listMarkers, removeMarker } from './move/marker.ts'
@@ -118,6 +119,9 @@ export class Registry {
     // A restored pod's own record stays open for as long as its migration does; that is not as long as the pod.
     await sweepGonePods(config, new Set(moves.list().flatMap(awaitedName)))
     await this.#context.network.sweepHome(homeRecordsKeptMs)
+    const relayed = await this.#context.network.sweepRelays()
+    relayedFlows.reset()
+    for (const [node, count] of relayed) relayedFlows.set({ node }, count)
     for (const move of moves.list()) if (!isOpen(move) && nowMs() - move.changedAtMs > keepEndedMs) await this.#forget(move)
   }
 

@@ -8,7 +8,12 @@ export interface Attached {
   netns: string
 }
 
-/** One plain conntrack entry per client flow as seen on the pod's leg, to be inserted on the destination. */
+export interface Endpoint {
+  address: string
+  port: number
+}
+
+/** One conntrack entry per flow as seen on the pod's leg, to be inserted on the destination. */
 export interface Leg {
   protocol: 'tcp' | 'udp'
   source: string
@@ -18,6 +23,17 @@ export interface Leg {
   mark: number
   windowScaleOriginal: number
   windowScaleReply: number
+  /** The pod's own Service flow: the translation that only the source knows. `sourceNat` too: a flow to itself through its Service. */
+  destinationNat?: Endpoint | undefined
+  sourceNat?: Endpoint | undefined
+  /** The node whose address stands in for one end: the pod's packets keep the way through it until the flow ends. */
+  relayThrough?: string | undefined
+}
+
+/** What the flows of a pod became between two looks. */
+export interface FlowChange {
+  added: Leg[]
+  ended: Leg[]
 }
 
 export interface NodeReason {
@@ -33,19 +49,35 @@ export interface FlowSurvey {
   /** Connections of the pod with a peer outside it. */
   connections: number
   listeners: number
-  /** The pod's own Service (R4) and masqueraded (R5) flows and the like: reasons. */
+  /** Ports on which the pod listens. */
+  openPorts: number[]
   reasons: NodeReason[]
 }
 
 /**
- * The network half of a move (facts/network.md R1-R3). Each call is idempotent and has an undo; each change on the node is owned by the
+ * The network half of a move. Each call is idempotent and has an undo; each change on the node is owned by the
  * migration UID and listed, so that `sweep` removes what no live migration owns.
  */
 export interface PodNetwork {
   /** Source: conntrack and sockets of the pod. Changes nothing. */
   survey(pod: { ip: string; sandboxPid: number; podCidrs: string[]; serviceIps: string[] }): Promise<FlowSurvey>
-  /** Destination, before the hold: conntrack legs inserted, nothing queued yet. */
-  arm(move: { uid: string; ip: string; nodeIp: string; legs: Leg[] }): Promise<void>
+  /** Source, before the destination is armed: its entries and the destination's will exist side by side. */
+  prepare(move: { uid: string; ip: string; legs: Leg[] }): Promise<void>
+  /** Destination, before the hold: conntrack legs inserted, relays laid, nothing queued yet. */
+  arm(move: { uid: string; ip: string; nodeIp: string; legs: Leg[]; openPorts: number[] }): Promise<void>
+  /** Source: which flows began or ended since the last look; `again`: it will be asked once more. */
+  changedFlows(move: {
+    uid: string
+    again: boolean
+    ip: string
+    sandboxPid: number
+    podCidrs: string[]
+    serviceIps: string[]
+  }): Promise<FlowChange>
+  /** Destination: the same for its entries, while it holds. */
+  rearm(move: { uid: string; ip: string; change: FlowChange }): Promise<void>
+  /** Destination, held: armed flows that its kernel does not have as they should be, in words. */
+  missingFlows(move: { uid: string; ip: string }): Promise<string[]>
   /** Destination: neighbour entry removed, ip/32 route to the veth: the hold starts, packets queue in the kernel. */
   hold(move: { uid: string; ip: string; attached: Attached }): Promise<void>
   /** Source or home node: ip/32 via the destination; source: veth out of the bridge; home: proxy neighbour + gratuitous ARP. */
@@ -65,6 +97,8 @@ export interface PodNetwork {
   sweepHome(olderThanMs: number): Promise<void>
   /** The level-based wish of the controller (routes of moved pods, SNAT set, leases at home); IPs of open migrations are left alone. */
   apply(state: import('../api/agent-wire.ts').NetworkState): Promise<void>
+  /** Takes away relays whose last flow has ended; the flows that are left, by the node that they go through. */
+  sweepRelays(): Promise<Map<string, number>>
   /** Remove what no open migration owns. Returns what was (or, dry, would be) removed. */
   sweep(openUids: string[], dryRun: boolean): Promise<string[]>
 }

@@ -14,7 +14,7 @@
 //   PUT    /v1/network                       NetworkState     -> { }              (level-based: the whole wish, each time)
 // Errors: HTTP 4xx/5xx with WireError.
 import { z } from 'zod'
-import { migrationModes, PreCopyRound, Refusal, storageStrategies, tcpPreservationModes } from './pod-migration.ts'
+import { FlowCounts, migrationModes, PreCopyRound, Refusal, storageStrategies, tcpPreservationModes } from './pod-migration.ts'
 
 export const WireError = z.object({ code: z.string(), message: z.string() })
 export type WireError = z.infer<typeof WireError>
@@ -150,6 +150,7 @@ export const MoveRecord = z.object({
   preCopy: z.object({ rounds: z.array(PreCopyRound), reason: z.string().optional() }).optional(),
   bytesMoved: z.int().optional(),
   connections: z.object({ source: z.int(), destination: z.int(), lost: z.int() }).optional(),
+  flows: FlowCounts.optional(),
   sequenceDelta: z.int().optional().describe('sum of |source - destination| over all connections and both directions'),
   warnings: z.array(z.string()).default([]),
 })

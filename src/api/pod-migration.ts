@@ -83,6 +83,14 @@ export const PreCopyRound = z.object({
 })
 export type PreCopyRound = z.infer<typeof PreCopyRound>
 
+export const FlowCounts = z.object({
+  direct: z.int().describe('Carried as they are'),
+  translated: z.int().describe("The pod's own to Services: the chosen endpoint went along"),
+  relayed: z.int().describe('Through a node that stands in for one end, until they end'),
+  relayedThrough: z.array(z.string()).describe('Addresses of those nodes'),
+})
+export type FlowCounts = z.infer<typeof FlowCounts>
+
 export const PodMigrationStatus = z.object({
   phase: z.enum(phases).optional(),
   observedGeneration: z.int().optional(),
@@ -117,6 +125,7 @@ export const PodMigrationStatus = z.object({
   estimate: z.object({ memoryMB: z.number(), freezeMs: z.number(), totalSeconds: z.number() }).optional(),
   bytesMoved: z.int().optional(),
   connections: z.object({ source: z.int(), destination: z.int(), lost: z.int() }).optional(),
+  flows: FlowCounts.optional().describe('Flows of the pod, TCP and UDP, by how they go on'),
   sequenceDelta: z.int().optional(),
   refusals: z.array(Refusal).optional(),
   failure: z.object({ code: z.string(), message: z.string(), phase: z.string().optional() }).optional(),

@@ -54,11 +54,29 @@ export function recordIntoStatus(status: PodMigrationStatus, observed: Observed)
   const steps = mergeSteps(observed.source, observed.destination)
   if (steps.length === 0) return status
   let next: PodMigrationStatus = { ...status, timeline: timelineOf(status, steps) }
-  next = conditionsFromSteps(next, steps)
+  next = relayConditions(conditionsFromSteps(next, steps), observed, steps)
   const committed = steps.find(({ step }) => step === 'committed')
   if (committed && !next.committedAt) next.committedAt = isoTime(committed.atMs)
   if (isGranted(status, observed)) next.granted = true
   return { ...next, ...numbersOf(status, observed, steps) }
+}
+
+/** Rules and routes of the relay are there when the destination is armed; its flows are seen in the table while they are held. */
+function relayConditions(status: PodMigrationStatus, observed: Observed, steps: Steps): PodMigrationStatus {
+  const told = [observed.source, observed.destination].filter(isRecord).find(({ flows }) => flows !== undefined)?.flows
+  if (!told) return status
+  const through = `${told.relayed} flow(s) go through ${told.relayedThrough.join(', ')} until they end`
+  const proofs = [
+    ['RelayProgramsLoaded', 'armed', 'RoutesLaid'],
+    ['RelayArmed', 'verified', 'FlowsRelayed'],
+  ] as const
+  return proofs.reduce((next, [type, step, reason]) => {
+    const done = steps.find((one) => one.step === step)
+    if (!done) return next
+    if (told.relayed === 0)
+      return setCondition(next, { type, status: 'False', reason: 'NotNeeded', message: 'no flow needs a relay' }, done.atMs)
+    return setCondition(next, { type, status: 'True', reason, message: through }, done.atMs)
+  }, status)
 }
 
 function timelineOf(status: PodMigrationStatus, steps: Steps): NonNullable<PodMigrationStatus['timeline']> {
@@ -72,10 +90,11 @@ function numbersOf(status: PodMigrationStatus, observed: Observed, steps: Steps)
   const records = [observed.destination, observed.source].filter(isRecord)
   const told = <K extends keyof MoveRecord>(key: K) => records.find((record) => record[key] !== undefined)?.[key]
   const numbers: Partial<PodMigrationStatus> = {}
-  const [bytesMoved, connections, sequenceDelta] = [told('bytesMoved'), told('connections'), told('sequenceDelta')]
+  const [bytesMoved, connections, sequenceDelta, flows] = [told('bytesMoved'), told('connections'), told('sequenceDelta'), told('flows')]
   if (bytesMoved !== undefined) numbers.bytesMoved = bytesMoved
   if (connections !== undefined) numbers.connections = connections
   if (sequenceDelta !== undefined) numbers.sequenceDelta = sequenceDelta
+  if (flows !== undefined) numbers.flows = flows
   const preCopy = told('preCopy')
   if (preCopy) numbers.preCopy = preCopy
   const freeze = freezeOf(told('freezeMs'), told('holdMs'), steps)

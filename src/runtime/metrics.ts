@@ -48,6 +48,8 @@ export const journalInDoubt = gauge('agent_journal_in_doubt', 'Moves whose grant
 export const nodeEligible = gauge('node_eligible', '1 when the node can take part', ['node'])
 export const nodeIneligible = gauge('node_ineligible_reason', '1 for each reason why the node cannot take part', ['node', 'reason'])
 
+export const relayedFlows = gauge('relayed_flows', 'Flows of pods on this node that go through another node until they end', ['node'])
+
 // The door to the API server.
 export const leading = gauge('leading', '1 while this replica leads')
 export const watchRestarts = counter('watch_restarts_total', 'Watches that ended and were started again, by cause', ['path', 'cause'])

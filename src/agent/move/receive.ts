@@ -21,7 +21,7 @@ import { SocketReader } from '../criu/sockets.ts'
 import { writeDurably } from '../journal/durable-file.ts'
 import { storeLocal, storeReady } from '../memory/store.ts'
 import { nowMs } from '../moves.ts'
-import type { Arm, ArmRestore, Committed, Outcome, Restored, Standing, Steps, Stores } from '../peer/wire.ts'
+import type { Arm, ArmRestore, Committed, Outcome, Rearm, Restored, Standing, Steps, Stores } from '../peer/wire.ts'
 import { outcomeOf } from '../protocol/destination.ts'
 import type { DestinationMove } from '../protocol/move.ts'
 import type { Attached } from '../rooms.ts'
@@ -36,6 +36,8 @@ const describedTimeoutMs = 10_000
 const describedPollMs = 5
 const releaseTries = 5
 const releaseAgainMs = 1000
+/** Of the flows that are missing: enough to find them. */
+const namedFlows = 5
 
 export class Receiver {
   readonly #context: AgentContext
@@ -121,12 +123,16 @@ export class Receiver {
     throw new CodedError('UnknownContainer', `Receiving memory: "${container.slice(0, 80)}" is no container of this migration`)
   }
 
-  async arm({ legs, podUid }: Arm): Promise<Steps> {
+  async arm({ legs, openPorts, podUid }: Arm): Promise<Steps> {
     this.#podUid = podUid
     const { config, network, moves } = this.#context
-    await network.arm({ uid: this.#uid, ip: this.#request.pod.ip, nodeIp: config.nodeIp, legs })
+    await network.arm({ uid: this.#uid, ip: this.#request.pod.ip, nodeIp: config.nodeIp, legs, openPorts })
     moves.step(this.#uid, 'armed')
     return { steps: this.#move.steps }
+  }
+
+  async rearm(change: Rearm): Promise<void> {
+    await this.#context.network.rearm({ uid: this.#uid, ip: this.#request.pod.ip, change })
   }
 
   /** The decision is on disk before the hold begins, so that the hold does not wait for the disk. */
@@ -150,6 +156,8 @@ export class Receiver {
       const names = this.#request.pod.containers
       const reader = this.#sockets
       if (!reader) throw new CodedError('WrongState', `Restoring migration ${this.#uid}: its restores were never armed`)
+      const missing = this.#context.network.missingFlows({ uid: this.#uid, ip: this.#request.pod.ip })
+      missing.catch(() => undefined)
       if (this.#lazy) await Promise.all(names.map((name) => storeReady(this.#folders(name).meeting)))
       this.#containers = await Promise.all(this.#armed.map((armed) => armed.toGate(this.#restoring.signal)))
       moves.step(this.#uid, 'restored')
@@ -157,7 +165,7 @@ export class Receiver {
       const { sockets } = await reader.read(pids)
       moves.decideDestination(this.#uid, { type: 'held' })
       this.awaitGrant(defaultGrantWaitMs)
-      return { sockets, steps: this.#move.steps }
+      return { sockets, missingFlows: (await missing).slice(0, namedFlows), steps: this.#move.steps }
     } catch (error) {
       await this.fail(error)
       throw error

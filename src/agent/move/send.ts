@@ -21,6 +21,7 @@ import { type ImageFolder, ImageSender } from '../transfer/image-sender.ts'
 import { RateLimit } from '../transfer/rate-limit.ts'
 import { ContainerLogs } from './container-logs.ts'
 import { FilePasses } from './file-passes.ts'
+import { MoveFlows } from './flows.ts'
 import { writeMarker } from './marker.ts'
 import { compareSockets, type Verification } from './verify.ts'
 
@@ -60,6 +61,8 @@ export class Sending {
   #dumps: HeldDump[] = []
   #sharedFolder: string | undefined
   #closers: (() => void)[] = []
+  readonly #flows: MoveFlows
+  #followed: Promise<void> | undefined
 
   constructor(context: AgentContext, uid: string, signal: AbortSignal) {
     this.#context = context
@@ -69,6 +72,7 @@ export class Sending {
     this.#peer = context.peers.to(this.#request.destination.address)
     const { pod, bandwidthLimitMbps } = this.#request
     this.#limit = new RateLimit(bandwidthLimitMbps, realClock)
+    this.#flows = new MoveFlows(context, uid, this.#request, async (what, body, schema) => await this.#call(what, body, schema))
     this.#logs = new ContainerLogs(
       podLogFolder(context.config, pod),
       pod.containers.map(({ name }) => name),
@@ -110,12 +114,13 @@ export class Sending {
     await this.#copyMemory()
     await this.#startDumps()
     await this.#armRestore()
-    await this.#arm()
+    this.#take(await this.#flows.arm(this.#pod.sandboxPid))
     await this.#warm()
     // What changed during all of that: the less is left, the less the freeze has to carry.
     await this.#files.once()
     moves.step(this.#uid, 'presync')
     await this.#catchUp()
+    await this.#flows.follow('running')
     await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
     moves.decideSource(this.#uid, { type: 'freeze' })
@@ -181,16 +186,6 @@ export class Sending {
     this.#context.moves.facts(this.#uid, { preCopy: { rounds: this.#memory.rounds, reason } })
   }
 
-  async #arm(): Promise<void> {
-    const { pod, podCidrs, serviceIps, destination, tcpPreservationMode } = this.#request
-    const survey = await this.#context.network.survey({ ip: pod.ip, sandboxPid: this.#pod.sandboxPid, podCidrs, serviceIps })
-    const refusing = survey.reasons.filter((reason) => tcpPreservationMode === 'Strict' || reason.blocking)
-    if (refusing.length > 0) throw new CodedError(refusing[0]?.code ?? 'Refused', refusing.map(({ message }) => message).join('; '))
-    for (const reason of survey.reasons) this.#context.moves.warn(this.#uid, reason.message)
-    const legs = tcpPreservationMode === 'None' ? [] : survey.legs
-    this.#take(await this.#call('arm', { legs, podUid: destination.podUid }, Steps))
-  }
-
   /** runc and criu start now and wait for `go`: their start is not part of the freeze. */
   async #startDumps(): Promise<void> {
     const started = this.#pod.containers.map(async (container) => {
@@ -253,6 +248,8 @@ export class Sending {
     const synced = this.#lastSync()
     await network.lock({ uid: this.#uid, sandboxPid: this.#pod.sandboxPid })
     moves.step(this.#uid, 'locked')
+    this.#followed = this.#flows.follow('locked')
+    this.#followed.catch(() => undefined)
     const pids = this.#pod.containers.flatMap(({ freezer }) => processesOf(freezer.folder))
     const { sockets } = await (this.#sockets as SocketReader).read(pids)
     this.#signal.throwIfAborted()
@@ -304,19 +301,21 @@ export class Sending {
 
   async #restoreThere(): Promise<Restored> {
     const budgetMs = this.#request.freezeWindowBudgetMs
+    await this.#withinBudget(this.#followed ?? Promise.resolve())
     const restored = await this.#withinBudget(this.#call('restore', {}, Restored, budgetMs + 10_000))
     this.#take(restored)
     return restored
   }
 
-  #verify({ connections, sequenceDelta, differences }: Verification, restored: Restored): void {
+  #verify({ connections, sequenceDelta, differences: sockets }: Verification, restored: Restored): void {
     const { moves } = this.#context
+    const differences = [...sockets, ...restored.missingFlows]
     moves.facts(this.#uid, { connections, sequenceDelta })
     moves.step(this.#uid, 'verified')
     if (differences.length === 0 || this.#request.tcpPreservationMode === 'None') return
     const message = `Verifying ${connections.source} connections while held (${restored.sockets.length} sockets restored): ${differences.join('; ')}`
     if (this.#request.tcpPreservationMode === 'Strict')
-      throw new CodedError(connections.lost > 0 ? 'ConnectionsLost' : 'SequencesDiffer', message)
+      throw new CodedError(connections.lost > 0 ? 'ConnectionsLost' : sequenceDelta > 0 ? 'SequencesDiffer' : 'FlowsMissing', message)
     moves.warn(this.#uid, message)
   }
 

@@ -7,3 +7,11 @@ export function addressToNumber(address: string): number {
 export function numberToAddress(value: number): string {
   return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join('.')
 }
+
+/** False for anything that is not IPv4. */
+export function isInRange(range: string, address: string): boolean {
+  const [network = '', bits = ''] = range.split('/')
+  if (network.includes(':') || address.includes(':') || !/^\d+$/.test(bits)) return false
+  const size = 2 ** (32 - Number(bits))
+  return Math.floor(addressToNumber(network) / size) === Math.floor(addressToNumber(address) / size)
+}

@@ -63,11 +63,32 @@ const Applied = z.object({ errors: z.array(z.object({ line: z.int(), errno: z.in
 /** EEXIST: a packet of the flow was faster than we and made the entry itself. */
 const alreadyThere = 17
 
-/** The lines that the kernel refused, in words; empty: all is as wanted. */
-export function refusedLines(answer: string, lines: readonly string[]): string[] {
+export interface RefusedLine {
+  message: string
+  /** Lines to apply once more: the packet's own entry lacks the translation and has to go. */
+  again?: string[]
+}
+
+/** The lines that the kernel refused; empty: all is as wanted. A plain entry that a packet made is as good as ours. */
+export function refusedLines(answer: string, lines: readonly string[]): RefusedLine[] {
   return Applied.parse(JSON.parse(answer))
-    .errors.filter((error) => error.errno !== alreadyThere)
-    .map((error) => `${lines[error.line - 1]}: errno ${error.errno}`)
+    .errors.filter(({ line, errno }) => errno !== alreadyThere || isExact(lines[line - 1] ?? ''))
+    .map(({ line, errno }) => {
+      const message = `${lines[line - 1]}: errno ${errno}`
+      return errno === alreadyThere ? { message, again: withDeletions(lines, line - 1) } : { message }
+    })
+}
+
+/** Translated, or marked as relayed. */
+function isExact(line: string): boolean {
+  return !/ dnat=- mark=0 /.test(line)
+}
+
+/** An insertion follows the deletions that make room for it. */
+function withDeletions(lines: readonly string[], index: number): string[] {
+  const before = lines.slice(0, index)
+  const lastOther = before.findLastIndex((line) => !line.startsWith('D '))
+  return lines.slice(lastOther + 1, index + 1)
 }
 
 export function inverse(tuple: Tuple): Tuple {

@@ -1,16 +1,17 @@
 // From conntrack entries and sockets on the source to the legs the destination needs, and to the reasons against the move.
-import type { FlowSurvey, Leg, NodeReason } from '../rooms.ts'
-import { type ConntrackEntry, flowKey, inverse, type Tuple } from './conntrack-entries.ts'
+import type { FlowChange, FlowSurvey, Leg, NodeReason } from '../rooms.ts'
+import { type ConntrackEntry, flowKey, inverse, type Tuple, tupleKey } from './conntrack-entries.ts'
+import { isTranslated, type LegPlace, legOf } from './flow-legs.ts'
 import { isIpv6, isListener, isOutside, type PodSocket } from './pod-sockets.ts'
+import { isRelayMark } from './relay-marks.ts'
 
-/** TCP states SYN_SENT to LAST_ACK (nf_conntrack): after that nobody counts on the flow. */
+/** TCP states SYN_RECV to LAST_ACK (nf_conntrack): after that nobody counts on the flow. */
+const firstLiveState = 2
 const lastLiveState = 6
-const firstEstablishedState = 3
 /** Connections named in a reason: enough to find them, not a page. */
 const namedFlowsLimit = 5
 
-export interface SurveyInput {
-  ip: string
+export interface SurveyInput extends LegPlace {
   serviceIps: readonly string[]
   entries: readonly ConntrackEntry[]
   sockets: readonly PodSocket[]
@@ -19,48 +20,37 @@ export interface SurveyInput {
 export function surveyFlows(input: SurveyInput): FlowSurvey {
   const outside = input.sockets.filter(isOutside)
   const live = input.entries.filter((entry) => isLive(entry) && touches(entry, input.ip))
-  const services = live.filter((entry) => isServiceFlow(entry, input))
-  const masqueraded = live.filter((entry) => isMasqueraded(entry, input))
-  const tracked = live.filter((entry) => !services.includes(entry) && !masqueraded.includes(entry)).map((entry) => legOf(entry, input.ip))
+  const services = live.filter((entry) => isUntranslatedService(entry, input))
+  const tracked = live.filter((entry) => !services.includes(entry)).map((entry) => legOf(entry, input))
   return {
     legs: [...tracked, ...untrackedLegs(input, live, outside)],
     connections: outside.length,
     listeners: input.sockets.filter(isListener).length,
-    reasons: [...flowReason(serviceReason, services), ...flowReason(masqueradedReason, masqueraded), ...ipv6Reason(outside)],
+    openPorts: [...new Set(input.sockets.filter(isListener).map((socket) => socket.localPort))],
+    reasons: [...serviceReason(services), ...ipv6Reason(outside)],
   }
 }
 
+export function changeOf(before: readonly Leg[], now: readonly Leg[]): FlowChange {
+  const [known, present] = [before, now].map((legs) => new Set(legs.map(keyOf)))
+  return { added: now.filter((leg) => !known?.has(keyOf(leg))), ended: before.filter((leg) => !present?.has(keyOf(leg))) }
+}
+
+function keyOf(leg: Leg): string {
+  return tupleKey(leg.protocol, leg)
+}
+
 function isLive(entry: ConntrackEntry): boolean {
-  return entry.protocol === 'udp' || (entry.state >= firstEstablishedState && entry.state <= lastLiveState)
+  return entry.protocol === 'udp' || (entry.state >= firstLiveState && entry.state <= lastLiveState)
 }
 
 function touches(entry: ConntrackEntry, ip: string): boolean {
   return entry.original.source === ip || entry.original.destination === ip || entry.reply.source === ip
 }
 
-/** R4: the pod called a Service; which endpoint was chosen is only written on this node. */
-function isServiceFlow(entry: ConntrackEntry, { ip, serviceIps }: SurveyInput): boolean {
-  return entry.original.source === ip && (entry.destinationNat || serviceIps.includes(entry.original.destination))
-}
-
-/** R5: the pod called out and this node's address stands in for it. */
-function isMasqueraded(entry: ConntrackEntry, input: SurveyInput): boolean {
-  return entry.original.source === input.ip && entry.sourceNat && !isServiceFlow(entry, input)
-}
-
-/**
- * The flow as seen on the pod's side of this node's address translation. Towards the pod that is the reply turned round: the client is
- * then its true address, or the node's where the node stands in for it.
- */
-function legOf(entry: ConntrackEntry, ip: string): Leg {
-  const tuple = entry.original.source === ip ? entry.original : inverse(entry.reply)
-  return {
-    protocol: entry.protocol,
-    ...tuple,
-    mark: entry.mark,
-    windowScaleOriginal: entry.windowScaleOriginal,
-    windowScaleReply: entry.windowScaleReply,
-  }
+/** The pod called a Service and nothing in this table says which endpoint answers: a proxy that is not netfilter keeps that to itself. */
+function isUntranslatedService(entry: ConntrackEntry, { ip, serviceIps }: SurveyInput): boolean {
+  return entry.original.source === ip && !isTranslated(entry) && !isRelayMark(entry.mark) && serviceIps.includes(entry.original.destination)
 }
 
 /**
@@ -68,7 +58,7 @@ function legOf(entry: ConntrackEntry, ip: string): Leg {
  * they need their entry there, or the pod's next segment counts as a new outgoing flow and is masqueraded.
  */
 function untrackedLegs(input: SurveyInput, live: readonly ConntrackEntry[], outside: readonly PodSocket[]): Leg[] {
-  const known = new Set(live.map((entry) => flowKey(entry.protocol, entry.original.source === input.ip ? entry.original : entry.reply)))
+  const known = new Set(live.flatMap((entry) => [flowKey(entry.protocol, entry.original), flowKey(entry.protocol, entry.reply)]))
   const listening = new Set(input.sockets.filter(isListener).map((socket) => socket.localPort))
   return outside
     .filter((socket) => socket.local === input.ip && !isIpv6(socket))
@@ -81,30 +71,13 @@ function outgoingTuple(socket: PodSocket): Tuple {
   return { source: socket.local, sourcePort: socket.localPort, destination: socket.remote, destinationPort: socket.remotePort }
 }
 
-interface FlowReasonWords {
-  code: string
-  what: string
-  remedy: string
-}
-
-const serviceReason: FlowReasonWords = {
-  code: 'ServiceFlow',
-  what: 'opened through a Service address, whose translation lives on this node only',
-  remedy: 'let the pod connect to the endpoint itself (headless Service), or move with tcpPreservationMode BestEffort: it will reconnect',
-}
-
-const masqueradedReason: FlowReasonWords = {
-  code: 'MasqueradedFlow',
-  what: "leaving the cluster under this node's address",
-  remedy: 'exempt that destination from masquerading, or move with tcpPreservationMode BestEffort: the pod will reconnect',
-}
-
-function flowReason(words: FlowReasonWords, entries: readonly ConntrackEntry[]): NodeReason[] {
+function serviceReason(entries: readonly ConntrackEntry[]): NodeReason[] {
   if (entries.length === 0) return []
   const named = entries.slice(0, namedFlowsLimit).map(describeFlow)
   const more = entries.length > named.length ? ` and ${entries.length - named.length} more` : ''
-  const message = `${entries.length} flow(s) of the pod's own ${words.what}, would be cut: ${named.join(', ')}${more}`
-  return [{ code: words.code, message, remedy: words.remedy, blocking: false }]
+  const message = `${entries.length} flow(s) of the pod's own to a Service address that this node's netfilter did not translate, would be cut: ${named.join(', ')}${more}`
+  const remedy = 'use kube-proxy in nftables or iptables mode, or move with tcpPreservationMode BestEffort: the pod will reconnect'
+  return [{ code: 'ServiceFlow', message, remedy, blocking: false }]
 }
 
 function describeFlow({ protocol, original }: ConntrackEntry): string {

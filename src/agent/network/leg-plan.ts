@@ -1,6 +1,7 @@
 // Which connection tracking operations give the destination its legs: lines for `podmotion-helper conntrack apply`.
-import type { Leg } from '../rooms.ts'
+import type { Endpoint, FlowChange, Leg } from '../rooms.ts'
 import { type ConntrackEntry, flowKey, type Protocol, type Tuple, tupleKey } from './conntrack-entries.ts'
+import { isTranslated, translatedForms } from './flow-legs.ts'
 
 export interface LegPlan {
   /** Lines for the helper, applied in one netlink batch. */
@@ -9,34 +10,82 @@ export interface LegPlan {
   inserted: Leg[]
 }
 
+/** The mark of a leg on this node: its own, or that of the node through which it is relayed. */
+export type MarkOf = (leg: Leg) => number
+
 /**
  * The kernel deletes by a tuple of either direction, so an entry with address translation that this node owns (its own client through a
- * Service) is never touched: the flow it belongs to needs no leg. Plain entries of an earlier stay are replaced or removed.
+ * Service, a flow of the pod that was masqueraded here and comes home) is never touched by a plain leg: that flow needs none. Plain
+ * entries of an earlier stay are replaced or removed.
  */
-export function planLegs(ip: string, legs: readonly Leg[], existing: readonly ConntrackEntry[]): LegPlan {
-  const translated = new Set(existing.filter(isTranslated).flatMap((entry) => [keyOf(entry, entry.original), keyOf(entry, entry.reply)]))
+export function planLegs(ip: string, legs: readonly Leg[], existing: readonly ConntrackEntry[], markOf: MarkOf): LegPlan {
+  const wanted = withoutOwned(legs, existing)
   const plain = new Set(existing.filter((entry) => !isTranslated(entry)).map((entry) => keyOf(entry, entry.original)))
-  const wanted = legs.filter((leg) => !translated.has(flowKey(leg.protocol, leg)))
   const wantedFlows = new Set(wanted.map((leg) => flowKey(leg.protocol, leg)))
   const stale = existing.filter((entry) => !isTranslated(entry) && isOf(entry, ip) && !wantedFlows.has(keyOf(entry, entry.original)))
   return {
-    lines: [...stale.map((entry) => deleteLine(entry.protocol, entry.original)), ...wanted.flatMap((leg) => replaceLines(leg))],
+    lines: [
+      ...stale.map((entry) => deleteLine(entry.protocol, entry.original)),
+      ...wanted.flatMap((leg) => replaceLines(leg, markOf(leg))),
+    ],
     inserted: wanted.filter((leg) => !plain.has(flowKey(leg.protocol, leg))),
   }
+}
+
+/** Only what changed since `planLegs`; the rest carries packets by now. */
+export function planChange({ added, ended }: FlowChange, existing: readonly ConntrackEntry[], markOf: MarkOf): LegPlan {
+  const fresh = withoutOwned(added, existing)
+  const over = withoutOwned(ended, existing)
+  return {
+    lines: [...over.map((leg) => deleteLine(leg.protocol, leg)), ...fresh.flatMap((leg) => replaceLines(leg, markOf(leg)))],
+    inserted: fresh,
+  }
+}
+
+/** Legs that this node's table does not have as they should be, in words. */
+export function missingLegs(legs: readonly Leg[], existing: readonly ConntrackEntry[], markOf: MarkOf): string[] {
+  const found = new Map(existing.map((entry) => [tupleKey(entry.protocol, entry.original), entry]))
+  return withoutOwned(legs, existing)
+    .filter((leg) => !isAsWanted(leg, found, markOf(leg)))
+    .map(
+      (leg) =>
+        `${tupleKey(leg.protocol, leg)}${leg.destinationNat ? ` to ${text(leg.destinationNat)}` : ''} is not in the destination's connection table`,
+    )
+}
+
+/** A plain leg may have been made by a packet of the other direction; a relayed or translated one is exact. */
+function isAsWanted(leg: Leg, found: ReadonlyMap<string, ConntrackEntry>, mark: number): boolean {
+  const entry = found.get(tupleKey(leg.protocol, leg))
+  if (leg.destinationNat) return entry?.reply.source === leg.destinationNat.address && entry.reply.sourcePort === leg.destinationNat.port
+  if (leg.relayThrough !== undefined) return entry?.mark === mark
+  const turned = { source: leg.destination, sourcePort: leg.destinationPort, destination: leg.source, destinationPort: leg.sourcePort }
+  return entry !== undefined || found.has(tupleKey(leg.protocol, turned))
+}
+
+function withoutOwned(legs: readonly Leg[], existing: readonly ConntrackEntry[]): Leg[] {
+  const owned = new Set(existing.filter(isTranslated).flatMap((entry) => [keyOf(entry, entry.original), keyOf(entry, entry.reply)]))
+  return legs.filter((leg) => leg.destinationNat !== undefined || !owned.has(flowKey(leg.protocol, leg)))
 }
 
 export function deleteLine(protocol: Protocol, tuple: Tuple): string {
   return `D ${tupleKey(protocol, tuple)}`
 }
 
-/** Deleted first: an entry that was there before would make the insertion fail or keep strict window tracking. */
-function replaceLines(leg: Leg): string[] {
-  const insert = `I ${tupleKey(leg.protocol, leg)} snat=- dnat=- mark=${leg.mark} wo=${leg.windowScaleOriginal} wr=${leg.windowScaleReply}`
-  return [deleteLine(leg.protocol, leg), insert]
+/** Its window is not judged from here on: the entry sees only one half of the flow. */
+export function loosenLines(legs: readonly Leg[]): string[] {
+  return legs.filter((leg) => leg.protocol === 'tcp').map((leg) => `L ${tupleKey(leg.protocol, leg)}`)
 }
 
-function isTranslated(entry: ConntrackEntry): boolean {
-  return entry.sourceNat || entry.destinationNat
+/** Deleted first: an entry that was there before would make the insertion fail or keep strict window tracking. */
+function replaceLines(leg: Leg, mark: number): string[] {
+  const [inside] = translatedForms(leg)
+  const nat = `snat=${text(leg.sourceNat)} dnat=${text(leg.destinationNat)}`
+  const insert = `I ${tupleKey(leg.protocol, leg)} ${nat} mark=${mark} wo=${leg.windowScaleOriginal} wr=${leg.windowScaleReply}`
+  return [deleteLine(leg.protocol, leg), ...(inside ? [deleteLine(leg.protocol, inside)] : []), insert]
+}
+
+function text(endpoint: Endpoint | undefined): string {
+  return endpoint ? `${endpoint.address}:${endpoint.port}` : '-'
 }
 
 function isOf(entry: ConntrackEntry, ip: string): boolean {

@@ -8,6 +8,7 @@ import { deleteRoute, proxyNeighbour } from './ip-batches.ts'
 import { listBridges, readSysctls, uplinksOf, writeSysctls } from './kernel-files.ts'
 import { AddressLeases } from './leases.ts'
 import { readNodeNetwork } from './node-network.ts'
+import { removeAllRelays } from './relays.ts'
 import { deleteNodeTable } from './rule-sets.ts'
 import { nodeSysctls, type Sysctl } from './sysctls.ts'
 
@@ -30,6 +31,7 @@ export async function restoreNodeNetwork(config: AgentConfig): Promise<void> {
   ]
   if (commands.length > 0) await run('ip', ['-batch', '-'], { input: `${commands.join('\n')}\n` })
   await run('nft', ['-f', '-'], { input: deleteNodeTable() })
+  await removeAllRelays()
   await writeSysctls(await keptSettings(config))
   await new AddressLeases(config.cniStateDir).freeUnwanted(new Set())
   await rm(path.join(config.stateDir, 'network'), { recursive: true, force: true })

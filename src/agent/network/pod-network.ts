@@ -1,18 +1,16 @@
 // The network half of a move on one node: each step records what it changes, then changes it with as few programs as possible.
 import type { NetworkState } from '../../api/agent-wire.ts'
 import type { AgentConfig } from '../config.ts'
-import type { Attached, FlowSurvey, Leg, PodNetwork } from '../rooms.ts'
+import type { Attached, FlowChange, FlowSurvey, Leg, PodNetwork } from '../rooms.ts'
 import { run, runInNetworkOf } from '../run.ts'
 import { applyWish } from './apply-wish.ts'
-import { type ConntrackEntry, parseEntries, refusedLines } from './conntrack-entries.ts'
-import { surveyFlows } from './flows.ts'
+import { FlowTables, type SurveyedPod, untrackedOf } from './flow-tables.ts'
 import { divertBatch, holdBatch, proxyNeighbour, releaseBatch, restoreBatch, type Veth } from './ip-batches.ts'
-import { bridgeOf, connectedBridges, deviceExists, hostVethOf, macOf, readPodSockets, readRoutes, writeSysctls } from './kernel-files.ts'
+import { bridgeOf, connectedBridges, deviceExists, hostVethOf, macOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { AddressLeases } from './leases.ts'
-import { deleteLine, planLegs } from './leg-plan.ts'
 import { type NetworkRecord, NetworkRecords } from './records.ts'
 import { hostRoute, type Route } from './route-table.ts'
-import { addMovable, lockRuleSet, unlockRuleSet } from './rule-sets.ts'
+import { lockRuleSet, unlockRuleSet } from './rule-sets.ts'
 import { holdSysctls, vethSysctls } from './sysctls.ts'
 import { Turn } from './turn.ts'
 import { ipBatch, nftIn, WaitingCommands } from './waiting-commands.ts'
@@ -31,6 +29,7 @@ class NodePodNetwork implements PodNetwork {
   readonly #leases: AddressLeases
   readonly #turn = new Turn()
   readonly #waiting = new WaitingCommands()
+  readonly #flows: FlowTables
   /** Host veths that survey found, so that divert need not start a program to look inside the hold. */
   readonly #vethNames = new Map<number, string>()
   readonly #diversions = new Map<string, { text: string; record: NetworkRecord; bridge: string | undefined }>()
@@ -40,25 +39,50 @@ class NodePodNetwork implements PodNetwork {
     this.#helper = config.helper
     this.#records = new NetworkRecords(config.stateDir)
     this.#leases = new AddressLeases(config.cniStateDir)
+    this.#flows = new FlowTables(config, this.#waiting)
   }
 
-  async survey(pod: { ip: string; sandboxPid: number; podCidrs: string[]; serviceIps: string[] }): Promise<FlowSurvey> {
-    const [entries, sockets, veth] = await Promise.all([
-      this.#entriesOf(pod.ip),
-      readPodSockets(pod.sandboxPid),
-      hostVethOf(pod.sandboxPid),
-    ])
+  async survey(pod: SurveyedPod): Promise<FlowSurvey> {
+    const [survey, veth] = await Promise.all([this.#flows.survey(pod), hostVethOf(pod.sandboxPid)])
     this.#vethNames.set(pod.sandboxPid, veth.name)
-    return surveyFlows({ ip: pod.ip, serviceIps: pod.serviceIps, entries, sockets })
+    return survey
   }
 
-  async arm(move: { uid: string; ip: string; nodeIp: string; legs: Leg[] }): Promise<void> {
-    this.#waiting.start(move.uid, 'hold', ipBatch)
-    const { record } = await this.#own(move.uid, move.ip, 'destination')
-    const plan = planLegs(move.ip, move.legs, await this.#entriesOf(move.ip))
+  async prepare({ uid, ip, legs }: { uid: string; ip: string; legs: Leg[] }): Promise<void> {
+    const { record } = await this.#own(uid, ip, 'source')
+    await this.#records.write({ ...record, untracked: untrackedOf(legs) })
+    await this.#flows.prepare(uid, ip, legs)
+  }
+
+  async changedFlows({ uid, again, ...pod }: SurveyedPod & { uid: string; again: boolean }): Promise<FlowChange> {
+    const change = await this.#flows.changed(uid, pod, again)
+    const { record } = await this.#own(uid, pod.ip, 'source')
+    if (change.added.length > 0)
+      await this.#records.write({ ...record, untracked: [...(record.untracked ?? []), ...untrackedOf(change.added)] })
+    await this.#flows.follow(change)
+    return change
+  }
+
+  async arm({ uid, ip, legs, openPorts }: { uid: string; ip: string; legs: Leg[]; openPorts: number[] }): Promise<void> {
+    this.#waiting.start(uid, 'hold', ipBatch)
+    const { record } = await this.#own(uid, ip, 'destination')
+    const plan = await this.#flows.plan(ip, legs)
     // Repeated, the legs are there already: those of the first time stay ours.
-    await this.#records.write({ ...record, legs: [...(record.legs ?? []), ...plan.inserted] })
-    await Promise.all([this.#applyConntrack(plan.lines), run('nft', ['-f', '-'], { input: addMovable(move.ip) })])
+    const inserted = [...(record.legs ?? []), ...plan.inserted]
+    await this.#records.write({ ...record, legs: inserted, untracked: untrackedOf(legs), openPorts })
+    await this.#flows.arm(uid, ip, { legs, openPorts, plan })
+  }
+
+  async rearm({ uid, ip, change }: { uid: string; ip: string; change: FlowChange }): Promise<void> {
+    const { record } = await this.#own(uid, ip, 'destination')
+    const plan = await this.#flows.planChange(ip, change)
+    const untracked = [...(record.untracked ?? []), ...untrackedOf(change.added)]
+    await this.#records.write({ ...record, legs: [...(record.legs ?? []), ...plan.inserted], untracked })
+    await this.#flows.rearm(uid, change, plan)
+  }
+
+  async missingFlows({ uid, ip }: { uid: string; ip: string }): Promise<string[]> {
+    return await this.#flows.missing(uid, ip)
   }
 
   async hold(move: { uid: string; ip: string; attached: Attached }): Promise<void> {
@@ -122,13 +146,15 @@ class NodePodNetwork implements PodNetwork {
       await runInNetworkOf(move.sandboxPid, this.#helper, ['garp', 'eth0', record.ip], { reject: false })
     }
     if (record.lease) await this.#leases.restore(record.lease)
-    await this.#applyConntrack((record.legs ?? []).map((leg) => deleteLine(leg.protocol, leg)))
+    await this.#flows.undo(move.uid, record.ip, record)
     await this.#records.remove(move.uid)
   }
 
   async settle(uid: string): Promise<void> {
     this.#waiting.cancel(uid)
     this.#diversions.delete(uid)
+    const record = await this.#records.read(uid)
+    if (record) await this.#letGo(record)
     await this.#records.remove(uid)
   }
 
@@ -148,8 +174,24 @@ class NodePodNetwork implements PodNetwork {
     const open = new Set(openUids)
     const closed = (await this.#records.list()).filter((record) => !open.has(record.uid))
     // Only the ownership goes: what the routes should be is then the controller's wish again.
-    if (!dryRun) await Promise.all(closed.map((record) => this.#records.remove(record.uid)))
+    if (!dryRun) await Promise.all(closed.map((record) => this.settle(record.uid)))
     return closed.map((record) => `network record of migration ${record.uid} (${record.role} of ${record.ip})`)
+  }
+
+  async sweepRelays(): Promise<Map<string, number>> {
+    const records = await this.#records.list()
+    const routes = await readRoutes()
+    const held = new Set(records.map((record) => record.ip))
+    const isHere = (ip: string): boolean => held.has(ip) || isAttached(routes, ip)
+    const keep = new Set(records.flatMap(({ legs = [] }) => legs.flatMap(({ relayThrough }) => relayThrough ?? [])))
+    return await this.#flows.sweepRelays(isHere, keep)
+  }
+
+  /** Source: unless the pod is here again, its flows are the destination's. Only then may packets be tracked as they come. */
+  async #letGo(record: NetworkRecord): Promise<void> {
+    if (record.role === 'home') return
+    if (record.role === 'source' && !isAttached(await readRoutes(), record.ip)) await this.#flows.leave(record.ip)
+    await this.#flows.settle(record.uid, record.ip, record)
   }
 
   /** The record of this migration; made, with the route as it was, before the first change. */
@@ -186,17 +228,6 @@ class NodePodNetwork implements PodNetwork {
     // Apart and forgiving: the proxy neighbour may not have been made yet, and ip ends a batch at that.
     if (proxyBridge) await run('ip', ['-batch', '-'], { input: `${proxyNeighbour('del', ip, proxyBridge)}\n`, reject: false })
   }
-
-  async #entriesOf(ip: string): Promise<ConntrackEntry[]> {
-    return parseEntries((await run(this.#helper, ['conntrack', 'dump', '--ip', ip])).stdout)
-  }
-
-  async #applyConntrack(lines: readonly string[]): Promise<void> {
-    if (lines.length === 0) return
-    const answer = await run(this.#helper, ['conntrack', 'apply'], { input: `${lines.join('\n')}\n` })
-    const refused = refusedLines(answer.stdout, lines)
-    if (refused.length > 0) throw new Error(`Writing conntrack entries: the kernel refused ${refused.slice(0, 5).join('; ')}`)
-  }
 }
 
 async function batch(text: string): Promise<void> {
@@ -214,4 +245,10 @@ function routeOnly({ device, gateway }: Route): Pick<Route, 'device' | 'gateway'
 
 async function usableRoute(route: NetworkRecord['previousRoute']): Promise<Pick<Route, 'device' | 'gateway'> | undefined> {
   return route && (await deviceExists(route.device)) ? route : undefined
+}
+
+/** A /32 route to a device: the pod is attached to this node. */
+function isAttached(routes: readonly Route[], ip: string): boolean {
+  const route = hostRoute(routes, ip)
+  return route !== undefined && route.gateway === undefined
 }

@@ -5,6 +5,7 @@ import type { Leg } from '../rooms.ts'
 import type { Veth } from './ip-batches.ts'
 import type { Lease } from './leases.ts'
 import type { Route } from './route-table.ts'
+import type { UntrackedFlow } from './rule-sets.ts'
 
 export interface NetworkRecord {
   uid: string
@@ -14,6 +15,10 @@ export interface NetworkRecord {
   previousRoute?: Pick<Route, 'device' | 'gateway'> | null
   /** Legs inserted by arm. */
   legs?: Leg[]
+  /** Flows that pass this node untracked in their translated form. */
+  untracked?: UntrackedFlow[]
+  /** On the destination: ports on which the held pod takes connections. */
+  openPorts?: number[]
   veth?: Veth
   /** On the destination: the veth whose neighbour queue holds the packets. */
   heldVeth?: string

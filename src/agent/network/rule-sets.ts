@@ -1,35 +1,137 @@
-// The nftables texts: the node's permanent table, and the lock of a frozen pod's namespace.
+// The nftables texts: the node's permanent table, what a move adds to it, and the lock of a frozen pod's namespace.
+import type { Protocol, Tuple } from './conntrack-entries.ts'
+import { relayMarkTest } from './relay-marks.ts'
 
-export const tableName = 'podmotion'
+const tableName = 'podmotion'
 const lockTable = 'podmotion_lock'
 
-/**
- * Before kube-proxy's and the CNI's own postrouting (priority 100). A flow masqueraded there dies when the pod moves, because the kernel
- * forgets a masquerade whose output device changed; the same translation by a fixed `snat` lives on. 0x4000 is kube-proxy's mark in both modes;
- * it is taken off as kube-proxy does, or a tunnel's own packet would inherit it.
- * Second rule: the pod speaks first in a flow that is already open but not tracked here. It must keep its own address, not be taken for a
- * new outgoing connection and masqueraded.
- */
-export function nodeRuleSet(nodeIp: string, movable: readonly string[]): string {
-  const elements = [...new Set(movable)].sort()
-  return [
-    `table ip ${tableName} {`,
-    '  set movable { type ipv4_addr; }',
-    '  chain postrouting {',
-    '    type nat hook postrouting priority 99; policy accept;',
-    '  }',
-    '}',
-    `flush chain ip ${tableName} postrouting`,
-    `flush set ip ${tableName} movable`,
-    ...(elements.length > 0 ? [`add element ip ${tableName} movable { ${elements.join(', ')} }`] : []),
-    `add rule ip ${tableName} postrouting meta mark & 0x4000 == 0x4000 ip daddr @movable meta mark set meta mark ^ 0x4000 snat to ${nodeIp} fully-random`,
-    `add rule ip ${tableName} postrouting ip saddr @movable tcp flags & (syn | ack) != syn snat to ip saddr`,
-    '',
-  ].join('\n')
+/** Declared again and again: what is there stays. */
+const sets = [
+  '  set movable { type ipv4_addr; }',
+  // While a pod is held here: its addresses, and the ports on which it takes connections.
+  '  set guarded { type ipv4_addr; }',
+  '  set listening { type ipv4_addr . inet_service; }',
+  '  set untracked { type ipv4_addr . inet_proto . inet_service . ipv4_addr . inet_service; flags timeout; }',
+]
+
+const chains: Record<string, { hook: string; rules: (nodeIp: string) => string[] }> = {
+  /** Before connection tracking (flow-legs.ts, translatedForms). */
+  untracked: {
+    hook: 'type filter hook prerouting priority -300',
+    rules: () => ['ip saddr . meta l4proto . th sport . ip daddr . th dport @untracked notrack'],
+  },
+  /** After connection tracking and before the routing decision. Only the pod's own packets: answers would come back here for ever. */
+  relay: {
+    hook: 'type filter hook prerouting priority -149',
+    rules: () => [`ip saddr @movable ${relayMarkTest('ct')} meta mark set ct mark`],
+  },
+  /** A tunnel's outer packet inherits the mark and would be routed by it once more. */
+  unmark: {
+    hook: 'type filter hook postrouting priority -150',
+    rules: () => [`${relayMarkTest('meta')} meta mark set 0`],
+  },
+  /**
+   * A segment of a flow that began on the source after its table was read: it may still have to be translated, and the pod would reset
+   * what it cannot recognise. Dropped, it is sent again. On ports where the pod listens nothing needs a translation that is missing here.
+   */
+  guard: {
+    hook: 'type filter hook forward priority -10',
+    rules: () => ['ip daddr @guarded ct state new tcp flags & (syn | ack) != syn ip daddr . tcp dport != @listening drop'],
+  },
+  /**
+   * Before kube-proxy's and the CNI's own postrouting (priority 100). A flow masqueraded there dies when the pod moves, because the kernel
+   * forgets a masquerade whose output device changed; the same translation by a fixed `snat` lives on. 0x4000 is kube-proxy's mark in both
+   * modes; it is taken off as kube-proxy does, or a tunnel's own packet would inherit it.
+   * Second rule: the pod speaks first in a flow that is already open but not tracked here. It must keep its own address, not be taken for
+   * a new outgoing connection and masqueraded.
+   */
+  postrouting: {
+    hook: 'type nat hook postrouting priority 99',
+    rules: (nodeIp) => [
+      `meta mark & 0x4000 == 0x4000 ip daddr @movable meta mark set meta mark ^ 0x4000 snat to ${nodeIp} fully-random`,
+      'ip saddr @movable tcp flags & (syn | ack) != syn snat to ip saddr',
+    ],
+  },
 }
 
-export function addMovable(ip: string): string {
-  return `table ip ${tableName} {\n  set movable { type ipv4_addr; }\n}\nadd element ip ${tableName} movable { ${ip} }\n`
+export function nodeRuleSet(nodeIp: string, movable: readonly string[]): string {
+  const elements = [...new Set(movable)].sort()
+  return lines(...table(nodeIp), `flush set ip ${tableName} movable`, element('add', 'movable', elements))
+}
+
+/** As it should be, whatever it was: one transaction. */
+function table(nodeIp: string): string[] {
+  return [
+    `table ip ${tableName} {`,
+    ...sets,
+    ...Object.entries(chains).map(([name, { hook }]) => `  chain ${name} { ${hook}; policy accept; }`),
+    '}',
+    ...Object.keys(chains).map((name) => `flush chain ip ${tableName} ${name}`),
+    ...Object.entries(chains).flatMap(([name, { rules }]) => rules(nodeIp).map((rule) => `add rule ip ${tableName} ${name} ${rule}`)),
+  ]
+}
+
+export interface UntrackedFlow {
+  protocol: Protocol
+  tuple: Tuple
+}
+
+export interface ArmedPod {
+  nodeIp: string
+  ip: string
+  openPorts: readonly number[]
+  untracked: readonly UntrackedFlow[]
+}
+
+/** The destination: the pod's packets are known as a movable pod's, and the flows pass untracked in their translated form. */
+export function armRuleSet({ nodeIp, ip, openPorts, untracked }: ArmedPod): string {
+  return lines(
+    ...table(nodeIp),
+    element('add', 'movable', [ip]),
+    element('add', 'guarded', [ip]),
+    element('add', 'listening', listeningOf(ip, openPorts)),
+    element('add', 'untracked', untracked.map(untrackedElement)),
+  )
+}
+
+export function untrackRuleSet(nodeIp: string, untracked: readonly UntrackedFlow[]): string {
+  return lines(...table(nodeIp), element('add', 'untracked', untracked.map(untrackedElement)))
+}
+
+/** Added before they are deleted, so that it never fails. `afterSeconds`: the other node may still translate packets on the way. */
+export function disarmRuleSet({ nodeIp, ip, openPorts, untracked }: ArmedPod, afterSeconds = 0): string {
+  const flows = untracked.map(untrackedElement)
+  const later = afterSeconds > 0 ? flows.map((flow) => `${flow} timeout ${afterSeconds}s`) : []
+  return lines(
+    ...table(nodeIp),
+    ...again('guarded', [ip]),
+    ...again('listening', listeningOf(ip, openPorts)),
+    ...again('untracked', flows),
+    element('add', 'untracked', later),
+  )
+}
+
+function again(set: string, elements: readonly string[]): string[] {
+  return [element('add', set, elements), element('delete', set, elements)]
+}
+
+function element(verb: 'add' | 'delete', set: string, elements: readonly string[]): string {
+  return elements.length === 0 ? '' : `${verb} element ip ${tableName} ${set} { ${[...new Set(elements)].join(', ')} }`
+}
+
+function lines(...texts: string[]): string {
+  return texts
+    .filter((text) => text !== '')
+    .map((text) => `${text}\n`)
+    .join('')
+}
+
+function listeningOf(ip: string, ports: readonly number[]): string[] {
+  return ports.map((port) => `${ip} . ${port}`)
+}
+
+function untrackedElement({ protocol, tuple }: UntrackedFlow): string {
+  return `${tuple.source} . ${protocol} . ${tuple.sourcePort} . ${tuple.destination} . ${tuple.destinationPort}`
 }
 
 export function deleteNodeTable(): string {

@@ -2,6 +2,9 @@
 import { run } from '../run.ts'
 import { WaitingRun } from '../waiting-run.ts'
 
+/** A pod's connections as JSON. */
+const outputLimit = 64 << 20
+
 export interface Command {
   command: string
   args: readonly string[]
@@ -18,16 +21,16 @@ export class WaitingCommands {
 
   start(uid: string, step: string, { command, args }: Command): void {
     const key = `${uid} ${step}`
-    if (!this.#waiting.get(key)?.waits) this.#waiting.set(key, new WaitingRun(command, args))
+    if (!this.#waiting.get(key)?.waits) this.#waiting.set(key, new WaitingRun(command, args, outputLimit))
   }
 
-  /** With the one that waits, else with a new one; the same again if it failed, because every text here may be repeated. */
-  async finish(uid: string, step: string, { command, args }: Command, input: string): Promise<void> {
+  /** With the one that waits, else with a new one; the same again if it failed, because every text here may be repeated. Its output. */
+  async finish(uid: string, step: string, { command, args }: Command, input: string): Promise<string> {
     const key = `${uid} ${step}`
     const waiting = this.#waiting.get(key)
     this.#waiting.delete(key)
-    if (waiting?.waits && (await waiting.finish(input)).exitCode === 0) return
-    await run(command, args, { input })
+    const done = waiting?.waits ? await waiting.finish(input) : undefined
+    return done?.exitCode === 0 ? done.stdout : (await run(command, args, { input })).stdout
   }
 
   cancel(uid: string): void {

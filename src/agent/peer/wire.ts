@@ -7,6 +7,7 @@ import { ContainerName } from '../transfer/names.ts'
 //   POST /v1/peer/:uid/stores    {}               -> Stores        a store for each container's memory
 //   POST /v1/peer/:uid/arm-restore ArmRestore     -> {}            criu has started and waits for the images
 //   POST /v1/peer/:uid/arm       Arm              -> Steps
+//   POST /v1/peer/:uid/rearm     Rearm            -> {}            flows that began or ended since
 //   POST /v1/peer/:uid/prepare-hold {}            -> {}            journals that the hold may begin
 //   POST /v1/peer/:uid/hold      {}               -> Steps
 //   POST /v1/peer/:uid/restore   {}               -> Restored      all gates reached
@@ -32,7 +33,9 @@ export type Stores = z.infer<typeof Stores>
 export const ArmRestore = z.object({ lazy: z.boolean() })
 export type ArmRestore = z.infer<typeof ArmRestore>
 
-export const WireLeg = z.object({
+const WireEndpoint = z.object({ address: ipv4, port })
+
+const WireLeg = z.object({
   protocol: z.enum(['tcp', 'udp']),
   source: ipv4,
   sourcePort: port,
@@ -41,9 +44,18 @@ export const WireLeg = z.object({
   mark: z.int().min(0).max(0xffffffff),
   windowScaleOriginal: z.int().min(0).max(14),
   windowScaleReply: z.int().min(0).max(14),
+  destinationNat: WireEndpoint.optional(),
+  sourceNat: WireEndpoint.optional(),
+  relayThrough: ipv4.optional(),
 })
-export const Arm = z.object({ legs: z.array(WireLeg).max(200_000), podUid: StandingRequest.shape.podUid })
+const WireLegs = z.array(WireLeg).max(200_000)
+
+export const Arm = z.object({ legs: WireLegs, openPorts: z.array(port).default([]), podUid: StandingRequest.shape.podUid })
 export type Arm = z.infer<typeof Arm>
+
+/** Flows of the source that began or ended since it told the last ones. */
+export const Rearm = z.object({ added: WireLegs, ended: WireLegs })
+export type Rearm = z.infer<typeof Rearm>
 
 /** One TCP socket as podmotion-helper sees it. */
 export const SocketNumbers = z.object({
@@ -62,7 +74,11 @@ export const WireStep = z.object({ step: z.enum(moveSteps), atMs: z.number(), no
 export const Steps = z.object({ steps: z.array(WireStep) })
 export type Steps = z.infer<typeof Steps>
 
-export const Restored = z.object({ sockets: z.array(SocketNumbers), steps: z.array(WireStep) })
+export const Restored = z.object({
+  sockets: z.array(SocketNumbers),
+  missingFlows: z.array(z.string()).default([]),
+  steps: z.array(WireStep),
+})
 export type Restored = z.infer<typeof Restored>
 
 export const Grant = z.object({ deadlineMs: z.int().min(0).max(60_000) })

@@ -18,7 +18,9 @@ export type JournalRecord =
   /** What the state asked for (undoing, ending the source, finishing the commit) is done. */
   | { type: 'settled'; atMs: number; state: MoveState }
 
-export type MoveFacts = Partial<Pick<MoveRecord, 'preCopy' | 'freezeMs' | 'holdMs' | 'bytesMoved' | 'connections' | 'sequenceDelta'>>
+export type MoveFacts = Partial<
+  Pick<MoveRecord, 'preCopy' | 'freezeMs' | 'holdMs' | 'bytesMoved' | 'connections' | 'sequenceDelta' | 'flows'>
+>
 
 interface MoveBase {
   uid: string

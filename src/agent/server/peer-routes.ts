@@ -8,7 +8,7 @@ import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { clientName, requireClient } from '../../runtime/tls.ts'
 import type { AgentContext } from '../context.ts'
-import { Arm, ArmRestore, Divert, Grant, StandingRequest } from '../peer/wire.ts'
+import { Arm, ArmRestore, Divert, Grant, Rearm, StandingRequest } from '../peer/wire.ts'
 import { serveStore } from '../memory/store.ts'
 import type { Registry } from '../registry.ts'
 import { parseToken, serveRsync } from '../storage/transport.ts'
@@ -33,6 +33,7 @@ export function peerRoutes(context: AgentContext, registry: Registry): Router {
   post('stores', async (uid) => await registry.receiver(uid).stores())
   post('arm-restore', async (uid, request) => await registry.receiver(uid).armRestore(body(ArmRestore, request)))
   post('arm', async (uid, request) => await registry.receiver(uid).arm(body(Arm, request)))
+  post('rearm', async (uid, request) => await registry.receiver(uid).rearm(body(Rearm, request)))
   post('prepare-hold', async (uid) => registry.receiver(uid).prepareHold())
   post('hold', async (uid) => await registry.receiver(uid).hold())
   post('restore', async (uid) => await registry.receiver(uid).restore())

@@ -130,6 +130,11 @@ export class Nodes {
     execFileSync('ip', command.split(' '))
   }
 
+  /** The same server somewhere else than in a pod. */
+  async serve(namespace: string): Promise<void> {
+    await this.#start(namespace)
+  }
+
   async #start(name: string): Promise<Pod> {
     const child = this.#spawn(name, 'node', [path.join(fixtures, 'echo.mjs'), name])
     const output = new Lines(child)

@@ -2,14 +2,17 @@
 import { expect } from 'chai'
 import type { ConntrackEntry, Tuple } from '../../../src/agent/network/conntrack-entries.ts'
 import { parseEntries, refusedLines } from '../../../src/agent/network/conntrack-entries.ts'
-import { surveyFlows } from '../../../src/agent/network/flows.ts'
+import { changeOf, type SurveyInput, surveyFlows } from '../../../src/agent/network/flows.ts'
 import { divertBatch, holdBatch, restoreBatch } from '../../../src/agent/network/ip-batches.ts'
-import { planLegs } from '../../../src/agent/network/leg-plan.ts'
+import { translatedForms } from '../../../src/agent/network/flow-legs.ts'
+import { missingLegs, planChange, planLegs } from '../../../src/agent/network/leg-plan.ts'
 import { parseProxies, parseRoutes } from '../../../src/agent/network/node-network.ts'
 import { parseSockets } from '../../../src/agent/network/pod-sockets.ts'
+import { markOf, ruleOf } from '../../../src/agent/network/relay-marks.ts'
 import { connectedDevices, hostRoute, parseRouteTable } from '../../../src/agent/network/route-table.ts'
-import { nodeRuleSet } from '../../../src/agent/network/rule-sets.ts'
+import { armRuleSet, disarmRuleSet, nodeRuleSet } from '../../../src/agent/network/rule-sets.ts'
 import { planNetwork } from '../../../src/agent/network/wish.ts'
+import type { Leg } from '../../../src/agent/rooms.ts'
 
 const pod = '10.244.1.5'
 const tuple = (source: string, sourcePort: number, destination: string, destinationPort: number): Tuple => ({
@@ -40,15 +43,40 @@ const ownService = entry(tuple(pod, 5001, '10.96.0.9', 5432), tuple('10.244.2.2'
 const hairpin = entry(tuple(pod, 5003, '10.96.0.5', 80), tuple(pod, 8080, '10.244.1.1', 7777))
 const masqueraded = entry(tuple(pod, 5002, '203.0.113.1', 443), tuple('203.0.113.1', 443, '172.30.0.1', 5002))
 
+const localPolicy = entry(tuple('192.0.2.7', 4003, '172.30.0.1', 30080), tuple(pod, 8080, '192.0.2.7', 4003))
+
+const survey = (input: Partial<SurveyInput>) =>
+  surveyFlows({
+    ip: pod,
+    nodeIp: '172.30.0.1',
+    isPodAddress: (address) => address.startsWith('10.244.'),
+    anchorOf: (mark) => (mark === markOf(3) ? '172.30.0.3' : undefined),
+    serviceIps: ['10.96.0.9'],
+    entries: [],
+    sockets: [],
+    ...input,
+  })
+
+const written = (leg: Leg): string => {
+  const nat = (endpoint: Leg['sourceNat'], name: string) => (endpoint ? ` ${name} ${endpoint.address}:${endpoint.port}` : '')
+  const relay = leg.relayThrough ? ` through ${leg.relayThrough}` : ''
+  const flow = `${leg.source}:${leg.sourcePort} > ${leg.destination}:${leg.destinationPort}`
+  return `${flow}${nat(leg.sourceNat, 'as')}${nat(leg.destinationNat, 'to')}${relay}`
+}
+
 describe('surveying the flows of a pod', () => {
   const cases: [string, ConntrackEntry, string | undefined, string[]][] = [
     ['a client straight to the pod', direct, '10.244.3.9:4000 > 10.244.1.5:80', []],
     ['a client through a Service, translated here', throughService, '10.244.1.9:4001 > 10.244.1.5:8080', []],
     ['a client through a NodePort, this node stands in', nodePort, '172.30.0.1:61000 > 10.244.1.5:8080', []],
     ['the pod to another pod', outgoing, '10.244.1.5:5000 > 10.244.2.2:5432', []],
-    ['the pod to a Service', ownService, undefined, ['ServiceFlow']],
-    ['the pod to itself through its Service', hairpin, undefined, ['ServiceFlow']],
-    ['the pod to the outside', masqueraded, undefined, ['MasqueradedFlow']],
+    ['the pod to a Service', ownService, '10.244.1.5:5001 > 10.96.0.9:5432 to 10.244.2.2:5432', []],
+    ['the pod to itself through its Service', hairpin, '10.244.1.5:5003 > 10.96.0.5:80 as 10.244.1.1:7777 to 10.244.1.5:8080', []],
+    ['the pod to the outside, this node stands in', masqueraded, '10.244.1.5:5002 > 203.0.113.1:443 through 172.30.0.1', []],
+    ['a client of the outside that this node only lets in', localPolicy, '192.0.2.7:4003 > 10.244.1.5:8080 through 172.30.0.1', []],
+    ['a flow that is relayed already', { ...outgoing, mark: markOf(3) }, '10.244.1.5:5000 > 10.244.2.2:5432 through 172.30.0.3', []],
+    ['a Service that netfilter does not translate', entry(tuple(pod, 5001, '10.96.0.9', 5432)), undefined, ['ServiceFlow']],
+    ['a client whose last step of the handshake waits', { ...direct, state: 2 }, '10.244.3.9:4000 > 10.244.1.5:80', []],
     ['a flow that ended', { ...direct, state: 7 }, undefined, []],
     ['a flow that never began', { ...direct, state: 1 }, undefined, []],
     ['UDP has no state', { ...direct, protocol: 'udp', state: 0 }, '10.244.3.9:4000 > 10.244.1.5:80', []],
@@ -56,29 +84,45 @@ describe('surveying the flows of a pod', () => {
   ]
   for (const [name, one, leg, reasons] of cases) {
     it(name, () => {
-      const survey = surveyFlows({ ip: pod, serviceIps: ['10.96.0.9'], entries: [one], sockets: [] })
-      const legs = survey.legs.map((each) => `${each.source}:${each.sourcePort} > ${each.destination}:${each.destinationPort}`)
-      expect(legs).to.deep.equal(leg === undefined ? [] : [leg])
-      expect(survey.reasons.map((reason) => reason.code)).to.deep.equal(reasons)
-      expect(survey.reasons.every((reason) => !reason.blocking)).to.equal(true)
+      const found = survey({ entries: [one] })
+      expect(found.legs.map(written)).to.deep.equal(leg === undefined ? [] : [leg])
+      expect(found.legs.map(({ mark }) => mark)).to.deep.equal(leg === undefined ? [] : [0])
+      expect(found.reasons.map((reason) => reason.code)).to.deep.equal(reasons)
+      expect(found.reasons.every((reason) => !reason.blocking)).to.equal(true)
     })
   }
 
   it('makes legs of connections that the node does not track, with the listener as their end', () => {
     const sockets = parseSockets(procTcp)
-    const survey = surveyFlows({ ip: pod, serviceIps: [], entries: [outgoing], sockets })
-    expect(survey.legs.map((leg) => [leg.source, leg.sourcePort, leg.destination, leg.destinationPort])).to.deep.equal([
+    const found = survey({ serviceIps: [], entries: [outgoing], sockets })
+    expect(found.legs.map((leg) => [leg.source, leg.sourcePort, leg.destination, leg.destinationPort])).to.deep.equal([
       [pod, 5000, '10.244.2.2', 5432],
       ['10.244.1.6', 43000, pod, 80],
     ])
-    expect(survey.connections).to.equal(2)
-    expect(survey.listeners).to.equal(1)
+    expect(found.connections).to.equal(2)
+    expect(found.listeners).to.equal(1)
+    expect(found.openPorts).to.deep.equal([80])
+  })
+
+  it('takes neither end of a flow to itself for one that is not tracked', () => {
+    const socket = (localPort: number, remote: string, remotePort: number) => ({ local: pod, localPort, remote, remotePort, state: 1 })
+    const sockets = [{ ...socket(8080, '0.0.0.0', 0), state: 10 }, socket(5003, '10.96.0.5', 80), socket(8080, '10.244.1.1', 7777)]
+    expect(survey({ entries: [hairpin], sockets }).legs).to.have.length(1)
+  })
+
+  it('tells what began and what ended between two looks', () => {
+    const [before, now] = [survey({ entries: [direct, ownService] }).legs, survey({ entries: [ownService, masqueraded] }).legs]
+    const { added, ended } = changeOf(before, now)
+    expect([added.map(written), ended.map(written)]).to.deep.equal([
+      ['10.244.1.5:5002 > 203.0.113.1:443 through 172.30.0.1'],
+      ['10.244.3.9:4000 > 10.244.1.5:80'],
+    ])
   })
 
   it('counts connections over IPv6 as a reason', () => {
     const remote = `ipv6:${'0'.repeat(31)}2`
     const sockets = [{ local: 'ipv6:x', localPort: 1, remote, remotePort: 2, state: 1 }]
-    expect(surveyFlows({ ip: pod, serviceIps: [], entries: [], sockets }).reasons.map((reason) => reason.code)).to.deep.equal(['Ipv6Flow'])
+    expect(survey({ sockets }).reasons.map((reason) => reason.code)).to.deep.equal(['Ipv6Flow'])
   })
 })
 
@@ -94,26 +138,69 @@ const procTcp = `  sl  local_address rem_address   st tx_queue rx_queue
 describe('planning the legs on the destination', () => {
   const leg = { protocol: 'tcp' as const, ...direct.original, mark: 5, windowScaleOriginal: 7, windowScaleReply: 9 }
 
+  const unmarked = (one: Leg): number => one.mark
+  const [service] = survey({ entries: [ownService] }).legs as [Leg]
+  const [relayed] = survey({ entries: [masqueraded] }).legs as [Leg]
+
+  it('inserts a translation, after deleting what the other end’s node has of it', () => {
+    const atOtherEnd = entry(tuple(pod, 5001, '10.244.2.2', 5432))
+    expect(planLegs(pod, [service], [atOtherEnd], unmarked).lines).to.deep.equal([
+      'D tcp 10.244.1.5 5001 10.244.2.2 5432',
+      'D tcp 10.244.1.5 5001 10.96.0.9 5432',
+      'D tcp 10.244.1.5 5001 10.244.2.2 5432',
+      'I tcp 10.244.1.5 5001 10.96.0.9 5432 snat=- dnat=10.244.2.2:5432 mark=0 wo=7 wr=9',
+    ])
+  })
+
+  it('marks a relayed flow, and leaves it alone on the node that stands in for it', () => {
+    const lines = planLegs(pod, [relayed], [], () => markOf(2)).lines
+    expect(lines[1]).to.equal(`I tcp 10.244.1.5 5002 203.0.113.1 443 snat=- dnat=- mark=${markOf(2)} wo=7 wr=9`)
+    expect(planLegs(pod, [relayed], [masqueraded], unmarked)).to.deep.equal({ lines: [], inserted: [] })
+  })
+
+  it('touches only what changed when the flows are followed', () => {
+    const ended = survey({ entries: [direct] }).legs
+    const plan = planChange({ added: [service], ended }, [direct, outgoing, hairpin], unmarked)
+    expect(plan.lines).to.deep.equal([
+      'D tcp 10.244.3.9 4000 10.244.1.5 80',
+      'D tcp 10.244.1.5 5001 10.96.0.9 5432',
+      'D tcp 10.244.1.5 5001 10.244.2.2 5432',
+      'I tcp 10.244.1.5 5001 10.96.0.9 5432 snat=- dnat=10.244.2.2:5432 mark=0 wo=7 wr=9',
+    ])
+    expect(plan.inserted).to.deep.equal([service])
+  })
+
+  it('finds what the table lacks', () => {
+    const legs = [service, relayed, leg]
+    const mark = (one: Leg): number => (one.relayThrough ? markOf(2) : 0)
+    const relayedEntry = entry(masqueraded.original, turned(masqueraded.original), { mark: markOf(2) })
+    expect(missingLegs(legs, [ownService, relayedEntry, direct], mark)).to.deep.equal([])
+    expect(missingLegs(legs, [ownService, relayedEntry, entry(direct.reply)], mark)).to.deep.equal([])
+    const wrong = missingLegs(legs, [entry(ownService.original), { ...relayedEntry, mark: 0 }], mark)
+    expect(wrong).to.have.length(3)
+    expect(wrong[0]).to.equal("tcp 10.244.1.5 5001 10.96.0.9 5432 to 10.244.2.2:5432 is not in the destination's connection table")
+  })
+
   it('inserts what is not there, after deleting what a former stay may have left', () => {
-    expect(planLegs(pod, [leg], [])).to.deep.equal({
+    expect(planLegs(pod, [leg], [], unmarked)).to.deep.equal({
       lines: ['D tcp 10.244.3.9 4000 10.244.1.5 80', 'I tcp 10.244.3.9 4000 10.244.1.5 80 snat=- dnat=- mark=5 wo=7 wr=9'],
       inserted: [leg],
     })
   })
 
   it('replaces a plain entry, but does not own it', () => {
-    const plan = planLegs(pod, [leg], [direct])
+    const plan = planLegs(pod, [leg], [direct], unmarked)
     expect(plan.lines).to.have.length(2)
     expect(plan.inserted).to.deep.equal([])
   })
 
   it('never touches an entry of this node that translates: the deletion would match its reply', () => {
     const own = entry(tuple('10.244.3.9', 4000, '10.96.0.5', 80), tuple(pod, 80, '10.244.3.9', 4000))
-    expect(planLegs(pod, [leg], [own])).to.deep.equal({ lines: [], inserted: [] })
+    expect(planLegs(pod, [leg], [own], unmarked)).to.deep.equal({ lines: [], inserted: [] })
   })
 
   it('takes away plain entries of the address that are nobody’s any more', () => {
-    expect(planLegs(pod, [], [direct, outgoing]).lines).to.deep.equal([
+    expect(planLegs(pod, [], [direct, outgoing], unmarked).lines).to.deep.equal([
       'D tcp 10.244.3.9 4000 10.244.1.5 80',
       'D tcp 10.244.1.5 5000 10.244.2.2 5432',
     ])
@@ -128,7 +215,14 @@ describe('reading what the kernel and the tools say', () => {
 
   it('refused conntrack lines, except that a flow was there already', () => {
     const answer = '{"errors":[{"line":1,"errno":17},{"line":2,"errno":22}],"applied":0}'
-    expect(refusedLines(answer, ['I one', 'I two'])).to.deep.equal(['I two: errno 22'])
+    const lines = ['I tcp 1 dnat=- mark=0 wo=1 wr=1', 'I tcp 2']
+    expect(refusedLines(answer, lines)).to.deep.equal([{ message: 'I tcp 2: errno 22' }])
+  })
+
+  it('a packet that made the entry before its translation was there: once more', () => {
+    const lines = ['I tcp 0', 'D tcp a', 'D tcp b', 'I tcp a dnat=10.0.0.1:80 mark=0 wo=1 wr=1', 'I tcp c dnat=- mark=0 wo=1 wr=1']
+    const answer = '{"errors":[{"line":4,"errno":17},{"line":5,"errno":17}],"applied":0}'
+    expect(refusedLines(answer, lines)).to.deep.equal([{ message: `${lines[3]}: errno 17`, again: lines.slice(1, 4) }])
   })
 
   it('routes of /proc/net/route', () => {
@@ -190,6 +284,37 @@ describe('the texts for ip and nft', () => {
   it('the rule set names each movable pod once, and none when there is none', () => {
     expect(nodeRuleSet('172.30.0.1', ['10.0.0.2', '10.0.0.1', '10.0.0.2'])).to.contain('movable { 10.0.0.1, 10.0.0.2 }')
     expect(nodeRuleSet('172.30.0.1', [])).to.not.contain('add element')
+  })
+})
+
+describe('the texts of relayed and translated flows', () => {
+  const [service] = survey({ entries: [ownService] }).legs as [Leg]
+  const [itself] = survey({ entries: [hairpin] }).legs as [Leg]
+
+  it('the two forms in which the other node sends them', () => {
+    expect(translatedForms(service).map((one) => Object.values(one).join(' '))).to.deep.equal([
+      '10.244.1.5 5001 10.244.2.2 5432',
+      '10.96.0.9 5432 10.244.1.5 5001',
+    ])
+    expect(translatedForms(itself).map((one) => Object.values(one).join(' '))).to.deep.equal([
+      '10.244.1.1 7777 10.244.1.5 8080',
+      '10.96.0.5 80 10.244.1.5 5003',
+    ])
+  })
+
+  it('armed and disarmed', () => {
+    const flows = [{ protocol: 'tcp' as const, tuple: tuple('10.96.0.9', 5432, pod, 5001) }]
+    const armed = { nodeIp: '172.30.0.1', ip: pod, openPorts: [80], untracked: flows }
+    expect(armRuleSet(armed)).to.contain('untracked { 10.96.0.9 . tcp . 5432 . 10.244.1.5 . 5001 }')
+    expect(armRuleSet({ ...armed, untracked: [] }))
+      .to.contain('listening { 10.244.1.5 . 80 }')
+      .and.not.contain('podmotion untracked {')
+    expect(disarmRuleSet(armed)).to.not.contain('timeout 15s')
+    expect(disarmRuleSet(armed, 15)).to.contain('. 5001 timeout 15s }')
+  })
+
+  it('the rule that leads through another node', () => {
+    expect(ruleOf(3)).to.equal('pref 90 fwmark 0x07000003/0xff0000ff lookup 28675')
   })
 })
 

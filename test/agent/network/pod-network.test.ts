@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
+import type { FlowChange } from '../../../src/agent/rooms.ts'
 import { clientIp, Nodes, nodeIps, type Pod, podIp } from './nodes.ts'
 
 describe('the network of a moving pod', function () {
@@ -24,7 +25,7 @@ describe('the network of a moving pod', function () {
     const client = nodes.client('c')
     expect(await client.ask(`udp ${podIp} 7000 hello`)).to.equal('hello 5555 pa')
     const { legs } = await nodes.survey('a', source)
-    await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs })
+    await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs, openPorts: [7000] })
     await nodes.call('b', 'hold', { ...move, attached: destination.attached })
     await nodes.call('a', 'divert', { ...move, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
     await client.ask(`burst ${podIp} 7000 200`)
@@ -50,7 +51,7 @@ describe('the network of a moving pod', function () {
 
     const { legs, connections, listeners, reasons } = await nodes.survey('a', source)
     expect({ connections, listeners, reasons }).to.deep.equal({ connections: 3, listeners: 1, reasons: [] })
-    await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs })
+    await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs, openPorts: [7000] })
     await nodes.call('b', 'hold', { ...move, attached: destination.attached })
     await nodes.call('a', 'divert', { ...move, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
     await nodes.call('a', 'lock', { uid: 'm1', sandboxPid: source.pid })
@@ -76,7 +77,7 @@ describe('the network of a moving pod', function () {
     const before = nodes.snapshot('a')
     const { legs } = await nodes.survey('a', source)
     const steps = async (): Promise<void> => {
-      await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs })
+      await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs, openPorts: [7000] })
       await nodes.call('b', 'hold', { ...move, attached: destination.attached })
       await nodes.call('a', 'divert', { ...move, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
       await nodes.call('a', 'lock', { uid: 'm1', sandboxPid: source.pid })
@@ -168,22 +169,69 @@ describe('the network of a moving pod', function () {
     expect(nodes.in('a', 'cat /proc/sys/net/ipv4/conf/eth0/send_redirects')).to.equal('1\n')
   })
 
-  it('names the flows that it cannot keep', async () => {
-    nodes.in(
-      'a',
-      'nft "table ip nat { chain post { type nat hook postrouting priority 100; ip saddr 10.244.1.0/24 oifname eth0 masquerade; }; chain pre { type nat hook prerouting priority -100; ip daddr 10.96.0.1 dnat to 172.31.0.2; }; }"',
-    )
-    const far = nodes.client('pa')
-    await nodes.addBridgedPod('b', 'qb', '10.244.2.7')
-    nodes.in('b', 'nft "table ip nat { chain pre { type nat hook prerouting priority -100; tcp dport 7000 dnat to 10.244.2.7; }; }"')
-    await far.ask('connect 10.96.0.1 7000')
-    const survey = await nodes.survey('a', source, ['10.96.0.1'])
-    expect(survey.reasons.map(({ code, blocking }) => ({ code, blocking }))).to.deep.equal([{ code: 'ServiceFlow', blocking: false }])
-    expect(survey.reasons[0]?.message).to.match(/1 flow\(s\).*tcp 10\.244\.1\.5:\d+ -> 10\.96\.0\.1:7000/)
-    const outside = nodes.client('pa')
-    await outside.ask(`connect ${nodeIps.b} 7000`)
-    const codes = (await nodes.survey('a', source, ['10.96.0.1'])).reasons.map((reason) => reason.code)
-    expect(codes).to.deep.equal(['ServiceFlow', 'MasqueradedFlow'])
+  const endpoints = [
+    ['the destination', '10.244.2.7', 'b'],
+    ['the source', '10.244.1.7', 'a'],
+  ] as const
+  for (const [where, endpoint, node] of endpoints) {
+    it(`takes along the endpoint that the pod’s own Service flow chose, on ${where}`, async () => {
+      const name = `q${node}`
+      await nodes.addBridgedPod(node, name, endpoint)
+      nodes.in('a', serviceTo(endpoint))
+      const tried = await nodes.addAwaitedPod('b', 'p1', podIp)
+      const destination = await nodes.addAwaitedPod('b', 'p2', podIp)
+      const before = nodes.client('pa')
+      expect(await before.ask('udp 10.96.0.1 7000 x')).to.equal(`x 5555 ${name}`)
+      expect((await nodes.survey('a', source, ['10.96.0.1'])).reasons).to.deep.equal([])
+      const undo = await halfMove('m1', { from: 'a', to: 'b', pod: source, attached: tried.attached })
+      await undo()
+      expect(await before.ask('udp 10.96.0.1 7000 y')).to.equal(`y 5555 ${name}`)
+      await wholeMove('m2', { from: 'a', to: 'b', pod: source, attached: destination.attached })
+      // Node b knows no such Service: only the entry translates.
+      expect(await nodes.client('p2').ask('udp 10.96.0.1 7000 z')).to.equal(`z 5555 ${name}`)
+      expect(nodes.in('a', `conntrack -L -s ${podIp} 2>/dev/null || true`)).to.not.contain('10.96.0.1')
+    })
+  }
+
+  it('follows flows that began after the first look', async () => {
+    await nodes.addBridgedPod('a', 'qa', '10.244.1.7')
+    nodes.in('a', serviceTo('10.244.1.7'))
+    const survey = { uid: 'm1', ip: podIp, sandboxPid: source.pid, podCidrs, serviceIps: ['10.96.0.1'] }
+    const { legs, openPorts } = await nodes.survey('a', source)
+    expect(openPorts).to.deep.equal([7000])
+    await nodes.call('a', 'prepare', { ...move, legs })
+    expect(await nodes.client('pa').ask('udp 10.96.0.1 7000 x')).to.equal('x 5555 qa')
+    const change = await nodes.call<FlowChange>('a', 'changedFlows', { ...survey, again: true })
+    expect(change.added.map((leg) => [leg.destination, leg.destinationNat?.address])).to.deep.equal([['10.96.0.1', '10.244.1.7']])
+    expect(await nodes.call('a', 'changedFlows', { ...survey, again: false })).to.deep.equal({ added: [], ended: [] })
+    await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs, openPorts })
+    await nodes.call('b', 'rearm', { ...move, change })
+    expect(await nodes.call('b', 'missingFlows', move)).to.deep.equal([])
+    nodes.in('b', 'conntrack -F 2>/dev/null')
+    expect(await nodes.call<string[]>('b', 'missingFlows', move)).to.have.length(1)
+  })
+
+  it('relays what the first node masqueraded, on later moves too, and until the flow ends', async () => {
+    await nodes.serve('c')
+    for (const node of ['a', 'b']) nodes.in(node, masquerade)
+    const first = await nodes.addAwaitedPod('b', 'p1', podIp)
+    const second = await nodes.addAwaitedPod('a', 'p2', podIp)
+    const third = await nodes.addAwaitedPod('b', 'p3', podIp)
+    const answer = String(await nodes.client('pa').ask(`udp ${clientIp} 7000 x`))
+    expect(answer).to.match(/^x \d+ c$/)
+    await wholeMove('m1', { from: 'a', to: 'b', pod: source, attached: first.attached })
+    expect(await nodes.client('p1').ask(`udp ${clientIp} 7000 x`)).to.equal(answer)
+    expect(nodes.in('b', 'ip rule')).to.contain('lookup 28673')
+    await wholeMove('m2', { from: 'b', to: 'a', pod: first, attached: second.attached })
+    expect(await nodes.client('p2').ask(`udp ${clientIp} 7000 x`)).to.equal(answer)
+    expect(await nodes.call('b', 'sweepRelays')).to.deep.equal({})
+    expect(nodes.in('b', 'ip rule; ip route show table all')).to.not.match(/28673/)
+    await wholeMove('m3', { from: 'a', to: 'b', pod: second, attached: third.attached })
+    await nodes.call('b', 'sweepRelays')
+    expect(await nodes.client('p3').ask(`udp ${clientIp} 7000 x`)).to.equal(answer)
+    nodes.in('b', 'conntrack -D -p udp 2>/dev/null')
+    await nodes.call('b', 'sweepRelays')
+    expect(nodes.in('b', 'ip rule; ip route show table all')).to.not.match(/28673/)
   })
 
   interface WholeMove {
@@ -193,21 +241,43 @@ describe('the network of a moving pod', function () {
     attached: unknown
   }
 
-  async function wholeMove(uid: string, { from, to, pod, attached }: WholeMove): Promise<void> {
+  /** To the lock; returns how to roll it back. */
+  async function halfMove(uid: string, { from, to, pod, attached }: WholeMove): Promise<() => Promise<void>> {
     const ip = podIp
-    const { legs } = await nodes.survey(from, pod)
-    await nodes.call(to, 'arm', { uid, ip, nodeIp: nodeIps[to], legs })
+    const { legs, openPorts } = await nodes.survey(from, pod)
+    await nodes.call(from, 'prepare', { uid, ip, legs })
+    await nodes.call(to, 'arm', { uid, ip, nodeIp: nodeIps[to], legs, openPorts })
     await nodes.call(to, 'hold', { uid, ip, attached })
     await nodes.call(from, 'divert', { uid, ip, destinationNodeIp: nodeIps[to], role: 'source', sandboxPid: pod.pid })
     await nodes.call(from, 'lock', { uid, sandboxPid: pod.pid })
-    await nodes.call(to, 'release', { uid, ip, attached })
+    return async () => {
+      await nodes.call(from, 'undo', { uid, ip, role: 'source', sandboxPid: pod.pid })
+      await nodes.call(to, 'undo', { uid, ip, role: 'destination' })
+      nodes.in(to, `ip link set ${(attached as { hostVeth: string }).hostVeth} up`)
+      await nodes.call(from, 'unlock', { uid, sandboxPid: pod.pid })
+    }
+  }
+
+  async function wholeMove(uid: string, way: WholeMove): Promise<void> {
+    const { from, to, attached } = way
+    await halfMove(uid, way)
+    await nodes.call(to, 'release', { uid, ip: podIp, attached })
     for (const node of [from, to]) await nodes.call(node, 'settle', uid)
   }
 })
 
 function state(node: 'a' | 'b', moved: { ip: string; nodeIp: string; homeNodeIp?: string }[]): object {
-  return { nodeIp: nodeIps[node], podCidrs: ['10.244.1.0/24', '10.244.2.0/24'], movable: [podIp], moved }
+  return { nodeIp: nodeIps[node], podCidrs, movable: [podIp], moved }
 }
+
+const podCidrs = ['10.244.1.0/24', '10.244.2.0/24']
+
+/** What kube-proxy does with a Service that has one endpoint. */
+const serviceTo = (endpoint: string): string =>
+  `nft "table ip service { chain pre { type nat hook prerouting priority -100; ip daddr 10.96.0.1 dnat to ${endpoint}; }; }"`
+
+const masquerade =
+  'nft "table ip nat { chain post { type nat hook postrouting priority 100; ip saddr 10.244.0.0/16 ip daddr != 10.244.0.0/16 oifname eth0 masquerade fully-random; }; }"'
 
 /** What kube-proxy does with a NodePort: translate, mark, masquerade. */
 const fakeProxy = `nft -f - <<X

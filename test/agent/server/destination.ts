@@ -99,7 +99,12 @@ export class Destination {
   #network(): PodNetwork {
     const note = (name: string) => async (): Promise<void> => void this.told.push(name)
     return {
-      survey: async () => ({ legs: [], connections: 0, listeners: 0, reasons: [] }),
+      survey: async () => ({ legs: [], connections: 0, listeners: 0, openPorts: [], reasons: [] }),
+      prepare: note('prepare'),
+      changedFlows: async () => ({ added: [], ended: [] }),
+      rearm: note('rearm'),
+      missingFlows: async () => [],
+      sweepRelays: async () => new Map(),
       arm: note('arm'),
       hold: note('hold'),
       prepareDivert: note('prepareDivert'),

@@ -1,0 +1,66 @@
+// The pod's flows through a move, on its source: surveyed, armed on both nodes, and followed until the pod can begin none any more.
+import type { z } from 'zod'
+import type { MoveRequest } from '../../api/agent-wire.ts'
+import { CodedError } from '../../runtime/errors.ts'
+import type { AgentContext } from '../context.ts'
+import { Nothing, Steps } from '../peer/wire.ts'
+import type { FlowChange, Leg } from '../rooms.ts'
+
+export type CallPeer = <T>(what: string, body: unknown, schema: z.ZodType<T>) => Promise<T>
+
+export class MoveFlows {
+  readonly #context: AgentContext
+  readonly #uid: string
+  readonly #request: MoveRequest
+  readonly #call: CallPeer
+  #legs: Leg[] = []
+  #sandboxPid = 0
+
+  constructor(context: AgentContext, uid: string, request: MoveRequest, call: CallPeer) {
+    this.#context = context
+    this.#uid = uid
+    this.#request = request
+    this.#call = call
+  }
+
+  async arm(sandboxPid: number): Promise<Steps> {
+    this.#sandboxPid = sandboxPid
+    const { pod, destination, tcpPreservationMode } = this.#request
+    const { network, moves } = this.#context
+    const survey = await network.survey(this.#surveyed())
+    const refusing = survey.reasons.filter((reason) => tcpPreservationMode === 'Strict' || reason.blocking)
+    if (refusing.length > 0) throw new CodedError(refusing[0]?.code ?? 'Refused', refusing.map(({ message }) => message).join('; '))
+    for (const reason of survey.reasons) moves.warn(this.#uid, reason.message)
+    this.#legs = tcpPreservationMode === 'None' ? [] : survey.legs
+    // Here first: from the moment the destination translates too, this node gets packets that are translated already.
+    await network.prepare({ uid: this.#uid, ip: pod.ip, legs: this.#legs })
+    this.#report()
+    return await this.#call('arm', { legs: this.#legs, openPorts: survey.openPorts, podUid: destination.podUid }, Steps)
+  }
+
+  /** What began or ended since the last look; `locked`: the last one. */
+  async follow(pod: 'running' | 'locked'): Promise<void> {
+    if (this.#request.tcpPreservationMode === 'None') return
+    const change = await this.#context.network.changedFlows({ uid: this.#uid, again: pod === 'running', ...this.#surveyed() })
+    if (change.added.length === 0 && change.ended.length === 0) return
+    const ended = new Set(change.ended)
+    this.#legs = [...this.#legs.filter((leg) => !ended.has(leg)), ...change.added]
+    this.#report()
+    await this.#call('rearm', change satisfies FlowChange, Nothing)
+  }
+
+  #surveyed(): { ip: string; sandboxPid: number; podCidrs: string[]; serviceIps: string[] } {
+    const { pod, podCidrs, serviceIps } = this.#request
+    return { ip: pod.ip, sandboxPid: this.#sandboxPid, podCidrs, serviceIps }
+  }
+
+  #report(): void {
+    const relayed = this.#legs.filter(({ relayThrough }) => relayThrough !== undefined && relayThrough !== this.#request.destination.nodeIp)
+    const translated = this.#legs.filter(({ destinationNat }) => destinationNat !== undefined)
+    const relayedThrough = [...new Set(relayed.flatMap(({ relayThrough }) => relayThrough ?? []))].sort()
+    const direct = this.#legs.length - relayed.length - translated.length
+    this.#context.moves.facts(this.#uid, {
+      flows: { direct, translated: translated.length, relayed: relayed.length, relayedThrough },
+    })
+  }
+}

@@ -1,0 +1,52 @@
+// The node's connection table through the native helper: entries of a pod, relayed ones, and changes in one batch.
+import { run } from '../run.ts'
+import { type ConntrackEntry, parseEntries, refusedLines } from './conntrack-entries.ts'
+import { relayMarkPattern } from './relay-marks.ts'
+import type { Command, WaitingCommands } from './waiting-commands.ts'
+
+/** A packet between the deletion and the insertion of one batch makes an entry of its own; it cannot go on for long. */
+const applyTries = 5
+
+export class Conntrack {
+  readonly #helper: string
+
+  constructor(helper: string) {
+    this.#helper = helper
+  }
+
+  async entriesOf(ip: string): Promise<ConntrackEntry[]> {
+    return parseEntries((await run(this.#helper, ['conntrack', 'dump', '--ip', ip])).stdout)
+  }
+
+  async relayed(): Promise<ConntrackEntry[]> {
+    return parseEntries((await run(this.#helper, ['conntrack', 'dump', '--mark', relayMarkPattern])).stdout)
+  }
+
+  /** A dump that is started ahead and asked for inside the freeze. */
+  startDump(waiting: WaitingCommands, uid: string, ip: string): void {
+    waiting.start(uid, 'dump', this.#waitingDump(ip))
+  }
+
+  async finishDump(waiting: WaitingCommands, uid: string, ip: string): Promise<ConntrackEntry[]> {
+    return parseEntries(await waiting.finish(uid, 'dump', this.#waitingDump(ip), ''))
+  }
+
+  async apply(lines: readonly string[]): Promise<void> {
+    let left = lines
+    for (let tries = 1; left.length > 0; tries++) {
+      const answer = await run(this.#helper, ['conntrack', 'apply'], { input: `${left.join('\n')}\n` })
+      const refused = refusedLines(answer.stdout, left)
+      if (refused.length === 0) return
+      if (tries === applyTries || refused.some(({ again }) => again === undefined)) throw refusal(refused.map(({ message }) => message))
+      left = refused.flatMap(({ again }) => again ?? [])
+    }
+  }
+
+  #waitingDump(ip: string): Command {
+    return { command: this.#helper, args: ['conntrack', 'dump', '--ip', ip, '--wait'] }
+  }
+}
+
+function refusal(messages: readonly string[]): Error {
+  return new Error(`Writing conntrack entries: the kernel refused ${messages.slice(0, 5).join('; ')}`)
+}

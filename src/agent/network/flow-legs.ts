@@ -1,0 +1,78 @@
+// What each flow of a pod becomes on the destination: a plain entry, an entry with the translation, or a way through the node that stands in.
+import type { Leg } from '../rooms.ts'
+import { type ConntrackEntry, inverse, type Tuple } from './conntrack-entries.ts'
+import { isRelayMark } from './relay-marks.ts'
+
+export interface LegPlace {
+  ip: string
+  nodeIp: string
+  /** Of a pod of the cluster: its node always sees the answers, because they are routed there. */
+  isPodAddress: (address: string) => boolean
+  /** The node that a mark of ours stands for on this node. */
+  anchorOf: (mark: number) => string | undefined
+}
+
+export function legOf(entry: ConntrackEntry, place: LegPlace): Leg {
+  return entry.original.source === place.ip ? ownLeg(entry, place) : incomingLeg(entry, place)
+}
+
+/** The pod called out. */
+function ownLeg(entry: ConntrackEntry, place: LegPlace): Leg {
+  const leg = plainLeg(entry, entry.original)
+  // This node's address stands in for the pod: the other end knows no other, so the flow keeps its way through here.
+  if (entry.sourceNat && entry.reply.source !== place.ip) return { ...leg, relayThrough: place.nodeIp }
+  if (!isTranslated(entry)) return { ...leg, ...relayOf(entry, place) }
+  const destinationNat = { address: entry.reply.source, port: entry.reply.sourcePort }
+  // To itself through its Service: the kernel needs an address between the two ends, and any node can play it.
+  if (entry.sourceNat) return { ...leg, destinationNat, sourceNat: { address: entry.reply.destination, port: entry.reply.destinationPort } }
+  return { ...leg, destinationNat }
+}
+
+/**
+ * A client of the pod. Seen on the pod's side of the translation that is the reply turned round: the client is then its true address, or
+ * the node's where the node stands in for it. A client outside that was only translated towards the pod (externalTrafficPolicy Local)
+ * expects the answer from this node, but the pod would answer it directly.
+ */
+function incomingLeg(entry: ConntrackEntry, place: LegPlace): Leg {
+  const leg = plainLeg(entry, inverse(entry.reply))
+  const outside = !place.isPodAddress(leg.source) && leg.source !== place.nodeIp
+  if (entry.destinationNat && !entry.sourceNat && outside) return { ...leg, relayThrough: place.nodeIp }
+  return { ...leg, ...relayOf(entry, place) }
+}
+
+/** A flow that is relayed already goes on through the node where it began. */
+function relayOf(entry: ConntrackEntry, { anchorOf }: LegPlace): Pick<Leg, 'relayThrough'> {
+  const relayThrough = isRelayMark(entry.mark) ? anchorOf(entry.mark) : undefined
+  return relayThrough === undefined ? {} : { relayThrough }
+}
+
+function plainLeg(entry: ConntrackEntry, tuple: Tuple): Leg {
+  return {
+    protocol: entry.protocol,
+    ...tuple,
+    // Marks of ours are a node's own numbers.
+    mark: isRelayMark(entry.mark) ? 0 : entry.mark,
+    windowScaleOriginal: entry.windowScaleOriginal,
+    windowScaleReply: entry.windowScaleReply,
+  }
+}
+
+export function isTranslated(entry: ConntrackEntry): boolean {
+  return entry.sourceNat || entry.destinationNat
+}
+
+/**
+ * While a flow's translation exists on both nodes, each also gets the packets that the other one translated already. They pass untracked:
+ * tracked, they would be new flows that collide with the entry, and the kernel would give them another port.
+ */
+export function translatedForms(leg: Leg): Tuple[] {
+  const { destinationNat, sourceNat } = leg
+  if (!destinationNat) return []
+  const inside = {
+    source: sourceNat?.address ?? leg.source,
+    sourcePort: sourceNat?.port ?? leg.sourcePort,
+    destination: destinationNat.address,
+    destinationPort: destinationNat.port,
+  }
+  return [inside, inverse(leg)]
+}
