@@ -1,0 +1,75 @@
+// Balance: the best step again and again; then parts of the plan are taken back and made anew, for as long as there is time.
+import { costOf, movesOf, type Prices, pricesFor } from '../cost.ts'
+import { evenShares, unevenness } from '../imbalance.ts'
+import type { Limits } from '../limits.ts'
+import type { Placement } from '../placement.ts'
+import { below, type Chance, shuffle } from '../random.ts'
+import { bestStep } from './step.ts'
+
+/** Gains are taken this much too high or too low while parts are made anew. */
+const noiseWidth = 0.4
+/** Moves that are taken back at once, at most. */
+const mostTakenBack = 12
+
+interface Search {
+  placement: Placement
+  shares: Float64Array
+  prices: Prices
+  limits: Limits
+}
+
+/** Leaves the best placement in `placement`. */
+export function balance(placement: Placement, limits: Limits): void {
+  const shares = evenShares(placement)
+  const search = { placement, shares, prices: pricesFor(placement.model, unevenness(placement, shares)), limits }
+  climb(search, () => 1)
+  improve(search)
+}
+
+function climb({ placement, shares, prices, limits }: Search, noise: () => number): void {
+  let moves = movesOf(placement)
+  while (!limits.isOver()) {
+    const step = bestStep({ placement, shares, prices, noise, movesLeft: limits.mostMoves - moves })
+    if (!step) return
+    for (const [pod, to] of step.moves) moves += moveTo(placement, pod, to)
+  }
+}
+
+/** The change in how many pods are away from home. */
+function moveTo(placement: Placement, pod: number, to: number): number {
+  const home = placement.model.pods[pod]?.home
+  const before = placement.at[pod] === home ? 0 : 1
+  placement.move(pod, to)
+  return (to === home ? 0 : 1) - before
+}
+
+function improve(search: Search): void {
+  const { placement, shares, prices, limits } = search
+  let best = placement.at.slice()
+  let bestCost = costOf(placement, shares, prices)
+  for (let idle = 0; idle < limits.patienceRounds && !limits.isOver(); idle++) {
+    takeSomeBack(placement, limits.chance)
+    climb(search, () => 1 + noiseWidth * (limits.chance() - 0.5))
+    climb(search, () => 1)
+    const cost = costOf(placement, shares, prices)
+    if (cost < bestCost - 1e-9 * bestCost) {
+      best = placement.at.slice()
+      bestCost = cost
+      idle = -1
+    } else placement.become(best)
+  }
+  placement.become(best)
+}
+
+/** Back home where they still fit: what came there meanwhile may keep them away. */
+function takeSomeBack(placement: Placement, chance: Chance): void {
+  const away: number[] = []
+  placement.at.forEach((node, pod) => {
+    if (node !== placement.model.pods[pod]?.home) away.push(pod)
+  })
+  const count = 1 + below(chance, Math.min(mostTakenBack, Math.max(1, away.length)))
+  for (const pod of shuffle(away, chance).slice(0, count)) {
+    const home = placement.model.pods[pod]?.home ?? 0
+    if (placement.fits(pod, home)) placement.move(pod, home)
+  }
+}
