@@ -18,6 +18,8 @@ export const annotations = {
   migrationName: 'podmotion.io/migration-name',
   /** On a destination pod: the name its family of names is made from, so that names do not grow with every move. */
   baseName: 'podmotion.io/base-name',
+  /** On a destination pod: labels and owners of its source, for a cutover that finds the source gone. */
+  sourceIdentity: 'podmotion.io/source-identity',
   /** On a pod: hostPath volumes (names, comma separated) that are the same shared storage on every node. */
   sharedVolumes: 'podmotion.io/shared-volumes',
   /** On a PodMigration: a person's word (`destinationGone`) after a grant whose outcome nobody can tell any more. */

@@ -6,6 +6,7 @@ import { pinnedTerms, withoutPin } from '../extender/pin.ts'
 import { baseName } from './destination-name.ts'
 import type { Migration } from './observed.ts'
 import { sidecars } from './pod-containers.ts'
+import { identityOf } from './source-identity.ts'
 
 // Written by the node's network, or by kubectl about another object.
 const droppedAnnotations = [
@@ -28,6 +29,7 @@ export function buildDestinationPod(migration: Migration, source: V1Pod, nodeNam
         [annotations.baseName]: baseName(source),
         [annotations.migration]: migration.metadata.uid ?? '',
         [annotations.migrationName]: `${migration.metadata.namespace}/${migration.metadata.name}`,
+        [annotations.sourceIdentity]: JSON.stringify(identityOf(source)),
       },
     },
     spec: destinationSpec(withoutPin(source), nodeName, migration.spec.affinityMode),

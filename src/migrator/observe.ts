@@ -46,12 +46,13 @@ export async function ask(deps: ControllerDeps, agents: Agents, migration: Migra
 export function look(deps: ControllerDeps, migration: Migration, asked: Asked): Observed {
   const { caches } = deps
   const sourcePod = findSourcePod(migration, caches.pods)
+  const destinationPod = findDestinationPod(migration, caches.pods)
   return {
     ...asked,
     sourcePod,
-    destinationPod: findDestinationPod(migration, caches.pods),
+    destinationPod,
     siblings: migration.status.phase === 'CutoverComplete' ? siblingsOf(sourcePod, migration.status.destinationPodName, caches.pods) : [],
-    ownerExists: ownerExists(sourcePod, caches.replicaSets),
+    ownerExists: ownerExists(sourcePod, destinationPod, caches.replicaSets),
     nodes: caches.nodes.list(),
     capacities: caches.capacities.list(),
     migrations: caches.migrations.list().filter((other) => other.metadata.uid !== migration.metadata.uid),

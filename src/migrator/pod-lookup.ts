@@ -2,6 +2,7 @@
 import type { V1Pod, V1ReplicaSet } from '@kubernetes/client-node'
 import type { Migration } from './observed.ts'
 import { controllerOf } from './owner.ts'
+import { identityOf, writtenIdentity } from './source-identity.ts'
 
 export interface PodView {
   get(namespace: string | undefined, name: string): V1Pod | undefined
@@ -29,11 +30,14 @@ export function siblingsOf(source: V1Pod | undefined, destinationName: string | 
   })
 }
 
+/** Of the source; when that is gone, of what the destination says about it. */
 export function ownerExists(
   source: V1Pod | undefined,
+  destination: V1Pod | undefined,
   replicaSets: { get(namespace: string | undefined, name: string): V1ReplicaSet | undefined },
 ): boolean {
-  const owner = source && controllerOf(source)
+  const identity = source ? identityOf(source) : writtenIdentity(destination)
+  const owner = identity?.ownerReferences.find(({ controller }) => controller)
   if (!owner) return true
-  return replicaSets.get(source.metadata?.namespace, owner.name)?.metadata?.uid === owner.uid
+  return replicaSets.get((source ?? destination)?.metadata?.namespace, owner.name)?.metadata?.uid === owner.uid
 }

@@ -26,6 +26,12 @@ describe('destination pod', () => {
     })
   })
 
+  it('remembers whose the source was, without labels of ours', () => {
+    const source = makePod({ metadata: { labels: { app: 'cart', 'podmotion.io/migration-uid': 'earlier' } } })
+    const said = JSON.parse(build(source).metadata?.annotations?.['podmotion.io/source-identity'] ?? '')
+    expect(said).to.deep.equal({ labels: { app: 'cart' }, ownerReferences: source.metadata?.ownerReferences })
+  })
+
   it('drops annotations about another pod and keeps the user’s', () => {
     const source = makePod({
       metadata: {

@@ -265,6 +265,39 @@ describe('after the commit', () => {
     expect(normal).not.to.have.nested.property('patch.metadata.ownerReferences')
   })
 
+  describe('and a source that somebody deleted before the cutover', () => {
+    const identity = { labels: { app: 'cart' }, ownerReferences: makePod().metadata?.ownerReferences }
+    const said = { ...destination.metadata?.annotations, 'podmotion.io/source-identity': JSON.stringify(identity) }
+    const received = { ...destination, metadata: { ...destination.metadata, annotations: said } }
+    const adopted = { ...received, metadata: { ...received.metadata, labels: { ...received.metadata.labels, app: 'cart' } } }
+    const gone = { ...ended, sourcePod: undefined }
+
+    it('leaves its labels to the destination before the move is complete', () => {
+      const decision = cutover({ ...gone, destinationPod: received })
+      expect(decision.status.phase).to.equal('CutoverComplete')
+      expect(decision.effects).to.deep.equal([
+        {
+          kind: 'patchPod',
+          pod: { namespace: 'shop', name: received.metadata.name, uid: received.metadata.uid },
+          patch: { metadata: { labels: { app: 'cart' } } },
+        },
+      ])
+      expect(cutover({ ...gone, destinationPod: adopted }).status.phase).to.equal('Complete')
+    })
+
+    it('leaves its owner too when that is gone as well, so that the pod is collected', () => {
+      const [patch] = cutover({ ...gone, destinationPod: received, ownerExists: false }).effects
+      expect(patch).to.have.nested.property('patch.metadata.ownerReferences[0].uid', 'rs-uid')
+    })
+
+    it('waits a while for a destination that is not Ready, which its owner would delete first', () => {
+      expect(cutover({ ...gone, destinationPod: unready(received) }).effects).to.deep.equal([])
+      expect(told(cutover({ ...gone, destinationPod: unready(received) }, { afterMs: 10_000 }).effects)).to.deep.equal([
+        `patch ${received.metadata.name}`,
+      ])
+    })
+  })
+
   it('completes when the source has ended, on whatever node it was', () => {
     const gone = { sourcePod: undefined, destinationPod: labelled }
     expect(cutover({ ...gone, ...live }).status.phase).to.equal('CutoverComplete')

@@ -9,6 +9,7 @@ import { controllerOf } from '../owner.ts'
 import { isReady } from '../pod-containers.ts'
 import { deletionOf, referenceTo } from '../pod-deletion.ts'
 import { recordIntoStatus } from '../records.ts'
+import { identityOf, missingLabels, type SourceIdentity, writtenIdentity } from '../source-identity.ts'
 import { tellSourceCommitted } from './tell-source.ts'
 
 // A ReplicaSet prefers to delete a pod that is not Ready: with such a sibling it gets this long to recover, then we delete the source ourselves.
@@ -26,14 +27,15 @@ export function cutoverComplete(migration: Migration, observed: Observed, nowMs:
   const status = recorded.cutoverAt ? recorded : { ...recorded, cutoverAt: isoTime(nowMs) }
   const sinceMs = nowMs - Date.parse(status.cutoverAt ?? '')
   const effects = [...tellSourceCommitted(status, observed), ...handOver(observed, status, sinceMs)]
-  if (isSourceEnded(observed, status, sinceMs)) return complete(status, observed, nowMs)
+  if (isSourceEnded(observed, status, sinceMs) && isHandedOver(observed)) return complete(status, observed, nowMs)
   return stay({ ...status, message: describe(observed) }, effects, lookEveryMs)
 }
 
 function handOver(observed: Observed, status: PodMigrationStatus, sinceMs: number): Effect[] {
   const { sourcePod, destinationPod } = observed
-  if (!sourcePod) return endSource(observed, status)
-  if (destinationPod && !isLabelled(sourcePod, destinationPod)) return label(observed, status, sourcePod, destinationPod, sinceMs)
+  if (!sourcePod) return [...endSource(observed, status), ...labelLate(observed, sinceMs)]
+  if (destinationPod && !isLabelled(identityOf(sourcePod), destinationPod))
+    return label(observed, status, sourcePod, destinationPod, sinceMs)
   if (destinationPod && leaveToOwner(sourcePod, sinceMs)) return sourcePod.metadata?.deletionTimestamp ? endSource(observed, status) : []
   return [...endSource(observed, status), ...deletionOf(sourcePod, sinceMs < kubeletPatienceMs)]
 }
@@ -42,38 +44,45 @@ function leaveToOwner(source: V1Pod, sinceMs: number): boolean {
   return controllerOf(source) !== undefined && sinceMs < ownerPatienceMs
 }
 
-function isLabelled(source: V1Pod, destination: V1Pod): boolean {
+/** Somebody deleted the source after the commit: its owner, if there is one, still decides about the pod that it became. */
+function labelLate(observed: Observed, sinceMs: number): Effect[] {
+  const { destinationPod } = observed
+  if (!destinationPod || isHandedOver(observed)) return []
+  return isReady(destinationPod) || sinceMs >= siblingPatienceMs ? patchDestination(observed) : []
+}
+
+function isHandedOver(observed: Observed): boolean {
+  const { destinationPod } = observed
+  const identity = identityIn(observed)
+  return !destinationPod || !identity || isLabelled(identity, destinationPod)
+}
+
+function identityIn({ sourcePod, destinationPod }: Observed): SourceIdentity | undefined {
+  return sourcePod ? identityOf(sourcePod) : writtenIdentity(destinationPod)
+}
+
+function isLabelled(source: SourceIdentity, destination: V1Pod): boolean {
   return Object.entries(missingLabels(source, destination)).length === 0
-}
-
-function missingLabels(source: V1Pod, destination: V1Pod): Record<string, string> {
-  const own = destination.metadata?.labels ?? {}
-  return Object.fromEntries(Object.entries(source.metadata?.labels ?? {}).filter(([key, value]) => !isOurs(key) && own[key] !== value))
-}
-
-/** Labels of an earlier move stay with the pod that it made. */
-function isOurs(label: string): boolean {
-  return label.startsWith('podmotion.io/')
 }
 
 function label(observed: Observed, status: PodMigrationStatus, source: V1Pod, destination: V1Pod, sinceMs: number): Effect[] {
   const unreadySibling = observed.siblings.some((sibling) => !sibling.metadata?.deletionTimestamp && !isReady(sibling))
-  const adopt = patchDestination(observed, source, destination)
-  if (!controllerOf(source)) return [adopt]
-  if (isReady(destination) && !unreadySibling) return [lowestDeletionCost(source), adopt]
+  const adopt = patchDestination(observed)
+  if (!controllerOf(source)) return adopt
+  if (isReady(destination) && !unreadySibling) return [lowestDeletionCost(source), ...adopt]
   if (isReady(destination) && sinceMs < siblingPatienceMs) return []
   // Left to itself the ReplicaSet would now delete the wrong pod: the source goes first.
-  return [...endSource(observed, status), ...deletionOf(source, true), adopt]
+  return [...endSource(observed, status), ...deletionOf(source, true), ...adopt]
 }
 
-function patchDestination(observed: Observed, source: V1Pod, destination: V1Pod): Effect {
+function patchDestination(observed: Observed): Effect[] {
+  const { destinationPod } = observed
+  const identity = identityIn(observed)
+  if (!destinationPod || !identity) return []
   // A pod without a controller keeps its plain owners; one whose controller is gone gets it back, and is collected like the source would be.
-  const owners = (source.metadata?.ownerReferences ?? []).filter((owner) => !owner.controller || !observed.ownerExists)
-  return {
-    kind: 'patchPod',
-    pod: referenceTo(destination),
-    patch: { metadata: { labels: missingLabels(source, destination), ...(owners.length > 0 ? { ownerReferences: owners } : {}) } },
-  }
+  const owners = identity.ownerReferences.filter((owner) => !owner.controller || !observed.ownerExists)
+  const metadata = { labels: missingLabels(identity, destinationPod), ...(owners.length > 0 ? { ownerReferences: owners } : {}) }
+  return [{ kind: 'patchPod', pod: referenceTo(destinationPod), patch: { metadata } }]
 }
 
 function lowestDeletionCost(source: V1Pod): Effect {
