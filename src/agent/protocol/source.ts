@@ -57,10 +57,16 @@ function onVerified(move: SourceMove, message: SourceMessage & { type: 'verified
   return abort(nowMs, { code: 'FreezeBudgetExceeded', message: text })
 }
 
-/** After the grant a failure proves nothing: the destination may have committed. */
+/** After the grant a failure proves nothing: the destination may have committed. One that was given up before is undone now that it has ended. */
 function onFailed(move: SourceMove, failure: Failure, nowMs: number): Decision<SourceAction> {
   if (beforeGrant.includes(move.state)) return abort(nowMs, failure)
+  if (isToBeUndone(move)) return { records: [], actions: ['rollBack'] }
   return { records: [], actions: move.state === 'granted' ? ['askOutcome'] : [] }
+}
+
+/** Given up, perhaps even finished by the controller, while a step of the move was still running: nothing of it is undone yet. */
+export function isToBeUndone(move: SourceMove): boolean {
+  return !move.settled && !move.committed && (move.state === 'aborted' || move.state === 'finished')
 }
 
 function onAbort(move: SourceMove, reason: string, nowMs: number): Decision<SourceAction> {
