@@ -179,6 +179,11 @@ export class SimAgent {
     this.#seen(uid, 'settled')
   }
 
+  /** What nobody waits for: a rejection that nobody handles ends a Node program, and kubelet starts it again. */
+  background(work: Promise<unknown>): void {
+    work.catch((error: unknown) => this.world.crashAgent(this, error))
+  }
+
   say(text: string): void {
     if (this.life.alive) this.world.tell(this.node.name, text)
   }

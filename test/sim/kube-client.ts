@@ -83,6 +83,7 @@ class Client {
   #ask<T>(what: string, act: () => T): Promise<T> {
     const { wire, trouble } = this.#door
     const life = this.#life
+    if (!life.alive) return new Promise<T>(() => undefined)
     return new Promise<T>((resolve, reject) => {
       const broken = (reason: string) =>
         new CodedError('ApiServerUnreachable', `${what}: API server did not answer (${reason})`, { retryable: true })

@@ -44,7 +44,7 @@ export class SimReceiver {
   async announce(): Promise<void> {
     await this.#pause(0.5, 5)
     this.#agent.hands.announce(this.#key, this.#uid)
-    void this.#watchStanding()
+    this.#agent.background(this.#watchStanding())
   }
 
   async tell(message: DestinationMessage): Promise<void> {
@@ -117,14 +117,14 @@ export class SimReceiver {
     this.#heldAtMs = this.#agent.life.monotonicMs()
     const mine = ++this.#deadline
     this.#agent.life.after(waitMs, () => {
-      if (mine === this.#deadline) void this.tell({ type: 'deadlinePassed' })
+      if (mine === this.#deadline) this.#agent.background(this.tell({ type: 'deadlinePassed' }))
     })
   }
 
   async grant(deadlineMs: number): Promise<void> {
     const actions = this.#agent.tellDestination(this.#uid, { type: 'grant', heldAtMs: this.#heldAtMs, deadlineMs })
     if (outcomeOf(this.#move) !== 'committed') {
-      void this.#carry(actions)
+      this.#agent.background(this.#carry(actions))
       throw new CodedError('NeverCommitted', this.#move.failure?.message ?? 'never')
     }
     this.#deadline++
@@ -141,7 +141,7 @@ export class SimReceiver {
   }
 
   outcome(): 'committed' | 'never' {
-    void this.#carry(this.#agent.tellDestination(this.#uid, { type: 'outcomeAsked' }))
+    this.#agent.background(this.#carry(this.#agent.tellDestination(this.#uid, { type: 'outcomeAsked' })))
     return outcomeOf(this.#move) === 'committed' ? 'committed' : 'never'
   }
 
@@ -155,7 +155,7 @@ export class SimReceiver {
       if (action === 'giveUp') await this.#giveUp()
       else if (action === 'release') await this.release()
       else if (action === 'awaitGrant') this.#awaitGrant()
-      else if (action === 'watchStanding') void this.#watchStanding()
+      else if (action === 'watchStanding') this.#agent.background(this.#watchStanding())
       else if (action === 'cleanUp') await this.#cleanUp()
     }
   }
@@ -205,7 +205,7 @@ export class SimReceiver {
     this.#givingUp ??= this.#doGiveUp().catch((error: unknown) => {
       this.#givingUp = undefined
       this.#agent.say(`giving up ${this.#uid} failed: ${messageOf(error)}`)
-      this.#agent.life.after(5000, () => void this.#giveUp())
+      this.#agent.life.after(5000, () => this.#agent.background(this.#giveUp()))
     })
     return this.#givingUp
   }

@@ -118,7 +118,9 @@ function excuseDeleted(world: World, pod: Thing): void {
   const left = world
     .migrations()
     .some((one) => one.status?.sourcePodUID === pod.metadata.uid && world.truths.get(one.metadata.uid)?.committed)
-  if (!left) world.excuse(pod.metadata.uid, 'somebody deleted it')
+  if (left) return
+  world.deleted.add(pod.metadata.uid)
+  world.excuse(pod.metadata.uid, 'somebody deleted it')
 }
 
 function build(world: World, plan: Plan): void {

@@ -1,7 +1,7 @@
 // The source's part of a move in the simulation: the order of src/agent/move/{source,send}.ts with the real decisions and the real journal.
 
 import type { SourceMove } from '../../src/agent/protocol/move.ts'
-import type { SourceAction, SourceMessage } from '../../src/agent/protocol/source.ts'
+import { isToBeUndone, type SourceAction, type SourceMessage } from '../../src/agent/protocol/source.ts'
 import { type MoveRequest } from '../../src/api/agent-wire.ts'
 import { CodedError, messageOf } from '../../src/runtime/errors.ts'
 import type { SimAgent } from './agent.ts'
@@ -38,6 +38,7 @@ export class SimSource {
 
   start(): void {
     this.#running ??= this.#run()
+    this.#agent.background(this.#running)
   }
 
   async tell(message: SourceMessage): Promise<void> {
@@ -48,21 +49,19 @@ export class SimSource {
     try {
       await this.#moveIt()
       this.#running = undefined
-      if (this.#move.state === 'aborted' && !this.#move.settled) await this.#rollBack()
+      if (isToBeUndone(this.#move)) await this.#rollBack()
     } catch (error) {
       this.#agent.say(`move of ${this.#uid} failed: ${messageOf(error)}`)
       this.#running = undefined
       const failure = { code: error instanceof CodedError ? error.code : 'MoveFailed', message: messageOf(error) }
-      const actions = this.#agent.tellSource(this.#uid, { type: 'failed', failure })
-      const aborted = this.#move.state === 'aborted' && !this.#move.settled
-      await this.#carry(aborted && actions.length === 0 ? ['rollBack'] : actions)
+      await this.#carry(this.#agent.tellSource(this.#uid, { type: 'failed', failure }))
     }
   }
 
   async #carry(actions: readonly SourceAction[]): Promise<void> {
     for (const action of actions) {
       if (action === 'rollBack') await this.#rollBack()
-      else if (action === 'askOutcome') void this.#askOutcome()
+      else if (action === 'askOutcome') this.#agent.background(this.#askOutcome())
       else if (action === 'endSource') await this.#endSource()
       else if (action === 'cleanUp') await this.#cleanUp()
     }
@@ -170,7 +169,7 @@ export class SimSource {
     this.#rollingBack ??= this.#undo().catch((error: unknown) => {
       this.#rollingBack = undefined
       this.#agent.say(`rolling back ${this.#uid} failed: ${messageOf(error)}`)
-      this.#agent.life.after(1000, () => void this.#rollBack())
+      this.#agent.life.after(1000, () => this.#agent.background(this.#rollBack()))
     })
     await this.#rollingBack
   }
@@ -178,7 +177,7 @@ export class SimSource {
   async #undo(): Promise<void> {
     const { hands } = this.#agent
     const { pod } = this.#request
-    void this.#tellPeers()
+    this.#agent.background(this.#tellPeers())
     await this.#pause(1, 5)
     hands.undoNetwork(this.#uid)
     await this.#pause(1, 5)

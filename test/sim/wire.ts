@@ -65,6 +65,8 @@ export class Wire {
 
   /** `serverOf` is looked up when the request arrives: nobody there is a refused connection. */
   ask<T>({ from, to, timeoutMs, signal, what }: Asking, serverOf: () => Life | undefined, handle: () => Promise<T>): Promise<T> {
+    // What a killed program still computes reaches nobody.
+    if (!from.alive) return new Promise<T>(() => undefined)
     return new Promise<T>((resolve, reject) => {
       const fail = (reason: string) => from.run(() => reject(unreachable(what, to, reason)))
       from.after(timeoutMs, () => fail(`no answer within ${timeoutMs} ms`))
@@ -97,8 +99,8 @@ export class Wire {
         handle()
           .finally(forget)
           .then(
-            (value) => back(() => answered?.resolve(structuredClone(value))),
-            (error: unknown) => back(() => answered?.reject(error)),
+            (value) => server.run(() => back(() => answered?.resolve(structuredClone(value)))),
+            (error: unknown) => server.run(() => back(() => answered?.reject(error))),
           )
       })
     })

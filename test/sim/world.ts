@@ -41,6 +41,8 @@ export interface Truth {
 export const podCollection = '/api/v1/pods'
 export const migrationCollection = '/apis/podmotion.io/v1alpha1/podmigrations'
 
+const crashBackoffMs = 10_000
+
 export class World {
   readonly loop = new Loop()
   readonly dice: Dice
@@ -56,6 +58,8 @@ export class World {
   /** Pod UID to family; and why a family may be without a copy. */
   readonly families = new Map<string, string>()
   readonly excuses = new Map<string, string>()
+  /** Pods that somebody else has deleted: they go, whatever moves. */
+  readonly deleted = new Set<string>()
   readonly names = new Map<string, string>()
   readonly #born = new Set<string>()
   readonly #agents = new Map<string, SimAgent>()
@@ -121,10 +125,19 @@ export class World {
     try {
       const agent = new SimAgent(this, node, life)
       this.#agents.set(node.name, agent)
-      agent.start().catch((error: unknown) => this.violate('agentStarts', `agent on ${node.name}: ${String(error)}`))
+      agent.background(agent.start())
     } catch (error) {
       this.violate('agentStarts', `agent on ${node.name} cannot start: ${String(error)}`)
     }
+  }
+
+  crashAgent(agent: SimAgent, error: unknown): void {
+    if (!agent.life.alive) return
+    this.tell(agent.node.name, `the agent ends: ${String(error)}`)
+    agent.life.kill()
+    this.loop.after(crashBackoffMs, () => {
+      if (agent.node.up && this.#agents.get(agent.node.name) === agent) this.startAgent(agent.node)
+    })
   }
 
   killAgent(node: SimNode): void {
@@ -190,7 +203,7 @@ export class World {
     const process: Process = { podUid, family, version: this.nextVersion(), frozen: false, ended: false, gate: 'none' }
     node.processes.push(process)
     this.#born.add(family)
-    this.excuses.delete(family)
+    if (!this.deleted.has(podUid)) this.excuses.delete(family)
     this.tell(node.name, `pod ${this.podName(podUid)} runs`)
     return process
   }
@@ -201,6 +214,7 @@ export class World {
 
   /** The copy takes over: it must have the last state that ran. */
   resume(process: Process, node: SimNode): void {
+    if (process.gate === 'open') return
     const others = this.processesOf(process.family).filter((other) => other !== process)
     for (const other of others) {
       if (runs(other)) this.violate('oneCopy', `pod ${this.podName(process.podUid)} resumes on ${node.name} while a copy of it runs`)
@@ -209,7 +223,7 @@ export class World {
     }
     process.gate = 'open'
     process.version = this.nextVersion()
-    this.excuses.delete(process.family)
+    if (!this.deleted.has(process.podUid)) this.excuses.delete(process.family)
     this.tell(node.name, `pod ${this.podName(process.podUid)} resumed`)
   }
 
