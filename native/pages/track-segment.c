@@ -32,6 +32,7 @@ static void open_segment(const tracker *t, segment *g, pid_t pid, const mapping 
 		|| status.st_size % PAGE || (uint64_t)status.st_size < t->minimum;
 	if (g->left) return;
 	g->size = (uint64_t)status.st_size;
+	g->device = status.st_dev;
 	g->written = calloc(page_count(g) / 64 + 1, 8);
 	g->hashes = calloc(page_count(g) + 1, 8);
 	if (!g->written || !g->hashes) stop_with("tracking shared memory of %lu bytes: no memory left on this node", (unsigned long)g->size);

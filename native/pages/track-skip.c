@@ -56,12 +56,15 @@ static void write_smaps(const tracker *t, const process *p)
 
 void write_skip_files(tracker *t)
 {
+	char device[32];
 	for (size_t i = 0; i < t->process_count; i++) {
 		write_ranges(t, t->processes[i]);
 		write_smaps(t, t->processes[i]);
 	}
 	for (size_t i = 0; i < t->segment_count; i++) {
 		const segment *g = &t->segments[i];
-		if (g->announced && !g->left && g->mapped) write_file(t, "", "shm-%lu", (unsigned long)g->inode);
+		if (!g->announced || g->left || !g->mapped) continue;
+		snprintf(device, sizeof device, "%lx\n", (unsigned long)g->device);
+		write_file(t, device, "shm-%lu", (unsigned long)g->inode);
 	}
 }

@@ -40,8 +40,8 @@ typedef struct {
 } process;
 
 typedef struct {
-	uint64_t inode, size;
-	unsigned major, minor;
+	uint64_t inode, size, device; // the device as stat has it
+	unsigned major, minor; // and as maps has it
 	int fd;
 	bool left; // left to criu
 	bool announced; // the store knows it, under its index

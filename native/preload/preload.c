@@ -40,11 +40,10 @@ int real_open(int folder, const char *path, int flags, mode_t mode)
 	return (int)syscall(SYS_openat, folder, path, flags, mode);
 }
 
-int describe(int fd, uint64_t *inode, uint64_t *size)
+bool identify(int fd, file_identity *out)
 {
 	struct stat status; // of the kernel: the same layout on 64 bits
-	if (syscall(SYS_newfstatat, fd, "", &status, AT_EMPTY_PATH)) return -1;
-	*inode = status.st_ino;
-	*size = (uint64_t)status.st_size;
-	return 0;
+	if (syscall(SYS_newfstatat, fd, "", &status, AT_EMPTY_PATH)) return false;
+	*out = (file_identity){.device = status.st_dev, .inode = status.st_ino, .size = (uint64_t)status.st_size};
+	return true;
 }

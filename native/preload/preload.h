@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define HOOK __attribute__((visibility("default")))
+
 // The folder named by PODMOTION_SKIP, or NULL: the dump half is off.
 const char *skip_folder(void);
 // The store's socket named by PODMOTION_PAGES, or NULL: the restore half is off.
@@ -14,10 +16,16 @@ const char *store_socket(void);
 __attribute__((noreturn, format(printf, 1, 2))) void give_up(const char *format, ...);
 
 int real_open(int folder, const char *path, int flags, mode_t mode);
-// 0 and the inode and size, or -1. (fstat is a new symbol in new libraries.)
-int describe(int fd, uint64_t *inode, uint64_t *size);
 
-// The restore half (segments.c), called before the file at PATH is opened for reading.
+typedef struct {
+	uint64_t device, inode, size;
+} file_identity;
+
+// False with errno. (fstat is a new symbol in new libraries.)
+bool identify(int fd, file_identity *out);
+
+// The dump half (skip.c): a descriptor to give in place of the file at PATH, or -1.
+int skip_open(int folder, const char *path);
+// The restore half (segments.c): called before the file at PATH is opened for reading, and with everything that recv brought.
 void before_open(const char *path) __attribute__((weak));
-// The same, with every message that arrived on a socket.
 void after_receive(const void *data, size_t length) __attribute__((weak));
