@@ -212,6 +212,14 @@ describe('after the commit', () => {
   const applicationProbe = { protocol: 'TCP', port: 1, timeoutSeconds: 1, when: 'AfterCommit' } as const
   const verdict = (status: PodMigrationStatus) => status.conditions?.find(({ type }) => type === 'ServiceVerified')?.reason
 
+  it('goes on when the destination’s node went away for good with the pod', () => {
+    const gone = { source: record('source', 'committed'), destination: 'unreachable' } as const
+    const follow = (nodes: Observed['nodes']) =>
+      decideIn({ status: { phase: 'DisengageHold', ...committed, destinationNode: 'nb' }, observed: { ...gone, nodes } }).status
+    expect(follow([makeNode('na', 1), makeNode('nb', 2)]).phase).to.equal('DisengageHold')
+    expect(follow([makeNode('na', 1)])).to.deep.include({ phase: 'TCPVerifying', message: 'the pod lived on nb, which is gone for good' })
+  })
+
   it('waits for readiness and for the application, and reports what never comes', () => {
     expect(verify({ destinationPod: unready(destination) }).phase).to.equal('ServiceVerifying')
     expect(verify({}, { spec: { applicationProbe } }).message).to.contain('has not answered yet')

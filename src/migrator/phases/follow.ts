@@ -61,6 +61,8 @@ function committed(status: PodMigrationStatus, observed: Observed): Decision {
   const effects = tellSourceCommitted(known, observed)
   // A destination that has forgotten has nothing left to do either.
   if (live || destination === 'absent') return enter('TCPVerifying', { ...known, message: 'the pod lives on the destination' }, effects)
+  if (destination === 'unreachable' && isNodeGone(observed, status.destinationNode))
+    return enter('TCPVerifying', { ...known, message: `the pod lived on ${status.destinationNode}, which is gone for good` }, effects)
   return stay(
     { ...known, phase: 'DisengageHold', message: `committed: the pod belongs to ${status.destinationNode}` },
     effects,
