@@ -1,0 +1,77 @@
+// Does every strategy choose the pods that the real stock descheduler chooses? Random clusters and policies; the last line counts.
+// ARGS: --cases N (default 200), --seed N (one case alone, with all its details).
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { V1Pod } from '@kubernetes/client-node'
+import { readPolicy } from '../src/descheduler/policy-text/read-policy.ts'
+import type { Victim } from '../src/descheduler/stock/evictor.ts'
+import { runStockPolicy } from '../src/descheduler/stock/run.ts'
+import { sameVictims } from './stock-descheduler/compare.ts'
+import { servePicture } from './stock-descheduler/picture-api.ts'
+import { stockDescheduler } from './stock-descheduler/program.ts'
+import { Dice } from './stock-descheduler/random.ts'
+import { randomCluster } from './stock-descheduler/random-cluster.ts'
+import { randomPolicy, randomStrategies } from './stock-descheduler/random-policy.ts'
+import { kubeconfigFor, runStock, type StockVictim } from './stock-descheduler/run-stock.ts'
+
+const { values } = parseArgs({ options: { cases: { type: 'string', default: '200' }, seed: { type: 'string' } } })
+const seeds = values.seed ? [Number(values.seed)] : Array.from({ length: Number(values.cases) }, (_none, number) => number + 1)
+
+const api = await servePicture()
+const folder = mkdtempSync(join(tmpdir(), 'stock-descheduler-'))
+const kubeconfig = join(folder, 'kubeconfig')
+writeFileSync(kubeconfig, kubeconfigFor(api.url))
+const stock = { program: await stockDescheduler(), kubeconfig }
+
+let same = 0
+let victims = 0
+const withVictims: Record<string, number> = {}
+try {
+  for (const seed of seeds) if (await runCase(seed)) same++
+} finally {
+  await api.close()
+  rmSync(folder, { recursive: true, force: true })
+}
+console.log(`cases with victims: ${JSON.stringify(withVictims)}`)
+console.log(`stock-descheduler: ${seeds.length} cases · ${same} the same · ${seeds.length - same} different · ${victims} victims`)
+process.exitCode = same === seeds.length ? 0 : 1
+
+async function runCase(seed: number): Promise<boolean> {
+  const dice = new Dice(seed)
+  const strategy = randomStrategies[seed % randomStrategies.length] ?? ''
+  const nowMs = Date.now()
+  const cluster = randomCluster(dice, nowMs)
+  const policy = randomPolicy(dice, strategy)
+  api.show(cluster)
+  const theirs = await runStock(stock, policy)
+  const read = readPolicy(policy, 'policy')
+  if ('problems' in read || !('stock' in read.policy)) throw new Error(`seed ${seed}: ${JSON.stringify(read)}`)
+  const ours = runStockPolicy(read.policy.stock, cluster, nowMs)
+  if ('problems' in ours) throw new Error(`seed ${seed}: ${JSON.stringify(ours.problems)}`)
+  if (theirs.choices[0]?.length) withVictims[strategy] = (withVictims[strategy] ?? 0) + 1
+  const verdict = await judge(policy, ours.victims, theirs.choices, cluster.pods)
+  if (verdict === undefined) return true
+  console.log(`seed ${seed} ${strategy}: ${verdict}`)
+  if (values.seed) console.log(policy, theirs.errors.join('\n'), ours.notes)
+  return false
+}
+
+/** A choice that depends on the order of a Go map is looked at often enough to see ours among them. */
+async function judge(
+  policy: string,
+  ours: readonly Victim[],
+  choices: StockVictim[][],
+  pods: readonly V1Pod[],
+): Promise<string | undefined> {
+  if (choices.length === 0) return 'the stock descheduler did not run'
+  victims += choices[0]?.length ?? 0
+  const verdicts = (list: StockVictim[][]) => list.map((theirs) => sameVictims(ours, theirs, pods))
+  const first = verdicts(choices)
+  if (first.includes(undefined)) return undefined
+  const more = verdicts((await runStock(stock, policy, 30)).choices)
+  return more.includes(undefined)
+    ? undefined
+    : `${first[0]} (${new Set([...first, ...more]).size} different choices in ${first.length + more.length} cycles)`
+}
