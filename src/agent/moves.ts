@@ -11,6 +11,7 @@ import {
   type JournalRecord,
   type Move,
   type MoveFacts,
+  mayBeLost,
   type SourceMove,
 } from './protocol/move.ts'
 import { decideSource, type SourceAction, type SourceMessage } from './protocol/source.ts'
@@ -126,7 +127,14 @@ export class Moves {
   }
 
   #write(uid: string, records: readonly JournalRecord[], durable: boolean): void {
-    this.#journal.append(uid, records, durable)
+    try {
+      this.#journal.append(uid, records, durable)
+    } catch (error) {
+      const move = this.#moves.get(uid)
+      if (!move || !records.every((record) => mayBeLost(move, record))) throw error
+      // A pod is not kept frozen, nor its traffic held, for a record that nothing depends on.
+      log.error({ uid, err: error }, 'going on without a record')
+    }
     for (const record of records) this.#moves.set(uid, foldRecord(uid, this.#moves.get(uid), record))
   }
 }

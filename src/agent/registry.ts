@@ -14,6 +14,7 @@ import { Source } from './move/source.ts'
 import { nowMs } from './moves.ts'
 import { isOpen, type Move, toWire } from './protocol/move.ts'
 
+const recoverAgainMs = 2000
 /** How long an ended move can still be asked about. */
 const keepEndedMs = 24 * 60 * 60 * 1000
 /** The source tells the home node when a move is over; when that was lost, this ends it. */
@@ -98,14 +99,16 @@ export class Registry {
     return this.receiver(uid)
   }
 
-  /** After the agent's start: every open move is brought to where the protocol says. */
-  async recover(): Promise<void> {
-    const moves = this.#context.moves.list()
+  /** After the agent's start: every open move is brought to where the protocol says; what fails is tried again, since a pod may wait for it. */
+  async recover(moves: readonly Move[] = this.#context.moves.list()): Promise<void> {
     const work = moves.map((move) => (move.role === 'source' ? this.source(move.uid).restarted() : this.receiver(move.uid).restarted()))
     const results = await Promise.allSettled(work)
-    for (const [index, result] of results.entries()) {
-      if (result.status === 'rejected') log.error({ uid: moves[index]?.uid, err: result.reason }, 'recovering a move failed')
-    }
+    const failed = moves.filter((move, index) => {
+      const result = results[index]
+      if (result?.status === 'rejected') log.error({ uid: move.uid, err: result.reason }, 'recovering a move failed, trying again')
+      return result?.status === 'rejected'
+    })
+    if (failed.length > 0) setTimeout(() => void this.recover(failed), recoverAgainMs).unref()
   }
 
   /** What belongs to pods that are gone, and moves that ended long ago. */

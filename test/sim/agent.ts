@@ -14,6 +14,7 @@ import { SimReceiver } from './receiver.ts'
 import { SimSource } from './source.ts'
 import type { World } from './world.ts'
 
+const recoverAgainMs = 2000
 const sweepEveryMs = 60_000
 const homeRecordsKeptMs = 10 * 60 * 1000
 const bootMs = { low: 200, high: 3000 }
@@ -56,15 +57,19 @@ export class SimAgent {
 
   async start(): Promise<void> {
     await this.life.sleep(this.dice.between(bootMs.low, bootMs.high))
-    const work = this.moves.list().map((move) => this.#restarted(move))
-    for (const result of await Promise.allSettled(work))
-      if (result.status === 'rejected') this.say(`recovering failed: ${messageOf(result.reason)}`)
+    await this.#recover(this.moves.list())
     this.hands.sweepNetwork(new Set(this.moves.openUids()))
     this.ready = true
     for (;;) {
       this.#sweep()
       await this.life.sleep(sweepEveryMs)
     }
+  }
+
+  async #recover(moves: readonly Move[]): Promise<void> {
+    const results = await Promise.allSettled(moves.map((move) => this.#restarted(move)))
+    const failed = moves.filter((_move, index) => results[index]?.status === 'rejected')
+    if (failed.length > 0) this.life.after(recoverAgainMs, () => this.background(this.#recover(failed)))
   }
 
   #restarted(move: Move): Promise<void> {
@@ -74,11 +79,11 @@ export class SimAgent {
   #sweep(): void {
     const open = new Set(this.moves.list().flatMap((move) => (move.role === 'source' && isOpen(move) ? [move.request.pod.uid] : [])))
     for (const podUid of [...this.node.markers.keys()])
-      if (!this.node.sandboxes.has(podUid) && !this.world.podExists(podUid) && !open.has(podUid)) this.hands.removeMarker(podUid)
+      if (!this.node.podFolders.has(podUid) && !open.has(podUid)) this.hands.removeMarker(podUid)
     const awaited = new Set(
       this.moves.list().flatMap((move) => (move.role === 'destination' && move.request && isOpen(move) ? [keyOf(move.request)] : [])),
     )
-    const known = new Set([...this.node.sandboxes.values()].map(({ name }) => name))
+    const known = new Set(this.node.podFolders.values())
     for (const key of [...this.node.awaited.keys()]) if (!known.has(key) && !awaited.has(key)) this.hands.removeAwaited(key)
     for (const key of [...this.node.restored]) if (!known.has(key) && !awaited.has(key) && this.life.alive) this.node.restored.delete(key)
     this.hands.sweepHome(homeRecordsKeptMs)
@@ -241,6 +246,8 @@ function whileAlive(files: JournalFiles, life: Life): JournalFiles {
     append: (name, text) => (life.alive ? files.append(name, text) : Buffer.byteLength(text)),
     sync: (name) => life.alive && files.sync(name),
     remove: (name) => life.alive && files.remove(name),
+    reserve: () => files.reserve(),
+    useReserve: () => life.alive && files.useReserve(),
     close: () => undefined,
   }
 }

@@ -61,11 +61,10 @@ function checkPodWrite(world: World, { verb, path, before, after }: Write): void
 /** A source goes only after its commit, a received pod only when it never commits. */
 function checkPodDeletion(world: World, pod: Thing, migrationUid: string | undefined): void {
   const { uid, name } = pod.metadata
-  const asSource = world.migrations().find((one) => one.status?.sourcePodUID === uid && world.truths.get(one.metadata.uid)?.committed)
+  const asSource = world.migrations().find((one) => one.status?.sourcePodUID === uid && world.hasLeft(one.metadata.uid))
   if (asSource) return
-  const truth = migrationUid === undefined ? undefined : world.truthOf(migrationUid)
-  if (!truth) return world.violate('deletesOnlyOurs', `the controller deleted ${name}, which has not left`)
-  if (truth.committed) world.violate('deletesOnlyOurs', `the controller deleted ${name}, which lives by its commit`)
+  if (migrationUid === undefined) return world.violate('deletesOnlyOurs', `the controller deleted ${name}, which has not left`)
+  if (world.hasLeft(migrationUid)) world.violate('deletesOnlyOurs', `the controller deleted ${name}, which lives by its commit`)
 }
 
 /** What was once known is never forgotten, and after the commit there is no way back. */
@@ -82,9 +81,10 @@ function checkStatus(world: World, before: Thing, after: Thing): void {
 /** How a migration ended is what happened. */
 function checkEnd(world: World, migration: Thing): void {
   const { phase } = migration.status ?? {}
-  const truth = world.truths.get(migration.metadata.uid)
-  if (phase === 'Complete' && !truth?.committed) world.violate('endIsTrue', `${migration.metadata.name} is Complete without a commit`)
-  if ((phase === 'RolledBack' || phase === 'Failed') && truth?.committed)
+  const { uid } = migration.metadata
+  if (phase === 'Complete' && !world.truths.get(uid)?.committed)
+    world.violate('endIsTrue', `${migration.metadata.name} is Complete without a commit`)
+  if ((phase === 'RolledBack' || phase === 'Failed') && world.hasLeft(uid))
     world.violate('endIsTrue', `${migration.metadata.name} is ${phase}, but its destination committed`)
   if (isTerminal(phase) && migration.status?.reservation)
     world.violate('reservationFreed', `${migration.metadata.name} ended and keeps its room`)

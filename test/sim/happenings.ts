@@ -123,7 +123,7 @@ export class Happenings {
         else this.#jump(this.#node(what.side, here, uid), what.ms)
         return
       case 'diskFull':
-        return this.#fillDisk(this.#node(what.side, here, uid), what.ms)
+        return this.#fillDisk(this.#node(what.side, here, uid), what.ms, what.eatsReserve)
       case 'crashContainer':
         return this.#crash(this.#pod(what.pod))
       case 'crashCopy':
@@ -276,8 +276,10 @@ export class Happenings {
     if (node) node.clock.offsetMs += ms
   }
 
-  #fillDisk(node: SimNode | undefined, ms: number): void {
+  #fillDisk(node: SimNode | undefined, ms: number, eatsReserve: boolean): void {
     if (!node) return
+    if (eatsReserve) node.journals.useReserve()
+    node.journals.spareBytes = 0
     node.journals.full = true
     this.#world.loop.after(ms, () => {
       node.journals.full = false

@@ -67,7 +67,7 @@ export class Kubelet {
   }
 
   #sync(): void {
-    for (const [uid] of [...this.#node.sandboxes]) if (!this.#pods.has(uid)) this.#tearDown(uid, 'its pod is gone')
+    for (const uid of [...this.#node.podFolders.keys()]) if (!this.#pods.has(uid)) this.#tearDown(uid, 'its pod is gone')
     for (const pod of [...this.#pods.values()]) {
       if (pod.metadata.deletionTimestamp) this.#terminate(pod)
       else this.#keep(pod)
@@ -78,6 +78,7 @@ export class Kubelet {
     const { uid } = pod.metadata
     if (!this.#node.sandboxes.has(uid)) {
       this.#node.sandboxes.set(uid, { name: keyOf(pod) })
+      this.#node.podFolders.set(uid, keyOf(pod))
       this.#attach(pod)
     }
     const awaited = this.#node.awaited.get(keyOf(pod))
@@ -177,6 +178,7 @@ export class Kubelet {
     }
     for (const [migration, podUid] of [...this.#node.locks]) if (podUid === uid) this.#node.locks.delete(migration)
     this.#node.sandboxes.delete(uid)
+    this.#node.podFolders.delete(uid)
   }
 }
 

@@ -49,6 +49,8 @@ export class SimNode {
   readonly markers = new Map<string, string>()
   /** `namespace_pod`: its state has lived. */
   readonly restored = new Set<string>()
+  /** kubelet's folders of pods, by UID: `namespace_pod`. They outlive a reboot. */
+  readonly podFolders = new Map<string, string>()
   // In memory.
   readonly awaited = new Map<string, Awaited>()
   readonly images = new Set<string>()
@@ -91,10 +93,15 @@ export function runs(process: Process): boolean {
   return !process.ended && !process.frozen && process.gate !== 'shut'
 }
 
+const reserveBytes = 512 * 1024
+
 /** Files that keep what was synced; of the rest a power cut leaves any beginning. */
 export class SimDisk implements JournalFiles {
   readonly #files = new Map<string, { synced: string; written: string }>()
+  #reserved = false
   full = false
+  /** Of a full disk. */
+  spareBytes = 0
 
   names(): string[] {
     return [...this.#files.keys()]
@@ -112,9 +119,24 @@ export class SimDisk implements JournalFiles {
   }
 
   append(name: string, text: string): number {
-    if (this.full) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
-    this.#file(name).written += text
-    return Buffer.byteLength(text)
+    const bytes = Buffer.byteLength(text)
+    const fits = this.full ? Math.min(bytes, this.spareBytes) : bytes
+    if (fits === 0 && bytes > 0) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+    if (this.full) this.spareBytes -= fits
+    this.#file(name).written += beginning(text, fits)
+    return fits
+  }
+
+  reserve(): boolean {
+    this.#reserved ||= !this.full
+    return this.#reserved
+  }
+
+  useReserve(): boolean {
+    if (!this.#reserved) return false
+    this.#reserved = false
+    this.spareBytes += reserveBytes
+    return true
   }
 
   sync(name: string): void {

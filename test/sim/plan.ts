@@ -18,7 +18,7 @@ export type Happening =
   | { kind: 'compact' }
   | { kind: 'standStill'; side: Side | 'controllers'; ms: number }
   | { kind: 'clockJump'; side: Side | 'controllers'; ms: number }
-  | { kind: 'diskFull'; side: Side; ms: number }
+  | { kind: 'diskFull'; side: Side; ms: number; eatsReserve: boolean }
   | { kind: 'crashContainer'; pod: number }
   | { kind: 'crashCopy' }
   | { kind: 'deleteSource' }
@@ -144,7 +144,7 @@ const faults: [number, (dice: Dice) => Happening][] = [
   [2, () => ({ kind: 'compact' })],
   [5, (dice) => ({ kind: 'standStill', side: dice.pick([...sides, 'controllers']), ms: dice.pick([300, 3000, 20_000]) })],
   [2, (dice) => ({ kind: 'clockJump', side: dice.pick([...sides, 'controllers']), ms: dice.pick([-3_600_000, -5000, 5000, 3_600_000]) })],
-  [3, (dice) => ({ kind: 'diskFull', side: dice.pick(sides), ms: dice.pick([2000, 20_000]) })],
+  [3, (dice) => ({ kind: 'diskFull', side: dice.pick(sides), ms: dice.pick([2000, 20_000]), eatsReserve: dice.chance(0.3) })],
   [2, (dice) => ({ kind: 'crashContainer', pod: dice.integer(0, 3) })],
   [2, () => ({ kind: 'crashCopy' })],
   [2, () => ({ kind: 'deleteSource' })],

@@ -115,9 +115,7 @@ function nameFamily(world: World, pod: Thing): void {
 
 /** Deleting a source that has left is no reason for its family to end. */
 function excuseDeleted(world: World, pod: Thing): void {
-  const left = world
-    .migrations()
-    .some((one) => one.status?.sourcePodUID === pod.metadata.uid && world.truths.get(one.metadata.uid)?.committed)
+  const left = world.migrations().some((one) => one.status?.sourcePodUID === pod.metadata.uid && world.hasLeft(one.metadata.uid))
   if (left) return
   world.deleted.add(pod.metadata.uid)
   world.excuse(pod.metadata.uid, 'somebody deleted it')

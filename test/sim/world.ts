@@ -167,6 +167,14 @@ export class World {
 
   // ---- what happened to moves
 
+  /** Committed, and not only in the memory of a node that is destroyed: proof of that lets the source thaw. */
+  hasLeft(uid: string): boolean {
+    const truth = this.truths.get(uid)
+    if (!truth?.committed) return false
+    const destination = this.nodes.find((node) => node.name === truth.destinationNode)
+    return !(destination?.gone && truth.sourceAborted)
+  }
+
   seeMove(node: SimNode, move: Move, message: string): void {
     this.point(node, `${message} -> ${move.role} ${move.state}`, move.uid)
     const truth = this.truthOf(move.uid)
@@ -245,10 +253,6 @@ export class World {
 
   excuse(podUid: string, why: string): void {
     this.excuses.set(this.families.get(podUid) ?? podUid, why)
-  }
-
-  podExists(uid: string): boolean {
-    return this.server.all(podCollection).some((pod) => pod.metadata.uid === uid)
   }
 
   pods(): Thing[] {

@@ -1,6 +1,7 @@
 // The journal's files on a real disk: one folder, one open file a migration, every call synchronous.
 import {
   closeSync,
+  existsSync,
   fdatasyncSync,
   fsyncSync,
   mkdirSync,
@@ -8,11 +9,16 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeSync,
 } from 'node:fs'
 import path from 'node:path'
 import type { JournalFiles } from './journal.ts'
+
+/** Some thousand records: what all open moves of a node need to end. */
+const reserveBytes = 512 * 1024
+const reserveName = 'reserve'
 
 export class DiskFiles implements JournalFiles {
   readonly #folder: string
@@ -48,6 +54,25 @@ export class DiskFiles implements JournalFiles {
     rmSync(this.#path(name), { force: true })
   }
 
+  reserve(): boolean {
+    const file = this.#path(reserveName)
+    if (existsSync(file) && statSync(file).size === reserveBytes) return true
+    try {
+      writeWhole(file, Buffer.alloc(reserveBytes))
+      syncFolder(this.#folder)
+      return true
+    } catch {
+      rmSync(file, { force: true })
+      return false
+    }
+  }
+
+  useReserve(): boolean {
+    const kept = existsSync(this.#path(reserveName))
+    rmSync(this.#path(reserveName), { force: true })
+    return kept
+  }
+
   close(): void {
     for (const name of [...this.#open.keys()]) this.#close(name)
   }
@@ -76,6 +101,16 @@ export class DiskFiles implements JournalFiles {
 function syncFolder(folder: string): void {
   const fd = openSync(folder, 'r')
   try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function writeWhole(file: string, content: Buffer): void {
+  const fd = openSync(file, 'w', 0o600)
+  try {
+    for (let at = 0; at < content.length; ) at += writeSync(fd, content, at)
     fsyncSync(fd)
   } finally {
     closeSync(fd)

@@ -1,5 +1,5 @@
 // The journal: one file of lines per migration, written before the act; what survives the agent and the node.
-import { messageOf } from '../../runtime/errors.ts'
+import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { foldAll, type JournalRecord, type Move } from '../protocol/move.ts'
 import { decodeLines, encodeLine } from './line.ts'
 
@@ -12,8 +12,14 @@ export interface JournalFiles {
   append(name: string, text: string): number
   sync(name: string): void
   remove(name: string): void
+  /** Keeps some space for bad days; false: there is not even that. Asked again it looks again. */
+  reserve(): boolean
+  /** Gives it back to the records; false: it was given back before. */
+  useReserve(): boolean
   close(): void
 }
+
+// A move that was opened must be able to end on a disk that somebody fills meanwhile: space is kept for that, and without it no move is opened.
 
 /** More than any move writes; a file that grows past it is a loop of ours. */
 const maximumRecords = 2000
@@ -48,6 +54,7 @@ export class Journal {
     if (written.records + records.length > maximumRecords)
       throw new Error(`Writing the journal of migration ${uid}: it has ${written.records} records, more than ${maximumRecords} are a loop`)
     const text = records.map(encodeLine).join('')
+    if (written.records === 0 && !this.#files.reserve()) throw diskFull(uid, 'no space is left that could be kept for its end')
     this.#write(uid, text, written.bytes, durable)
     this.#written.set(uid, { records: written.records + records.length, bytes: written.bytes + Buffer.byteLength(text) })
   }
@@ -61,18 +68,23 @@ export class Journal {
     this.#files.close()
   }
 
-  /** What did not reach the disk as a whole must not be there after a restart either: the caller is told that it was not written. */
   #write(uid: string, text: string, before: number, durable: boolean): void {
-    const name = uid + ending
+    const failure = this.#tryWrite(uid + ending, text, before, durable)
+    if (failure === undefined) return
+    const again = this.#files.useReserve() ? this.#tryWrite(uid + ending, text, before, durable) : failure
+    if (again !== undefined) throw diskFull(uid, again)
+  }
+
+  /** What did not reach the disk as a whole must not be there after a restart either: the caller is told that it was not written. */
+  #tryWrite(name: string, text: string, before: number, durable: boolean): string | undefined {
     try {
       const bytes = this.#files.append(name, text)
       if (bytes < Buffer.byteLength(text)) throw new Error(`the disk took ${bytes} of ${Buffer.byteLength(text)} bytes`)
       if (durable) this.#files.sync(name)
+      return undefined
     } catch (error) {
       this.#takeBack(name, before)
-      throw new Error(`Writing the journal of migration ${uid}: ${messageOf(error)}: free space on the disk of the agent's state folder`, {
-        cause: error,
-      })
+      return messageOf(error)
     }
   }
 
@@ -92,4 +104,9 @@ export class Journal {
     this.#written.set(uid, { records: records.length, bytes: wholeBytes })
     return foldAll(uid, records)
   }
+}
+
+function diskFull(uid: string, reason: string): CodedError {
+  const message = `Writing the journal of migration ${uid}: ${reason}: free space on the disk of the agent's state folder`
+  return new CodedError('JournalNotWritten', message, { retryable: true })
 }

@@ -107,6 +107,22 @@ export function isOpen(move: Move): boolean {
   return true
 }
 
+/** States that are acted on only when they are on disk: without them a restart would thaw, commit or forget what it must not. */
+const neededOnDisk: Record<Move['role'], readonly MoveState[]> = {
+  source: ['frozen', 'granted'],
+  destination: ['holding', 'committed', 'aborted'],
+}
+
+/**
+ * A record that a full disk may lose: a restart without it comes to the same end, or does once more what is done already. Undoing a source
+ * twice is not harmless: meanwhile another move may have frozen the pod again.
+ */
+export function mayBeLost(move: Move, record: JournalRecord): boolean {
+  if (record.type === 'state') return !neededOnDisk[move.role].includes(record.state)
+  if (record.type === 'settled') return move.role === 'destination' || move.committed
+  return record.type !== 'opened' && record.type !== 'tombstone'
+}
+
 /** What goes over the wire. */
 export function toWire(move: Move): MoveRecord {
   return {
