@@ -54,16 +54,16 @@ async function serve(deps: ControllerDeps, ending: AbortSignal, signal: AbortSig
   await serveHealth({ port: portFrom('METRICS_PORT', 8080), notReady }, signal)
   const port = portFrom('HTTPS_PORT', 8443)
   // The API server has no certificate of ours, kube-scheduler and the agents do: each route asks for what it needs.
-  await serveHttps(answers(deps), { port, tlsDir: deps.tlsDir, clientCertificates: 'request' }, signal)
+  await serveHttps(answers(deps, ending), { port, tlsDir: deps.tlsDir, clientCertificates: 'request' }, signal)
   log.info({ port }, 'answers webhooks and scheduler')
 }
 
-function answers(deps: ControllerDeps): express.Express {
+function answers(deps: ControllerDeps, ending: AbortSignal): express.Express {
   const app = express()
   app.disable('x-powered-by')
   app.use(migrationAdmission(deps))
   app.use(evictionAdmission(deps))
-  app.use(extenderRouter(deps))
+  app.use(extenderRouter(deps, ending))
   app.use(answerError)
   return app
 }

@@ -3,11 +3,14 @@ import type { V1Node, V1Pod } from '@kubernetes/client-node'
 import { annotations } from '../api/names.ts'
 import type { NodeMigrationCapacity } from '../api/node-migration-capacity.ts'
 import type { PodMigration } from '../api/pod-migration.ts'
+import { CompatibleShares } from './compatible-share.ts'
 import { type Amounts, addAmounts, allocatableOf, controllerUid, podKey, podRequests, takesRoom } from './requests.ts'
 import { migrationKey, type Reservation, reservationOf } from './reservations.ts'
 
 export interface NodeFacts {
   readonly name: string
+  /** The name as JSON, for answers that have thousands of them. */
+  readonly nameJson: string
   node: V1Node | undefined
   allocatable: Amounts
   /** Normalised image name to bytes. */
@@ -17,7 +20,14 @@ export interface NodeFacts {
   readonly ownerCounts: Map<string, number>
   capacity: NodeMigrationCapacity | undefined
   cpuFeatures: ReadonlySet<string>
+  /** What the node really uses, where the metrics API says so. */
+  usage: Amounts | undefined
+  /** Of its link, for moves. */
+  bytesPerSecond: number
 }
+
+/** A link nobody has said anything about: 1 Gbit/s. */
+const usualBytesPerSecond = 125_000_000
 
 export interface CountedPod {
   pod: V1Pod
@@ -36,9 +46,13 @@ export class ClusterIndex {
   readonly #pods = new Map<string, CountedPod>()
   readonly #migrations = new Map<string, MigrationFacts>()
   readonly #reservationsByNode = new Map<string, Map<string, Reservation>>()
+  /** Pods with an open move, and which: more than one only while one ends and the next begins. */
+  readonly #leaving = new Map<string, Set<string>>()
   readonly #failuresByNode = new Map<string, Map<string, number>>()
   /** Pods with required anti-affinity of their own: they may refuse a newcomer. */
   readonly #guarding = new Map<string, CountedPod>()
+  readonly #shares = new CompatibleShares()
+  readonly #podUsage = new Map<string, Amounts>()
 
   get nodes(): IterableIterator<NodeFacts> {
     return this.#nodes.values()
@@ -110,11 +124,29 @@ export class ClusterIndex {
     const facts = this.#factsOf(capacity.spec.nodeName)
     facts.capacity = capacity
     facts.cpuFeatures = new Set(capacity.status?.cpuFeatures)
+    this.#shares.set(facts, capacity)
   }
 
   deleteCapacity(nodeName: string): void {
     const facts = this.#nodes.get(nodeName)
     if (facts) facts.capacity = undefined
+    this.#shares.delete(nodeName)
+  }
+
+  /** Part of the nodes to which a pod could be moved on from this one. */
+  compatibleShare(facts: NodeFacts): number {
+    return this.#shares.of(facts.name)
+  }
+
+  /** Takes the place of all that was known: what is not measured any more is not known any more. */
+  setUsage(nodes: ReadonlyMap<string, Amounts>, pods: ReadonlyMap<string, Amounts>): void {
+    for (const facts of this.#nodes.values()) facts.usage = nodes.get(facts.name)
+    this.#podUsage.clear()
+    for (const [key, amounts] of pods) this.#podUsage.set(key, amounts)
+  }
+
+  usageOf(key: string): Amounts | undefined {
+    return this.#podUsage.get(key)
   }
 
   setMigration(migration: PodMigration): void {
@@ -123,6 +155,7 @@ export class ClusterIndex {
     const reservation = reservationOf(migration)
     this.#migrations.set(key, { migration, reservation })
     if (reservation) this.reserve(reservation)
+    if (reservation) this.#leaving.set(reservation.sourcePodKey, (this.#leaving.get(reservation.sourcePodKey) ?? new Set()).add(key))
     const failedAtMs = failureInstantMs(migration)
     const nodeName = migration.status?.destinationNode
     if (nodeName && failedAtMs !== undefined) put(this.#failuresByNode, nodeName, key, failedAtMs)
@@ -132,7 +165,12 @@ export class ClusterIndex {
     const facts = this.#migrations.get(key)
     if (!facts) return
     this.#migrations.delete(key)
-    if (facts.reservation) remove(this.#reservationsByNode, facts.reservation.nodeName, key)
+    if (facts.reservation) {
+      remove(this.#reservationsByNode, facts.reservation.nodeName, key)
+      const moves = this.#leaving.get(facts.reservation.sourcePodKey)
+      moves?.delete(key)
+      if (moves?.size === 0) this.#leaving.delete(facts.reservation.sourcePodKey)
+    }
     const nodeName = facts.migration.status?.destinationNode
     if (nodeName) remove(this.#failuresByNode, nodeName, key)
   }
@@ -155,6 +193,11 @@ export class ClusterIndex {
     return total
   }
 
+  /** The pod has room reserved elsewhere: a move of it is open. */
+  isLeaving(key: string): boolean {
+    return this.#leaving.has(key)
+  }
+
   reservationCount(nodeName: string): number {
     return this.#reservationsByNode.get(nodeName)?.size ?? 0
   }
@@ -170,6 +213,7 @@ export class ClusterIndex {
     if (!facts) {
       facts = {
         name,
+        nameJson: JSON.stringify(name),
         node: undefined,
         allocatable: {},
         images: new Map(),
@@ -178,6 +222,8 @@ export class ClusterIndex {
         ownerCounts: new Map(),
         capacity: undefined,
         cpuFeatures: new Set(),
+        usage: undefined,
+        bytesPerSecond: usualBytesPerSecond,
       }
       this.#nodes.set(name, facts)
     }

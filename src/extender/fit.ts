@@ -13,6 +13,8 @@ export interface Asking {
   pod: V1Pod
   podKey: string
   requests: Amounts
+  /** Measured, or what it requests. */
+  usage: Amounts
   ownerUid: string | undefined
   /** Normalised names of the images it needs. */
   images: readonly string[]
@@ -34,10 +36,12 @@ export interface AskingOptions {
 
 export function askingFor(pod: V1Pod, index: ClusterIndex, options: AskingOptions): Asking {
   const ignoreAffinity = options.ignoreAffinity ?? false
+  const requests = podRequests(pod)
   return {
     pod,
     podKey: podKey(pod),
-    requests: podRequests(pod),
+    requests,
+    usage: index.usageOf(podKey(pod)) ?? requests,
     ownerUid: controllerUid(pod),
     images: [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(({ image }) => normaliseImage(image ?? '')),
     source: options.sourceNodeName === undefined ? undefined : index.node(options.sourceNodeName),

@@ -45,7 +45,7 @@ function judge(asking: Asking, facts: NodeFacts, index: ClusterIndex): RankedNod
   const free = freeFor(asking, facts, index)
   const reasons = fitRefusals(asking, facts, free)
   const fits = reasons.length === 0
-  const { score, exact, parts } = scoreNode(asking, facts, free, index)
+  const { score, exact, parts } = scoreNode(asking, facts, index)
   return { nodeName: facts.name, fits, score: fits ? score : 0, parts, reasons, exact }
 }
 

@@ -1,115 +1,129 @@
-// The extender's routes: filter and prioritize for kube-scheduler, explain for people. No request leaves the process.
+// The extender's routes: filter, prioritize and preempt for kube-scheduler, explain for people. No request leaves the process.
 import type { V1Pod } from '@kubernetes/client-node'
-import express, { type Request, type Response, Router } from 'express'
-import { ExtenderArguments, type ExtenderFilterResult } from '../api/extender-wire.ts'
+import { type Request, type Response, Router } from 'express'
+import type { ExtenderFilterResult } from '../api/extender-wire.ts'
 import type { ControllerDeps } from '../controller-deps.ts'
 import { extenderSeconds } from '../runtime/metrics.ts'
 import { requireClient } from '../runtime/tls.ts'
-import { type FilterAnswer, filterNames, neutralPriorities, prioritizeNames } from './answer.ts'
+import { type FilterAnswer, filterNames, neutralPriorities, prioritizeJson } from './answer.ts'
+import { type Asked, askedOf, askedVictims, nameOf, readJson, WrongRequest } from './asked.ts'
 import { explain } from './explain.ts'
 import { neutralAnswers } from './metrics.ts'
+import { everythingAsAsked, preemptOn } from './preempt.ts'
+import { followUsage } from './usage.ts'
 import { type WatchedIndex, watchIndex } from './watch.ts'
 
-/** A scheduler that is not set to nodeCacheCapable sends whole Node objects: 5000 of them are some 60 MB. */
-const bodyLimit = '128mb'
+/** What the routes answer from. */
+export interface ExtenderView extends WatchedIndex {
+  nowMs(): number
+  findPod(namespace: string, name: string): V1Pod | undefined
+}
 
-export function extenderRouter(deps: ControllerDeps): Router {
+/** With a signal real usage is followed until it aborts. */
+export function extenderRouter(deps: ControllerDeps, signal?: AbortSignal): Router {
   const watched = watchIndex(deps.caches)
+  if (signal) void followUsage(deps, watched.index, signal)
+  return extenderRoutes({
+    ...watched,
+    nowMs: () => deps.clock.nowMs(),
+    findPod: (namespace, name) => deps.caches.pods.get(namespace, name),
+  })
+}
+
+export function extenderRoutes(view: ExtenderView): Router {
   const router = Router()
   const scheduler = requireClient('podmotion-scheduler')
-  const anyOfUs = requireClient('podmotion-scheduler', 'podmotion-controller', 'podmotion-agent')
-  const body = express.json({ limit: bodyLimit, type: () => true })
-  router.post(
-    '/filter',
-    scheduler,
-    body,
-    timed('filter', (request, response) => answerFilter(watched, request, response)),
+  router.post('/filter', scheduler, answered('filter', view, answerFilter))
+  router.post('/prioritize', scheduler, answered('prioritize', view, answerPrioritize))
+  router.post('/preempt', scheduler, answered('preempt', view, answerPreempt))
+  router.get('/explain', requireClient('podmotion-scheduler', 'podmotion-controller', 'podmotion-agent'), (request, response) =>
+    answerExplain(view, request, response),
   )
-  router.post(
-    '/prioritize',
-    scheduler,
-    body,
-    timed('prioritize', (request, response) => answerPrioritize(watched, deps, request, response)),
-  )
-  router.get('/explain', anyOfUs, (request, response) => answerExplain(watched, deps, request, response))
   return router
 }
 
-function timed(verb: string, answer: (request: Request, response: Response) => void) {
-  return (request: Request, response: Response): void => {
-    const end = extenderSeconds.startTimer({ verb })
-    answer(request, response)
+type Verb = 'filter' | 'prioritize' | 'preempt'
+
+/** Written straight to the socket: an ETag of a quarter of a megabyte is of no use to a scheduler. */
+function answered(verb: Verb, view: ExtenderView, answer: (view: ExtenderView, body: unknown) => string) {
+  return async (request: Request, response: Response): Promise<void> => {
+    const body = readJson(request)
+    const json = await body.then(
+      (asked) => timed(verb, () => answer(view, asked)),
+      (error: unknown) => error,
+    )
+    if (typeof json === 'string') send(response, 200, json)
+    else if (json instanceof WrongRequest) send(response, json.status, JSON.stringify({ Error: json.message }))
+    else throw json
+  }
+}
+
+/** The time that the answer takes here, whatever the network does. */
+function timed(verb: Verb, answer: () => string): string | unknown {
+  const end = extenderSeconds.startTimer({ verb })
+  try {
+    return answer()
+  } catch (error) {
+    return error
+  } finally {
     end()
   }
 }
 
-interface Asked {
-  pod: V1Pod | undefined
-  names: string[]
-  /** Present when the scheduler sent objects: the same objects must come back. */
-  items: readonly object[] | undefined
+function send(response: Response, status: number, json: string): void {
+  const bytes = Buffer.from(json)
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': bytes.length }).end(bytes)
 }
 
-function answerFilter(watched: WatchedIndex, request: Request, response: Response): void {
-  const asked = parse(request, response)
-  if (!asked) return
-  const ready = asked.pod !== undefined && watched.ready()
-  if (!ready) neutralAnswers.inc({ verb: 'filter', reason: asked.pod ? 'not-ready' : 'no-pod' })
-  const answer =
-    ready && asked.pod ? filterNames(watched.index, asked.pod, asked.names) : { passed: asked.names, failed: {}, unresolvable: {} }
-  response.json(filterResult(asked, answer))
+/** The pod when there is something to say about it; otherwise it is counted why there is not. */
+function knownPod(view: ExtenderView, verb: Verb, pod: V1Pod | undefined): V1Pod | undefined {
+  if (pod && view.ready()) return pod
+  neutralAnswers.inc({ verb, reason: pod ? 'not-ready' : 'no-pod' })
+  return undefined
+}
+
+function answerFilter(view: ExtenderView, body: unknown): string {
+  const asked = askedOf(body)
+  const pod = knownPod(view, 'filter', asked.pod)
+  const answer = pod ? filterNames(view.index, pod, asked.names) : { passed: asked.names, failed: {}, unresolvable: {} }
+  return JSON.stringify(filterResult(asked, answer))
 }
 
 /** Never `{}` and never a null list where names were given: kube-scheduler would take it as "no node at all". */
-function filterResult(asked: Asked, answer: FilterAnswer): ExtenderFilterResult {
-  const passed = new Set(answer.passed)
+function filterResult({ items }: Asked, answer: FilterAnswer): ExtenderFilterResult {
+  const passed = items && new Set(answer.passed)
   return {
-    Nodes: asked.items ? { items: asked.items.filter((node) => passed.has(nameOf(node))) } : null,
-    NodeNames: asked.items ? null : answer.passed,
+    Nodes: items && passed ? { items: items.filter((node) => passed.has(nameOf(node))) } : null,
+    NodeNames: items ? null : answer.passed,
     FailedNodes: answer.failed,
     FailedAndUnresolvableNodes: answer.unresolvable,
     Error: '',
   }
 }
 
-function answerPrioritize(watched: WatchedIndex, deps: ControllerDeps, request: Request, response: Response): void {
-  const asked = parse(request, response)
-  if (!asked) return
-  const ready = asked.pod !== undefined && watched.ready()
-  if (!ready) neutralAnswers.inc({ verb: 'prioritize', reason: asked.pod ? 'not-ready' : 'no-pod' })
-  response.json(
-    ready && asked.pod ? prioritizeNames(watched.index, asked.pod, asked.names, deps.clock.nowMs()) : neutralPriorities(asked.names),
-  )
+function answerPrioritize(view: ExtenderView, body: unknown): string {
+  const { pod: asked, names } = askedOf(body)
+  const pod = knownPod(view, 'prioritize', asked)
+  return pod ? prioritizeJson(view.index, pod, names, view.nowMs()) : JSON.stringify(neutralPriorities(names))
 }
 
-function answerExplain(watched: WatchedIndex, deps: ControllerDeps, request: Request, response: Response): void {
+function answerPreempt(view: ExtenderView, body: unknown): string {
+  const { pod: asked, victims } = askedVictims(body)
+  const pod = knownPod(view, 'preempt', asked)
+  return JSON.stringify(pod ? preemptOn(view.index, pod, victims) : everythingAsAsked(victims))
+}
+
+function answerExplain(view: ExtenderView, request: Request, response: Response): void {
   const [namespace, name, ...rest] = String(request.query.pod ?? '').split('/')
   if (!namespace || !name || rest.length > 0) {
     const given = String(request.query.pod ?? '')
     response.status(400).json({ Error: `Explaining a pod: expected ?pod=namespace/name, got "${given}"` })
     return
   }
-  const pod = deps.caches.pods.get(namespace, name)
-  if (pod) response.json(explain(watched.index, pod, deps.clock.nowMs()))
+  const pod = view.findPod(namespace, name)
+  if (pod) response.json(explain(view.index, pod, view.nowMs()))
   else
     response
       .status(404)
       .json({ Error: `Explaining pod ${namespace}/${name}: no such pod is known: kubectl get pod -n ${namespace} ${name}` })
-}
-
-function parse(request: Request, response: Response): Asked | undefined {
-  const parsed = ExtenderArguments.safeParse(request.body)
-  if (!parsed.success) {
-    response.status(400).json({
-      Error: `Reading ExtenderArgs: ${parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
-    })
-    return undefined
-  }
-  const { Pod, Nodes, NodeNames } = parsed.data
-  const items = NodeNames ? undefined : (Nodes?.items ?? undefined)
-  return { pod: (Pod ?? undefined) as V1Pod | undefined, names: NodeNames ?? (items ?? []).map(nameOf), items }
-}
-
-function nameOf(node: object): string {
-  return (node as { metadata?: { name?: string } }).metadata?.name ?? ''
 }

@@ -61,12 +61,18 @@ export function tlsAgent(tlsDir: string, servername: string, reloadEveryMs?: num
   return new FreshAgent(new FreshTls(tlsDir, reloadEveryMs), servername)
 }
 
+/** A connection does not change its certificate, and reading it takes longer than many an answer. */
+const knownClients = new WeakMap<TLSSocket, string | undefined>()
+
 /** Common name of the client's certificate when our CA signed it. */
 export function clientName(request: IncomingMessage): string | undefined {
   const socket = request.socket as TLSSocket
   if (!socket.authorized) return undefined
-  const name = socket.getPeerCertificate().subject?.CN
-  return Array.isArray(name) ? name[0] : name
+  if (!knownClients.has(socket)) {
+    const name = socket.getPeerCertificate().subject?.CN
+    knownClients.set(socket, Array.isArray(name) ? name[0] : name)
+  }
+  return knownClients.get(socket)
 }
 
 /** Middleware: only these clients may go on. */
