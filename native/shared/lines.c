@@ -50,15 +50,26 @@ int connect_unix(const char *path)
 	return -1;
 }
 
-int listen_unix(const char *path, int backlog)
+int bind_unix(const char *path)
 {
 	unlink(path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0) return -1;
 	mode_t old = umask(0177);
 	bool ok = with_address(fd, path, bind);
 	umask(old);
-	if (ok && !listen(fd, backlog)) return fd;
+	if (ok) return fd;
+	int saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+int listen_unix(const char *path, int backlog)
+{
+	int fd = bind_unix(path);
+	if (fd < 0) return -1;
+	if (!listen(fd, backlog) && !fcntl(fd, F_SETFL, O_NONBLOCK)) return fd;
 	int saved = errno;
 	close(fd);
 	errno = saved;

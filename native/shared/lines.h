@@ -19,7 +19,9 @@ typedef struct {
 } line_server;
 
 int connect_unix(const char *path);
-// Mode 0600, non-blocking; -1 with errno.
+// A socket at PATH that does not listen yet: mode 0600; -1 with errno.
+int bind_unix(const char *path);
+// Non-blocking.
 int listen_unix(const char *path, int backlog);
 bool serve_lines(line_server *server, const char *path);
 void close_server(line_server *server);

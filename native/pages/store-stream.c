@@ -1,0 +1,295 @@
+// Receives the wire: every length, owner and address is checked before it is used.
+#include "store.h"
+#include "wire.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// One message may bring this much; a map of populated ranges is kept in memory as a whole.
+#define DATA_LIMIT (1ull << 30)
+#define ZERO_LIMIT (1ull << 41)
+#define MAP_LIMIT (64ull << 20)
+enum { INPUT_SIZE = 256 << 10 };
+
+typedef enum { NEXT, ENDED, BROKEN } outcome;
+
+typedef struct {
+	store *store;
+	int fd;
+	size_t at, used;
+	char input[INPUT_SIZE];
+	char why[256];
+} stream;
+
+static ssize_t receive(int fd, void *out, size_t size)
+{
+	ssize_t n;
+	do n = recv(fd, out, size, 0);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+// Large pieces go where they belong without a copy. Returns what came before the end.
+static size_t take(stream *in, void *out, size_t size)
+{
+	size_t done = 0;
+	while (done < size) {
+		size_t ready = in->used - in->at < size - done ? in->used - in->at : size - done;
+		memcpy((char *)out + done, in->input + in->at, ready);
+		in->at += ready;
+		done += ready;
+		if (done == size) break;
+		bool direct = size - done >= INPUT_SIZE / 4;
+		ssize_t n = direct ? receive(in->fd, (char *)out + done, size - done) : receive(in->fd, in->input, INPUT_SIZE);
+		if (n <= 0) break;
+		if (direct) done += (size_t)n;
+		else in->at = 0, in->used = (size_t)n;
+	}
+	return done;
+}
+
+static outcome broken(stream *in, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static outcome broken(stream *in, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(in->why, sizeof in->why, format, args);
+	va_end(args);
+	return BROKEN;
+}
+
+static outcome cut_short(stream *in)
+{
+	return broken(in, "the stream ended inside a message");
+}
+
+static bool is_segment(const message *m)
+{
+	return m->owner & SEGMENT_OWNER;
+}
+
+static segment *segment_of(stream *in, const message *m)
+{
+	return find_segment(&in->store->segments, m->owner & ~SEGMENT_OWNER);
+}
+
+static bool fits(uint64_t address, uint64_t length, uint64_t limit)
+{
+	return address % PAGE == 0 && length % PAGE == 0 && length > 0 && address < limit && length <= limit - address;
+}
+
+// The process, made known by its first page; NULL with a reason.
+static owner *owner_of(stream *in, const message *m)
+{
+	owner *o = m->owner ? find_owner(&in->store->memory, m->owner, true) : NULL;
+	if (!o) broken(in, "process %u cannot be kept: 1 to %u processes are possible", m->owner, OWNER_LIMIT);
+	return o;
+}
+
+static outcome misplaced(stream *in, const message *m)
+{
+	return broken(in, "%llu bytes at %llx of owner %x are not whole pages inside it, or the owner is unknown", (unsigned long long)m->length,
+		      (unsigned long long)m->address, m->owner);
+}
+
+static outcome take_segment_data(stream *in, const message *m)
+{
+	segment *s = segment_of(in, m);
+	if (!s || !fits(m->address, m->length, s->size)) return misplaced(in, m);
+	if (take(in, s->data + m->address, m->length) != m->length) return cut_short(in);
+	set_pages(s->held, m->address / PAGE, m->length / PAGE);
+	return NEXT;
+}
+
+static outcome take_data(stream *in, const message *m)
+{
+	store *s = in->store;
+	if (m->length > DATA_LIMIT || !fits(m->address, m->length, ADDRESS_LIMIT)) return misplaced(in, m);
+	atomic_fetch_add(&s->bytes, m->length);
+	if (is_segment(m)) return take_segment_data(in, m);
+	owner *o = owner_of(in, m);
+	if (!o) return BROKEN;
+	for (uint64_t at = m->address, left = m->length, part; left; at += part, left -= part) {
+		part = left;
+		char *room = room_for(&s->memory, o, at, &part);
+		if (!room) return broken(in, "no room for page %llx of process %u", (unsigned long long)at, m->owner);
+		if (take(in, room, part) != part) return cut_short(in);
+		mark_held(o, at, part);
+	}
+	return NEXT;
+}
+
+static outcome take_zero(stream *in, const message *m)
+{
+	segment *s = segment_of(in, m);
+	if (is_segment(m)) {
+		if (!s || !fits(m->address, m->length, s->size)) return misplaced(in, m);
+		if (!zero_segment(s, m->address, m->length)) return broken(in, "emptying a part of segment %u: %s", m->owner & ~SEGMENT_OWNER, strerror(errno));
+		return NEXT;
+	}
+	if (m->length > ZERO_LIMIT || !fits(m->address, m->length, ADDRESS_LIMIT)) return misplaced(in, m);
+	owner *o = owner_of(in, m);
+	if (!o) return BROKEN;
+	if (!mark_zero(&in->store->memory, o, m->address, m->length)) return broken(in, "no room for page %llx of process %u", (unsigned long long)m->address, m->owner);
+	return NEXT;
+}
+
+static outcome take_ranges(stream *in, const message *m, range_list *list, uint64_t limit)
+{
+	page_range *ranges = malloc(m->length + 1);
+	if (!ranges) return broken(in, "no memory for a map of %llu bytes", (unsigned long long)m->length);
+	bool whole = take(in, ranges, m->length) == m->length;
+	bool good = whole && add_ranges(list, ranges, m->length / sizeof *ranges, limit);
+	free(ranges);
+	if (!whole) return cut_short(in);
+	return good ? NEXT : broken(in, "the map of owner %x is not ascending whole pages inside it", m->owner);
+}
+
+static outcome take_map(stream *in, const message *m)
+{
+	if (m->length % sizeof(page_range) || m->length > MAP_LIMIT) return broken(in, "a map of %llu bytes", (unsigned long long)m->length);
+	if (m->type == PAGES_SEGMENT_MAP) {
+		segment *s = is_segment(m) ? segment_of(in, m) : NULL;
+		return s ? take_ranges(in, m, &s->populated, s->size) : misplaced(in, m);
+	}
+	owner *o = is_segment(m) ? NULL : owner_of(in, m);
+	return o ? take_ranges(in, m, &o->populated, ADDRESS_LIMIT) : misplaced(in, m);
+}
+
+static outcome take_segment(stream *in, const message *m)
+{
+	char name[SEGMENT_NAME];
+	uint32_t index = m->owner & ~SEGMENT_OWNER;
+	if (take(in, name, sizeof name) != sizeof name) return cut_short(in);
+	if (!is_segment(m) || !memchr(name, 0, sizeof name)) return broken(in, "segment %x without a valid name", m->owner);
+	if (begin_segment(&in->store->segments, index, m->address, m->length, name)) return NEXT;
+	return broken(in, "making segment %u of %llu bytes: %s", index, (unsigned long long)m->length, strerror(errno));
+}
+
+static outcome take_gone(stream *in, const message *m)
+{
+	segment *s = segment_of(in, m);
+	if (!is_segment(m)) drop_owner(&in->store->memory, m->owner);
+	else if (s) drop_segment(s);
+	return NEXT;
+}
+
+static outcome answer(stream *in, const message *m)
+{
+	const char *at = (const char *)m;
+	for (size_t left = sizeof *m; left;) {
+		ssize_t n = send(in->fd, at, left, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR) continue;
+		if (n <= 0) return broken(in, "answering the tracker: %s", strerror(errno));
+		at += n;
+		left -= (size_t)n;
+	}
+	return NEXT;
+}
+
+static outcome take_final(stream *in, message *m)
+{
+	store *s = in->store;
+	uint64_t missing = settle_memory(&s->memory) + settle_segments(&s->segments);
+	atomic_store(&s->missing, missing);
+	note(s, "final: %llu bytes in %zu chunks and %zu segments, %llu pages missing", (unsigned long long)s->bytes, s->memory.chunk_count,
+	     s->segments.count, (unsigned long long)missing);
+	set_state(s, COMPLETE);
+	m->address = missing;
+	return answer(in, m);
+}
+
+static outcome take_message(stream *in, message *m)
+{
+	switch (m->type) {
+	case PAGES_DATA: return take_data(in, m);
+	case PAGES_ZERO: return take_zero(in, m);
+	case PAGES_POPULATED:
+	case PAGES_SEGMENT_MAP: return take_map(in, m);
+	case PAGES_SEGMENT: return take_segment(in, m);
+	case PAGES_GONE: return take_gone(in, m);
+	case PAGES_SYNC: return answer(in, m);
+	case PAGES_FINAL: return take_final(in, m);
+	}
+	return broken(in, "unknown message %u", m->type);
+}
+
+static void clear_maps(store *s)
+{
+	for (size_t i = 0; i < s->memory.owner_count; i++) clear_ranges(&s->memory.owners[i]->populated);
+	for (size_t i = 0; i < s->segments.count; i++) clear_ranges(&s->segments.at[i].populated);
+}
+
+// A tracker may go on after its final set (the freeze was given up), but not once a restore relies on what is here.
+static bool may_go_on(store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	bool again = s->state == COMPLETE, ok = again || s->state == RECEIVING;
+	if (again) s->state = RECEIVING;
+	pthread_mutex_unlock(&s->lock);
+	if (again) clear_maps(s);
+	return ok;
+}
+
+static outcome next_message(stream *in)
+{
+	message m;
+	size_t size = take(in, &m, sizeof m);
+	if (!size) return ENDED;
+	if (size < sizeof m) return cut_short(in);
+	if (!may_go_on(in->store)) return broken(in, "a message came after the restore was made ready");
+	return take_message(in, &m);
+}
+
+// Waits for the sender before, which is told to end. False: what is here belongs to a restore.
+static bool become_the_stream(store *s, int fd, unsigned number)
+{
+	pthread_mutex_lock(&s->lock);
+	if (number > s->newest) s->newest = number;
+	while (s->stream >= 0 && !s->begun && s->newest == number) {
+		shutdown(s->stream, SHUT_RDWR);
+		pthread_cond_wait(&s->changed, &s->lock);
+	}
+	bool mine = !s->begun && s->stream < 0 && s->newest == number;
+	if (mine) {
+		s->stream = fd;
+		s->state = RECEIVING;
+		s->reason[0] = 0;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return mine;
+}
+
+static void end_stream(store *s, outcome how, const char *why)
+{
+	pthread_mutex_lock(&s->lock);
+	bool unfinished = s->state == RECEIVING;
+	pthread_mutex_unlock(&s->lock);
+	if (how == BROKEN && !unfinished) note(s, "the stream: %s", why);
+	if (how == BROKEN && unfinished) fail_store(s, "receiving memory: %s", why);
+	if (how == ENDED && unfinished) fail_store(s, "receiving memory: the stream ended before its final set");
+	pthread_mutex_lock(&s->lock);
+	s->stream = -1;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void receive_stream(store *s, int fd, unsigned number)
+{
+	stream *in = malloc(sizeof *in);
+	if (!in || !become_the_stream(s, fd, number)) return free(in);
+	*in = (stream){.store = s, .fd = fd};
+	drop_memory(&s->memory);
+	drop_segments(&s->segments);
+	atomic_store(&s->bytes, 0);
+	atomic_store(&s->missing, 0);
+	outcome how;
+	do how = next_message(in);
+	while (how == NEXT);
+	end_stream(s, how, in->why);
+	free(in);
+}

@@ -1,0 +1,47 @@
+// The destination's side of memory that travels ahead of the freeze: it receives pages, and serves them to what criu restores.
+#pragma once
+#include "files.h"
+#include "store-segments.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+typedef enum { RECEIVING, COMPLETE, READY, SERVING, LOCAL, FAILED } store_state;
+
+typedef struct server server;
+
+typedef struct {
+	const char *socket, *work, *images; // as asked for
+	pthread_mutex_t lock;               // of what follows up to `memory`
+	pthread_cond_t changed;
+	store_state state;
+	char reason[512]; // why it failed
+	int stream;       // the sender's connection, -1: none
+	unsigned newest;  // number of the last connection that wanted to be it
+	bool begun;       // a restore has begun: what is here belongs to it
+	bool handed_out;  // the segments went to the preload
+	bool awaited;     // criu may come
+	server *serving;
+	memory memory; // the receiving thread's alone until READY
+	segment_list segments;
+	_Atomic uint64_t bytes, missing, left_pages, faults;
+	_Atomic bool *guarded; // tells the guard that restored processes wait for pages
+	int log, lazy; // the socket for criu listens only when it may come
+} store;
+
+const char *state_name(store_state state);
+void set_state(store *s, store_state state);
+// Only the first reason is kept.
+void fail_store(store *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// A line of WORK/pages.log.
+void note(store *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Reads the wire from the connection until it ends; takes the place of any sender before. NUMBER: of the connection.
+void receive_stream(store *s, int fd, unsigned number);
+// What criu wrote, made fit for our pages: false with what is wrong in WHY.
+bool prepare_images(store *s, char *why, size_t size);
+// Serves one connection to the control socket; closes it.
+void serve_control(store *s, int fd, unsigned number);
+// Lets criu connect to lazy-pages.socket, once, if all that it must have taken before was taken.
+void await_restore(store *s);
+// Serves that connection, then pages until all are where they belong; closes it.
+void serve_restore(store *s, int fd);
