@@ -69,7 +69,22 @@ export const MigrationPolicySpec = z.object({
       perHour: z.int().min(0).max(10000).default(60),
     })
     .default({ inFlightCluster: 5, inFlightPerNamespace: 5, outboundPerNode: 2, inboundPerNode: 2, perHour: 60 }),
-  cooldownSeconds: z.int().min(0).max(604800).default(600),
+  cooldownSeconds: z.int().min(0).max(604800).default(600).describe('How long a pod rests after a move'),
+  nodeCooldownSeconds: z
+    .int()
+    .min(0)
+    .max(604800)
+    .default(0)
+    .describe('How long a node that gave pods takes none, and one that took pods gives none'),
+  maxMovesPerPodPerHour: z.int().min(1).max(60).default(2),
+  hysteresisPercentPoints: z
+    .number()
+    .min(0)
+    .max(50)
+    .default(0)
+    .describe('A node gives pods away only when it is over its target by more than this; then it is brought down to the target'),
+  onUnmovable: z.enum(['Leave', 'Evict']).default('Leave').describe('What happens to a chosen pod that cannot be moved live'),
+  evictor: DefaultEvictorArguments.optional().describe('Which pods are protected, as DefaultEvictor of the stock descheduler has it'),
   defaults: z
     .object({
       mode: z.enum(migrationModes).optional(),
@@ -88,6 +103,20 @@ export const MigrationPolicyStatus = z.object({
   lastResult: z.string().optional(),
   movesPlanned: z.int().optional(),
   movesStarted: z.int().optional(),
+  movesUndone: z.int().optional().describe('Of the last day: moves that brought a pod back within an hour'),
+  plan: z
+    .array(
+      z.object({
+        pod: z.string(),
+        action: z.enum(['Move', 'Evict']),
+        fromNode: z.string(),
+        toNode: z.string().optional(),
+        strategy: z.string(),
+        reason: z.string(),
+      }),
+    )
+    .optional()
+    .describe('What a dry run would do'),
 })
 export type MigrationPolicyStatus = z.infer<typeof MigrationPolicyStatus>
 

@@ -1,20 +1,28 @@
 // One run of one policy: may it run now, who may move, what do its strategies find, which moves come of it. Pure.
-
-import type { V1Node } from '@kubernetes/client-node'
-import type { MigrationPolicy } from '../api/migration-policy.ts'
+import type { V1Node, V1Pod } from '@kubernetes/client-node'
+import type { MigrationPolicy, PolicyStrategy } from '../api/migration-policy.ts'
 import type { NodeMigrationCapacity } from '../api/node-migration-capacity.ts'
-import { indexOf } from '../extender/cluster-index.ts'
+import { type ClusterIndex, indexOf } from '../extender/cluster-index.ts'
+import { podRequests } from '../extender/requests.ts'
 import { type PlannedMove, planBalance } from './balance/plan.ts'
+import { planChosen } from './balance/plan-chosen.ts'
 import { blackoutAt } from './blackout.ts'
 import { BudgetLedger } from './budgets.ts'
-import { type CandidateQuestion, candidatesOf } from './candidates.ts'
+import { type CandidateQuestion, type Candidates, candidatesOf } from './candidates.ts'
+import { MoveHistory } from './history.ts'
+import { measuredOf } from './measured.ts'
+import { Placement } from './placement.ts'
+import type { ClusterFacts } from './stock/cluster.ts'
 import { argumentsOf } from './strategies/arguments-of.ts'
 import { strategies } from './strategies/index.ts'
-import { loadsOf } from './utilisation.ts'
+import type { Finding, Nothing, Strategy } from './strategies/strategy.ts'
+import { excessOf, loadsOf, type Measured, type NodeLoad } from './utilisation.ts'
 
 export interface CycleInput extends CandidateQuestion {
   nodes: readonly V1Node[]
   capacities: readonly NodeMigrationCapacity[]
+  /** What only some strategies and protections ask for. */
+  facts?: Partial<ClusterFacts>
 }
 
 export interface Cycle {
@@ -29,39 +37,98 @@ export function planCycle(input: CycleInput): Cycle {
   const blackout = blackoutAt(policy.spec.blackoutWindows, nowMs)
   if (blackout) return { moves: [], result: `not run: ${blackout}` }
   const candidates = candidatesOf(input)
-  if (candidates.length === 0)
+  if (candidates.movable.length + candidates.evictable.length === 0)
     return { moves: [], result: 'no pod is for this policy to move (RuntimeClass, selectors, cooldown, other policies)' }
   return runStrategies(policy, input, candidates)
 }
 
-function runStrategies(policy: MigrationPolicy, input: CycleInput, candidates: CycleInput['pods']): Cycle {
+/** What one strategy after the other works on. */
+interface Run {
+  policy: MigrationPolicy
+  input: CycleInput
+  index: ClusterIndex
+  history: MoveHistory
+  placement: Placement
+  moves: PlannedMove[]
+  waiting: V1Pod[]
+}
+
+function runStrategies(policy: MigrationPolicy, input: CycleInput, { movable, evictable }: Candidates): Cycle {
   const index = indexOf(input)
-  const ledger = new BudgetLedger(policy.spec.budgets, policy.metadata.name, input.migrations, input.nowMs)
-  const moves: PlannedMove[] = []
-  const results: string[] = []
-  let waiting = candidates
-  for (const wish of policy.spec.strategies) {
-    const loads = loadsOf(
-      index,
-      input.migrations,
-      moves.map((move) => `${move.namespace}/${move.podName}`),
-    )
-    const given = argumentsOf(wish)
-    if ('problems' in given) {
-      results.push(`${wish.name}: the arguments are wrong: ${given.problems.join('; ')}`)
-      continue
-    }
-    const finding = strategies[wish.name].level?.(given.data, loads) ?? { nothing: 'not yet' }
-    if ('nothing' in finding) {
-      results.push(`${wish.name}: ${finding.nothing}`)
-      continue
-    }
-    const plan = planBalance({ index, loads, finding, candidates: waiting, ledger, nowMs: input.nowMs })
-    moves.push(...plan.moves)
-    waiting = waiting.filter((pod) => !plan.moves.some((move) => move.podUid === pod.metadata?.uid))
-    results.push(`${wish.name}: ${finding.reason}: ${plan.moves.length} moves${written(plan.left)}`)
+  const history = new MoveHistory(input.migrations, input.nowMs)
+  const placement = new Placement({
+    index,
+    ledger: new BudgetLedger(policy.spec.budgets, policy.metadata.name, input.migrations, input.nowMs),
+    history,
+    spec: policy.spec,
+    nowMs: input.nowMs,
+    evicted: new Set(evictable.map(({ metadata }) => metadata?.uid ?? '')),
+  })
+  const run: Run = { policy, input, index, history, placement, moves: [], waiting: [...movable, ...evictable] }
+  const results = policy.spec.strategies.map((wish) => `${wish.name}: ${runStrategy(wish, run)}`)
+  return { moves: run.moves, result: results.join('. ') }
+}
+
+function runStrategy(wish: PolicyStrategy, run: Run): string {
+  const given = argumentsOf(wish)
+  if ('problems' in given) return `the arguments are wrong: ${given.problems.join('; ')}`
+  const strategy = strategies[wish.name]
+  // Prometheus says nothing of single pods, so there is no gain to order them by.
+  const isLevelled = strategy.level && wish.lowNodeUtilization?.metricsUtilization?.source !== 'Prometheus'
+  const outcome = isLevelled ? levelNodes(strategy, given.data, wish, run) : chooseVictims(strategy, given.data, run)
+  if ('nothing' in outcome) return outcome.nothing
+  run.moves.push(...outcome.moves)
+  run.waiting = run.waiting.filter((pod) => !outcome.moves.some((move) => move.podUid === pod.metadata?.uid))
+  return `${outcome.reason}: ${outcome.moves.length} moves${written(outcome.left)}`
+}
+
+interface Outcome {
+  reason: string
+  moves: PlannedMove[]
+  left: Readonly<Record<string, number>>
+}
+
+function levelNodes(strategy: Strategy, args: unknown, wish: PolicyStrategy, run: Run): Outcome | Nothing {
+  const measured = measuredFor(wish, run.input)
+  if (typeof measured === 'string') return { nothing: measured }
+  const leaving = run.moves.map((move) => `${move.namespace}/${move.podName}`)
+  const loads = loadsOf(run.index, run.input.migrations, leaving, measured)
+  const finding = strategy.level?.(args, loads) ?? { nothing: 'it does not level nodes' }
+  if ('nothing' in finding) return finding
+  const settled = withoutUnsettled(finding, loads, run)
+  if (settled.sources.length === 0) return { nothing: `${finding.reason}, all within hysteresis or cooldown` }
+  const usageOf = (pod: V1Pod) => ({ ...podRequests(pod), ...measured?.pods.get(`${pod.metadata?.namespace}/${pod.metadata?.name}`) })
+  const plan = planBalance({ placement: run.placement, strategy: strategy.name, loads, finding: settled, candidates: run.waiting, usageOf })
+  return { reason: finding.reason, ...plan }
+}
+
+/** Undefined: by requests. Text says why it cannot be measured. */
+function measuredFor({ lowNodeUtilization }: PolicyStrategy, { facts }: CycleInput): Measured | string | undefined {
+  const { source, metricsServer } = lowNodeUtilization?.metricsUtilization ?? {}
+  if (source !== 'KubernetesMetrics' && !metricsServer) return undefined
+  if (!facts?.nodeMetrics?.length) return 'metrics.k8s.io says nothing of the nodes'
+  return measuredOf(facts.nodeMetrics, facts.podMetrics ?? [])
+}
+
+/** Nodes that are only a little over their target, or took pods a moment ago, wait. */
+function withoutUnsettled(finding: Finding, loads: readonly NodeLoad[], { policy, history }: Run): Finding {
+  const { hysteresisPercentPoints, nodeCooldownSeconds } = policy.spec
+  const excesses = new Map(loads.map((load) => [load.nodeName, excessOf(load, finding.ceiling)]))
+  const sources = finding.sources.filter(
+    (name) =>
+      (finding.emptied || (excesses.get(name) ?? 0) > hysteresisPercentPoints) && !history.hasReceived(name, nodeCooldownSeconds * 1000),
+  )
+  return { ...finding, sources }
+}
+
+function chooseVictims(strategy: Strategy, args: unknown, { policy, input, placement, moves, waiting }: Run): Outcome | Nothing {
+  const facts: ClusterFacts = {
+    ...{ namespaces: [], priorityClasses: [], pdbs: [], persistentVolumeClaims: [], nodeMetrics: [], podMetrics: [] },
+    ...input.facts,
+    nodes: input.nodes,
+    pods: input.pods.filter((pod) => !moves.some((move) => move.podUid === pod.metadata?.uid)),
   }
-  return { moves, result: results.join('. ') }
+  return planChosen({ strategy, args, facts, placement, candidates: waiting, protections: policy.spec.evictor, nowMs: input.nowMs })
 }
 
 function written(left: Readonly<Record<string, number>>): string {

@@ -11,15 +11,26 @@ export interface NodeLoad {
   used: Record<string, number>
 }
 
+/** What metrics.k8s.io says, in the amounts of requests; pods and nodes that it does not name count by requests. */
+export interface Measured {
+  nodes: ReadonlyMap<string, Amounts>
+  pods: ReadonlyMap<string, Amounts>
+}
+
 /** Cordoned and not Ready nodes are left out: drain empties the first, nobody can move anything off or onto the second. */
-export function loadsOf(index: ClusterIndex, migrations: readonly PodMigration[], alsoLeaving: Iterable<string> = []): NodeLoad[] {
+export function loadsOf(
+  index: ClusterIndex,
+  migrations: readonly PodMigration[],
+  alsoLeaving: Iterable<string> = [],
+  measured?: Measured,
+): NodeLoad[] {
   const leaving = new Set([...alsoLeaving, ...migrations.filter(isOpenMove).map(({ spec }) => `${spec.podNamespace}/${spec.podName}`)])
   const loads: NodeLoad[] = []
   for (const facts of index.nodes) {
     if (!facts.node || facts.node.spec?.unschedulable || !isReady(facts.node)) continue
-    const used = { ...facts.requested }
+    const used = { ...facts.requested, ...measured?.nodes.get(facts.name) }
     addAmounts(used, index.reserved(facts.name, { podKey: '' }) ?? {})
-    for (const [key, counted] of facts.pods) if (leaving.has(key)) addAmounts(used, counted.amounts, -1)
+    for (const [key, counted] of facts.pods) if (leaving.has(key)) addAmounts(used, { ...counted.amounts, ...measured?.pods.get(key) }, -1)
     loads.push({ nodeName: facts.name, allocatable: facts.allocatable, used })
   }
   return loads

@@ -1,10 +1,9 @@
 // Plans moves off full nodes: victims by the excess they take away per GiB copied, destinations by the extender's own ranking. Pure.
 import type { V1Pod } from '@kubernetes/client-node'
 import type { ResourceThresholds } from '../../api/descheduler-arguments.ts'
-import type { ClusterIndex } from '../../extender/cluster-index.ts'
-import { rankOn } from '../../extender/rank.ts'
+import type { StrategyName } from '../../api/migration-policy.ts'
 import { type Amounts, addAmounts, podKey, podRequests } from '../../extender/requests.ts'
-import type { BudgetLedger } from '../budgets.ts'
+import type { Place, Placement } from '../placement.ts'
 import type { Finding } from '../strategies/strategy.ts'
 import { excessOf, limitsOf, type NodeLoad, percentOf } from '../utilisation.ts'
 
@@ -13,21 +12,22 @@ export interface PlannedMove {
   podName: string
   podUid: string
   fromNode: string
+  /** Empty: it cannot be moved live, the policy has it evicted. */
   toNode: string
   movedBytes: number
-  /** Percent points of excess that it takes off its node. */
+  /** Percent points of excess that it takes off its node; of strategies that do not level nodes: 1 a pod. */
   gain: number
+  strategy: StrategyName
   reason: string
 }
 
 export interface PlanInput {
-  /** Changed by planning: planned moves reserve their room in it. Give it a copy of your own. */
-  index: ClusterIndex
+  placement: Placement
+  strategy: StrategyName
   loads: readonly NodeLoad[]
   finding: Finding
   candidates: readonly V1Pod[]
-  ledger: BudgetLedger
-  nowMs: number
+  usageOf: (pod: V1Pod) => Amounts
 }
 
 export interface Plan {
@@ -38,7 +38,7 @@ export interface Plan {
 
 interface Candidate {
   pod: V1Pod
-  requests: Amounts
+  used: Amounts
   fromNode: string
   movedBytes: number
 }
@@ -60,9 +60,10 @@ export function planBalance(input: PlanInput): Plan {
 
 /** One full node: best pod first, until it is under its target or nobody is left. */
 function relieve(load: NodeLoad, loads: ReadonlyMap<string, NodeLoad>, input: PlanInput, plan: Plan): void {
-  const waiting = new Set(candidatesOn(load.nodeName, input.candidates))
-  while (excessOf(load, input.finding.ceiling) > 0) {
-    const best = bestOf(waiting, load, input.finding.ceiling)
+  const waiting = new Set(candidatesOn(load.nodeName, input))
+  const isDone = () => !input.finding.emptied && excessOf(load, input.finding.ceiling) <= 0
+  while (!isDone()) {
+    const best = bestOf(waiting, load, input.finding)
     if (!best) return
     waiting.delete(best.candidate)
     const outcome = place(best.candidate, loads, input)
@@ -71,13 +72,14 @@ function relieve(load: NodeLoad, loads: ReadonlyMap<string, NodeLoad>, input: Pl
   }
 }
 
-function candidatesOn(nodeName: string, pods: readonly V1Pod[]): Candidate[] {
-  return pods
+function candidatesOn(nodeName: string, { candidates, usageOf }: PlanInput): Candidate[] {
+  return candidates
     .filter((pod) => pod.spec?.nodeName === nodeName)
-    .map((pod) => {
-      const requests = podRequests(pod)
-      return { pod, requests, fromNode: nodeName, movedBytes: Math.max(leastMovedBytes, requests.memory ?? 0) }
-    })
+    .map((pod) => ({ pod, used: usageOf(pod), fromNode: nodeName, movedBytes: movedBytesOf(pod) }))
+}
+
+export function movedBytesOf(pod: V1Pod): number {
+  return Math.max(leastMovedBytes, podRequests(pod).memory ?? 0)
 }
 
 interface Best {
@@ -85,55 +87,54 @@ interface Best {
   gain: number
 }
 
-function bestOf(candidates: Iterable<Candidate>, load: NodeLoad, ceiling: ResourceThresholds): Best | undefined {
+function bestOf(candidates: Iterable<Candidate>, load: NodeLoad, { ceiling, emptied }: Finding): Best | undefined {
   let best: (Best & { perByte: number }) | undefined
   for (const candidate of candidates) {
-    const gain = gainOf(candidate.requests, load, ceiling)
+    const gain = emptied ? shareOf(candidate.used, load, ceiling) : gainOf(candidate.used, load, ceiling)
     const perByte = gain / candidate.movedBytes
-    if (gain < leastGain) continue
+    if (gain < leastGain && !emptied) continue
     if (!best || perByte > best.perByte || (perByte === best.perByte && podKey(candidate.pod) < podKey(best.candidate.pod)))
       best = { candidate, gain, perByte }
   }
   return best
 }
 
+/** Percent points that the pod takes along, whether or not they are too many. */
+function shareOf(used: Amounts, load: NodeLoad, ceiling: ResourceThresholds): number {
+  const shares = limitsOf(ceiling).map(([resource]) => (100 * (used[resource] ?? 0)) / (load.allocatable[resource] || 1))
+  return Math.max(0, ...shares)
+}
+
 /** Percent points of excess that go with the pod, over all resources that are over their target. */
-function gainOf(requests: Amounts, load: NodeLoad, ceiling: ResourceThresholds): number {
+function gainOf(used: Amounts, load: NodeLoad, ceiling: ResourceThresholds): number {
   let gain = 0
   for (const [resource, percent] of limitsOf(ceiling)) {
     const all = load.allocatable[resource] ?? 0
     const excess = percentOf(load, resource) - percent
-    if (all > 0 && excess > 0) gain += Math.min(excess, (100 * (requests[resource] ?? 0)) / all)
+    if (all > 0 && excess > 0) gain += Math.min(excess, (100 * (used[resource] ?? 0)) / all)
   }
   return gain
 }
 
-/** What is cheap to ask goes first: ranking looks at everything. */
-function place(candidate: Candidate, loads: ReadonlyMap<string, NodeLoad>, input: PlanInput): { toNode: string } | { left: string } {
-  const { pod, fromNode } = candidate
-  const namespace = pod.metadata?.namespace ?? ''
+function place(candidate: Candidate, loads: ReadonlyMap<string, NodeLoad>, input: PlanInput): Place {
   const level = input.finding.destinations.filter((name) => staysUnder(candidate, loads.get(name), input.finding.ceiling))
   if (level.length === 0) return { left: 'every destination would be over its target' }
-  const allowed = level.filter((toNode) => !input.ledger.broken({ namespace, fromNode, toNode }))
-  if (allowed.length === 0) return { left: `budget ${input.ledger.broken({ namespace, fromNode, toNode: level[0] ?? '' })}` }
-  const [best] = rankOn(input.index, pod, { sourceNodeName: fromNode, nowMs: input.nowMs, names: allowed })
-  if (best?.fits) return { toNode: best.nodeName }
-  return { left: `no destination fits (${best?.reasons.map(({ code }) => code).join(', ') || 'none is known'})` }
+  return input.placement.find(candidate.pod, level)
 }
 
 function staysUnder(candidate: Candidate, load: NodeLoad | undefined, ceiling: ResourceThresholds): boolean {
   if (!load) return false
   const used = { ...load.used }
-  addAmounts(used, candidate.requests)
+  addAmounts(used, candidate.used)
   return excessOf({ ...load, used }, ceiling) === 0
 }
 
 function accept({ candidate, gain }: Best, toNode: string, loads: ReadonlyMap<string, NodeLoad>, input: PlanInput): PlannedMove {
-  const { pod, requests, fromNode, movedBytes } = candidate
+  const { pod, used, fromNode, movedBytes } = candidate
   const { namespace = '', name = '', uid = '' } = pod.metadata ?? {}
-  addAmounts(loads.get(fromNode)?.used ?? {}, requests, -1)
-  addAmounts(loads.get(toNode)?.used ?? {}, requests)
-  input.index.reserve({ migrationKey: `planned/${podKey(pod)}`, sourcePodKey: podKey(pod), nodeName: toNode, amounts: requests })
-  input.ledger.spend({ namespace, fromNode, toNode })
-  return { namespace, podName: name, podUid: uid, fromNode, toNode, movedBytes, gain, reason: input.finding.reason }
+  addAmounts(loads.get(fromNode)?.used ?? {}, used, -1)
+  addAmounts(loads.get(toNode)?.used ?? {}, used)
+  input.placement.accept(pod, toNode)
+  const { strategy, finding } = input
+  return { namespace, podName: name, podUid: uid, fromNode, toNode, movedBytes, gain, strategy, reason: finding.reason }
 }
