@@ -8,8 +8,8 @@ import { log } from '../../runtime/log.ts'
 import { type AgentContext, awaitedFolder, moveFolders, podLogFolder, restoredFolder } from '../context.ts'
 import { treeOf } from '../criu/process-tree.ts'
 import {
-  type ContainerFolders,
   ArmedRestore,
+  type ContainerFolders,
   discard,
   quitStandIn,
   type ReceivedContainer,
@@ -297,8 +297,14 @@ export class Receiver {
     if (this.#releaseTries < releaseTries) setTimeout(() => void this.release().catch(() => undefined), releaseAgainMs).unref()
     else if (this.#move.state === 'committed') {
       moves.warn(this.#uid, `Releasing the pod after the commit failed: ${messageOf(error)}`)
-      moves.decideDestination(this.#uid, { type: 'live' })
+      void this.#liveAfresh()
     }
+  }
+
+  /** Nothing of the restore is left, as after a reboot of this node: a crash of the pod here, so kubelet may start its containers anew. */
+  async #liveAfresh(): Promise<void> {
+    await this.#each(this.#request.pod.containers, async (name) => await this.#startAfresh(name))
+    if (this.#move.state === 'committed') this.#context.moves.decideDestination(this.#uid, { type: 'live' })
   }
 
   /** Side by side; those that fail are noted, and the others go on. */
