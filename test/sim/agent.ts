@@ -87,6 +87,8 @@ export class SimAgent {
     for (const key of [...this.node.awaited.keys()]) if (!known.has(key) && !awaited.has(key)) this.hands.removeAwaited(key)
     for (const key of [...this.node.restored]) if (!known.has(key) && !awaited.has(key) && this.life.alive) this.node.restored.delete(key)
     this.hands.sweepHome(homeRecordsKeptMs)
+    const uids = this.moves.openUids()
+    for (const images of [...this.node.images]) if (!uids.some((uid) => images.startsWith(uid))) this.hands.removeImages(images)
   }
 
   // ---- asked by the controller

@@ -172,13 +172,13 @@ export class ApiServer {
       generation: 1,
       ...(place.namespace === undefined ? {} : { namespace: place.namespace }),
     }
-    const born = { ...structuredClone(body), metadata } as Thing
+    const born = { ...body, metadata } as Thing
     return place.collection === '/api/v1/pods' ? { ...born, status: { phase: 'Pending' } } : born
   }
 
   #put(actor: string, verb: string, place: Place, before: Thing | undefined, object: Thing, type: Change['type']): Thing {
     const version = ++this.#version
-    const after: Thing = structuredClone({ ...object, metadata: { ...object.metadata, resourceVersion: String(version) } })
+    const after: Thing = frozen(structuredClone({ ...object, metadata: { ...object.metadata, resourceVersion: String(version) } }))
     const things = this.#objects.get(place.collection) ?? new Map<string, Thing>()
     this.#objects.set(place.collection, things)
     things.set(keyOf(place), after)
@@ -189,7 +189,7 @@ export class ApiServer {
   #remove(actor: string, place: Place, old: Thing): Thing {
     const version = ++this.#version
     this.#objects.get(place.collection)?.delete(keyOf(place))
-    const object = { ...old, metadata: { ...old.metadata, resourceVersion: String(version) } }
+    const object = frozen({ ...old, metadata: { ...old.metadata, resourceVersion: String(version) } })
     this.#tell({ actor, verb: 'remove', path: pathOf(place), before: old, after: undefined }, place.collection, {
       version,
       type: 'DELETED',
@@ -222,6 +222,13 @@ function graceOf({ collection }: Place, object: Thing, asked: number | undefined
 export function fail(status: number, reason: string, message: string): never {
   const body: KubeStatus = { kind: 'Status', reason, message, code: status }
   throw new KubeError('Asking', status, JSON.stringify(body))
+}
+
+/** Everybody is given the same object, so whoever changes it fails at once. */
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  for (const inner of Object.values(value)) frozen(inner)
+  return Object.freeze(value)
 }
 
 /** RFC 7386. */

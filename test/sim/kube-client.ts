@@ -57,7 +57,7 @@ class Client {
   }
 
   mergePatch<T>(path: string, body: unknown): Promise<T> {
-    const patch = structuredClone(body) as Record<string, unknown>
+    const patch = body as Record<string, unknown>
     return this.#ask(`PATCH ${path}`, () => this.#door.server.patch(this.#life.name, path, patch)) as Promise<T>
   }
 
@@ -87,12 +87,17 @@ class Client {
     return new Promise<T>((resolve, reject) => {
       const broken = (reason: string) =>
         new CodedError('ApiServerUnreachable', `${what}: API server did not answer (${reason})`, { retryable: true })
-      life.after(requestTimeoutMs, () => reject(broken('timeout')))
+      let answered = false
+      life.after(requestTimeoutMs, () => answered || reject(broken('timeout')))
       if (wire.loses(life.place, apiPlace)) return
       life.loop.after(wire.delayMs(), () => {
         if (life.loop.nowMs < trouble.downUntilMs) return this.#back(() => reject(broken('connection refused')))
         const outcome = this.#done(act)
-        this.#back(() => ('error' in outcome ? reject(outcome.error) : resolve(structuredClone(outcome.value))))
+        this.#back(() => {
+          answered = true
+          if ('error' in outcome) reject(outcome.error)
+          else resolve(outcome.value)
+        })
       })
     })
   }
@@ -150,7 +155,7 @@ class Stream {
     if (loop.nowMs < trouble.downUntilMs || wire.isCut(apiPlace, this.#life.place)) return this.#break()
     const silentMs = Math.max(0, trouble.silentUntilMs - loop.nowMs)
     this.#lastMs = Math.max(this.#lastMs, loop.nowMs + wire.delayMs() + silentMs)
-    loop.at(this.#lastMs, () => this.#life.run(() => this.#arrive({ event: { type, object: structuredClone(object) } })))
+    loop.at(this.#lastMs, () => this.#life.run(() => this.#arrive({ event: { type, object } })))
   }
 
   #break(): void {

@@ -68,7 +68,8 @@ export class Kubernetes {
   #replicaSet(set: Thing): void {
     const matching = this.#pods.list().filter((pod) => matches(pod, set) && isActive(pod))
     for (const orphan of matching.filter((pod) => !controllerOf(pod))) this.#adopt(set, orphan)
-    const own = matching.filter((pod) => controllerOf(pod)?.uid === set.metadata.uid)
+    const now = this.#pods.list().filter((pod) => matches(pod, set) && isActive(pod))
+    const own = now.filter((pod) => controllerOf(pod)?.uid === set.metadata.uid)
     const wanted: number = set.spec.replicas
     if (own.length < wanted) for (let count = own.length; count < wanted; count++) this.#createPod(set)
     if (own.length > wanted) for (const pod of own.toSorted(deleteFirst).slice(0, own.length - wanted)) this.#deletePod(pod)
@@ -81,7 +82,6 @@ export class Kubernetes {
       const current = this.#world.server.read(pathOf(pod))
       if (!current || current.metadata.uid !== pod.metadata.uid || current.metadata.deletionTimestamp || controllerOf(current)) return
       this.#pods.put(this.#world.server.patch('replicaset', pathOf(pod), { metadata: { uid: pod.metadata.uid, ownerReferences: owners } }))
-      pod.metadata.ownerReferences = owners
     })
   }
 

@@ -190,7 +190,10 @@ export class SimReceiver {
   #releaseAgain(error: unknown): void {
     this.#agent.say(`releasing ${this.#uid} failed: ${messageOf(error)}`)
     if (++this.#releaseTries < releaseTries) this.#agent.life.after(releaseAgainMs, () => void this.release().catch(() => undefined))
-    else if (this.#move.state === 'committed') this.#agent.tellDestination(this.#uid, { type: 'live' })
+    else if (this.#move.state === 'committed') {
+      this.#agent.hands.startAfresh(this.#key)
+      this.#agent.tellDestination(this.#uid, { type: 'live' })
+    }
   }
 
   async #becomeLive(resumed: boolean): Promise<void> {

@@ -74,7 +74,13 @@ async function play(world: World, happenings: Happenings): Promise<void> {
     rest = unrest(world)
     return rest === undefined
   }
-  await world.loop.run(healedAtMs + restWithinMs, () => checkAlways(world), atRest)
+  let told = 0
+  // Whatever changes a process is told.
+  const check = () => {
+    if (world.story.length > told) checkAlways(world)
+    told = world.story.length
+  }
+  await world.loop.run(healedAtMs + restWithinMs, check, atRest)
   if (failed()) return
   if (rest !== undefined)
     world.violate('comesToRest', `${Math.round((world.loop.nowMs - healedAtMs) / 1000)} s after the last fault: ${rest}`)

@@ -68,11 +68,22 @@ export class Wire {
     // What a killed program still computes reaches nobody.
     if (!from.alive) return new Promise<T>(() => undefined)
     return new Promise<T>((resolve, reject) => {
-      const fail = (reason: string) => from.run(() => reject(unreachable(what, to, reason)))
+      let over = false
+      const fail = (reason: string) => {
+        if (!over) from.run(() => reject(unreachable(what, to, reason)))
+        over = true
+      }
+      const take = (tell: () => void) => {
+        over = true
+        tell()
+      }
       from.after(timeoutMs, () => fail(`no answer within ${timeoutMs} ms`))
       signal?.addEventListener('abort', () => fail('given up'), { once: true })
       if (signal?.aborted) return fail('given up')
-      const answered = { resolve: (value: T) => from.run(() => resolve(value)), reject: (error: unknown) => from.run(() => reject(error)) }
+      const answered = {
+        resolve: (value: T) => from.run(() => take(() => resolve(value))),
+        reject: (error: unknown) => from.run(() => take(() => reject(error))),
+      }
       this.#send(from.place, to, serverOf, handle, answered, fail)
       if (this.duplicates()) this.#send(from.place, to, serverOf, handle, undefined, () => undefined)
     })
