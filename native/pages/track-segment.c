@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -33,9 +34,11 @@ static void open_segment(const tracker *t, segment *g, pid_t pid, const mapping 
 	if (g->left) return;
 	g->size = (uint64_t)status.st_size;
 	g->device = status.st_dev;
+	g->memory = mmap(NULL, g->size, PROT_READ, MAP_SHARED, g->fd, 0);
 	g->written = calloc(page_count(g) / 64 + 1, 8);
+	g->data = calloc(page_count(g) / 64 + 1, 8);
 	g->hashes = calloc(page_count(g) + 1, 8);
-	if (!g->written || !g->hashes) stop_with("tracking shared memory of %lu bytes: no memory left on this node", (unsigned long)g->size);
+	if (!g->written || !g->data || !g->hashes || g->memory == MAP_FAILED) stop_with("tracking shared memory of %lu bytes: no memory left on this node", (unsigned long)g->size);
 }
 
 // An open descriptor keeps the inode's number from being used again while we track.
@@ -87,13 +90,20 @@ static void mark(tracker *t, process *p, view *v)
 }
 
 // Only now, with the tasks running: it takes milliseconds a gigabyte. A range that changed meanwhile fails, and is taken up next time.
-// FRESH views were found by this round's look; scan_views comes first and leaves them out.
 void mark_new_views(tracker *t)
 {
 	for (size_t i = 0; i < t->process_count; i++) {
 		process *p = t->processes[i];
 		for (size_t k = 0; k < p->view_count; k++)
 			if (!p->views[k].marked) mark(t, p, &p->views[k]);
+	}
+}
+
+static void set_bits(uint64_t *bits, uint64_t start, uint64_t end, bool value)
+{
+	for (size_t page = start / PAGE; page < end / PAGE; page++) {
+		uint64_t bit = 1ull << (page % 64);
+		bits[page / 64] = value ? bits[page / 64] | bit : bits[page / 64] & ~bit;
 	}
 }
 
@@ -105,9 +115,8 @@ typedef struct {
 static void on_written(void *context, uint64_t start, uint64_t end, uint64_t categories)
 {
 	written_pages *w = context;
-	size_t page = (start - w->v->start + w->v->offset) / PAGE, stop = (end - w->v->start + w->v->offset) / PAGE;
-	if (stop > page_count(w->g)) stop = page_count(w->g);
-	for (; page < stop; page++) w->g->written[page / 64] |= 1ull << (page % 64);
+	uint64_t from = start - w->v->start + w->v->offset, to = end - w->v->start + w->v->offset;
+	set_bits(w->g->written, from, to < w->g->size ? to : w->g->size, true);
 }
 
 // Two questions, for a write is also lost when its page table entry vanishes (MADV_DONTNEED, reclaim). First: written, asked for by
@@ -135,27 +144,31 @@ void scan_views(tracker *t, bool protect)
 	}
 }
 
-static void find_data(const segment *g, spans *data)
-{
-	for (off_t at = 0, end; (uint64_t)at < g->size; at = end) {
-		at = lseek(g->fd, at, SEEK_DATA);
-		if (at < 0 || (uint64_t)at >= g->size) return;
-		end = lseek(g->fd, at, SEEK_HOLE);
-		if (end <= at) stop_with("reading shared memory %lu: its data cannot be found", (unsigned long)g->inode);
-		add_span(data, (uint64_t)at, (uint64_t)end > g->size ? g->size : (uint64_t)end);
-	}
-}
-
-static void find_written(segment *g, spans *out)
+static void bits_to_spans(const segment *g, const uint64_t *bits, spans *out)
 {
 	for (size_t page = 0; page < page_count(g); page++) {
-		uint64_t bits = g->written[page / 64];
-		if (!bits) page |= 63;
-		else if (bits >> (page % 64) & 1) {
+		uint64_t word = bits[page / 64];
+		if (!word) page |= 63;
+		else if (word >> (page % 64) & 1) {
 			span *last = out->count ? &out->at[out->count - 1] : NULL;
 			if (last && last->end == page * PAGE) last->end += PAGE;
 			else add_span(out, page * PAGE, (page + 1) * PAGE);
 		}
+	}
+}
+
+// Which pages are data and which are holes. Asking takes 30 ms a gigabyte, so it is asked where something was written or taken away only.
+// Reading a hole makes it data without a trace, but what is read there is zero on both sides.
+static void refresh_data(segment *g, uint64_t start, uint64_t end)
+{
+	set_bits(g->data, start, end, false);
+	for (off_t at = (off_t)start, stop; (uint64_t)at < end; at = stop) {
+		at = lseek(g->fd, at, SEEK_DATA);
+		if (at < 0 && errno != ENXIO) stop_with("reading shared memory %lu: its data cannot be found: %s", (unsigned long)g->inode, strerror(errno));
+		if (at < 0 || (uint64_t)at >= end) return;
+		stop = lseek(g->fd, at, SEEK_HOLE);
+		if (stop <= at) stop_with("reading shared memory %lu: its holes cannot be found", (unsigned long)g->inode);
+		set_bits(g->data, (uint64_t)at, (uint64_t)stop > end ? end : (uint64_t)stop, true);
 	}
 }
 
@@ -180,18 +193,32 @@ static void announce(tracker *t, segment *g, uint32_t owner)
 	g->announced = true;
 }
 
+static void find_to_send(tracker *t, segment *g, bool final, spans *changed)
+{
+	spans data = {0};
+	if (g->suspect) {
+		refresh_data(g, 0, g->size);
+		bits_to_spans(g, g->data, &data);
+		find_changed(t, g, &data, final ? COMPARE_THREADS : 1, changed);
+	} else {
+		bits_to_spans(g, g->written, changed);
+		for (size_t i = 0; i < changed->count; i++) refresh_data(g, changed->at[i].start, changed->at[i].end);
+	}
+	free_spans(&data);
+}
+
 static void send_segment(tracker *t, segment *g, uint32_t owner, bool final, char *buffer)
 {
 	spans data = {0}, changed = {0};
 	announce(t, g, owner);
-	if (g->suspect || final) find_data(g, &data);
-	if (g->suspect) find_changed(t, g, &data, final ? COMPARE_THREADS : 1, &changed);
-	else find_written(g, &changed);
-	// Cleared before the contents are read, not after: nothing is marked meanwhile, but the order should say so.
+	find_to_send(t, g, final, &changed);
 	memset(g->written, 0, (page_count(g) / 64 + 1) * 8);
 	g->suspect = false;
 	for (size_t i = 0; i < changed.count; i++) send_span(t, g, owner, changed.at[i].start, changed.at[i].end, buffer);
-	if (final) send_pairs(t->out, PAGES_SEGMENT_MAP, owner, data.at, data.count);
+	if (final) {
+		bits_to_spans(g, g->data, &data);
+		send_pairs(t->out, PAGES_SEGMENT_MAP, owner, data.at, data.count);
+	}
 	free_spans(&data);
 	free_spans(&changed);
 }

@@ -43,11 +43,13 @@ typedef struct {
 	uint64_t inode, size, device; // the device as stat has it
 	unsigned major, minor; // and as maps has it
 	int fd;
+	const char *memory; // mapped here, to be read
 	bool left; // left to criu
 	bool announced; // the store knows it, under its index
 	bool suspect; // writers may have gone unseen: to be compared page by page
 	bool mapped; // by a process, at the last look
-	uint64_t *written; // a bit a page
+	uint64_t *written; // a bit a page: to be sent
+	uint64_t *data; // a bit a page: no hole, as far as it was looked at
 	uint64_t *hashes; // of what was sent; 0: never
 } segment;
 
