@@ -79,7 +79,7 @@ static void look_at_shared(glance *g, const mapping *m)
 {
 	process *p = g->p;
 	if (!is_shared_anonymous(m)) return;
-	long index = find_segment(g->t, p->pid, m, g->why == LOOK_ROUND);
+	long index = segment_of(g->t, p->pid, m, g->why == LOOK_ROUND);
 	if (index == NO_SEGMENT || g->t->segments[index].left) return;
 	view now = {.start = m->start, .end = m->end, .offset = m->offset, .segment = (size_t)index};
 	bool watched = is_watched(p->pagemap, m->start);
@@ -147,7 +147,7 @@ static void look_at_stranger(tracker *t, pid_t pid)
 	char *text = read_process(pid, "maps", NULL);
 	if (!text || !parse_mappings(text, &list)) suspect_all(t);
 	for (size_t i = 0; i < list.count; i++) {
-		long index = is_shared_anonymous(&list.at[i]) ? find_segment(t, pid, &list.at[i], false) : NO_SEGMENT;
+		long index = is_shared_anonymous(&list.at[i]) ? segment_of(t, pid, &list.at[i], false) : NO_SEGMENT;
 		if (index == NO_SEGMENT) continue;
 		t->segments[index].suspect = true;
 		t->segments[index].mapped = true;

@@ -42,7 +42,7 @@ static void open_segment(const tracker *t, segment *g, pid_t pid, const mapping 
 }
 
 // An open descriptor keeps the inode's number from being used again while we track.
-long find_segment(tracker *t, pid_t pid, const mapping *m, bool create)
+long segment_of(tracker *t, pid_t pid, const mapping *m, bool create)
 {
 	for (size_t i = 0; i < t->segment_count; i++) {
 		const segment *g = &t->segments[i];

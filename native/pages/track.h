@@ -102,7 +102,7 @@ void send_private_final(tracker *t, process *p);
 
 // track-segment.c
 enum { NO_SEGMENT = -1 };
-long find_segment(tracker *t, pid_t pid, const mapping *m, bool create);
+long segment_of(tracker *t, pid_t pid, const mapping *m, bool create);
 void suspect_all(tracker *t);
 size_t count_suspect(const tracker *t);
 size_t count_tracked_segments(const tracker *t);
