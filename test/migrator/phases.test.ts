@@ -204,6 +204,23 @@ describe('RollingBack', () => {
   })
 })
 
+describe('a grant that came to nothing', () => {
+  const back = { phase: 'RollingBack', granted: true, moveStartedAt: started, rollbackStartedAt: started } as const
+
+  it('is not taken for one that is out while the source’s agent is away', () => {
+    const { status } = decideIn({ status: back, observed: { source: 'unreachable', destination: 'absent' } })
+    expect(status.phase).to.equal('RollingBack')
+  })
+
+  it('is seen from the source’s end, too', () => {
+    const follow = { phase: 'DisengageHold', granted: true, moveStartedAt: started } as const
+    for (const state of ['aborted', 'finished'] as const) {
+      const { status } = decideIn({ status: follow, observed: { source: record('source', state), destination: 'unreachable' } })
+      expect(status.phase, state).to.equal('RollingBack')
+    }
+  })
+})
+
 describe('after the commit', () => {
   const committed = { committedAt: started, granted: true, moveStartedAt: started }
   const live = { source: record('source', 'committed'), destination: record('destination', 'live') }

@@ -25,7 +25,8 @@ export function follow(migration: Migration, observed: Observed, nowMs: Instant)
   const status = tcpConditions(recordIntoStatus(migration.status, observed), nowMs)
   const seen = { ...migration, status }
   if (isCommitted(status, observed)) return committed(status, observed)
-  if (isRecord(observed.source) && observed.source.state === 'aborted') return givenUp(seen, observed, nowMs)
+  // Finished and not committed: it gave up before, and was told so.
+  if (isRecord(observed.source) && ['aborted', 'finished'].includes(observed.source.state)) return givenUp(seen, observed, nowMs)
   if (isGranted(status, observed)) return granted(seen, observed, nowMs)
   if (failureOf(observed)) return givenUp(seen, observed, nowMs)
   if (observed.source === 'absent') return unknownToSource(seen, observed, nowMs)

@@ -4,7 +4,7 @@ import { closeConditions, isoTime } from '../conditions.ts'
 import { type Decision, type Effect, end, enter, stay } from '../decision.ts'
 import { type AgentAnswer, type Instant, isNodeGone, isRecord, type Migration, type Observed } from '../observed.ts'
 import { deletionOf } from '../pod-deletion.ts'
-import { isCommitted, isGranted, recordIntoStatus } from '../records.ts'
+import { isCommitted, recordIntoStatus } from '../records.ts'
 
 const lookEveryMs = 200
 // A destination agent that stays away holds nothing that matters: without a grant it never runs the copy, and it sweeps when it is back.
@@ -12,8 +12,7 @@ const destinationPatienceMs = 60_000
 
 export function rollingBack(migration: Migration, observed: Observed, nowMs: Instant): Decision {
   const status = recordIntoStatus(migration.status, observed)
-  const sourceGaveUp = isDone(observed.source)
-  if (isCommitted(status, observed) || (isGranted(status, observed) && !sourceGaveUp)) return tooLate(status)
+  if (isCommitted(status, observed) || isGrantOut(observed.source)) return tooLate(status)
   const reason = status.failure?.message ?? 'the move is given up'
   if (!isSourceSafe(status, observed))
     return stay({ ...status, message: sourceMessage(status, observed) }, abortAt(status.sourceNode, observed.source, reason), lookEveryMs)
@@ -27,6 +26,11 @@ export function rollingBack(migration: Migration, observed: Observed, nowMs: Ins
 function tooLate(status: PodMigrationStatus): Decision {
   const { failure: _overtaken, rollbackStartedAt: _never, nextStep: _none, ...rest } = status
   return enter('DisengageHold', { ...rest, granted: true, message: 'the grant was out already: the move goes on' })
+}
+
+/** Only the source's own word counts: a grant that the status knows of was given up before the way back began. */
+function isGrantOut(source: AgentAnswer): boolean {
+  return isRecord(source) && source.state === 'granted'
 }
 
 function isDone(answer: AgentAnswer): boolean {
