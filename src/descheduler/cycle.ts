@@ -3,7 +3,7 @@ import type { V1Node, V1Pod } from '@kubernetes/client-node'
 import type { MigrationPolicy, PolicyStrategy } from '../api/migration-policy.ts'
 import type { NodeMigrationCapacity } from '../api/node-migration-capacity.ts'
 import { type ClusterIndex, indexOf } from '../extender/cluster-index.ts'
-import { podRequests } from '../extender/requests.ts'
+import { podKey, podRequests } from '../extender/requests.ts'
 import { type PlannedMove, planBalance } from './balance/plan.ts'
 import { planChosen } from './balance/plan-chosen.ts'
 import { blackoutAt } from './blackout.ts'
@@ -12,7 +12,8 @@ import { type CandidateQuestion, type Candidates, candidatesOf } from './candida
 import { MoveHistory } from './history.ts'
 import { measuredOf } from './measured.ts'
 import { Placement } from './placement.ts'
-import type { ClusterFacts } from './stock/cluster.ts'
+import { type PolicyProtection, protectionOf } from './protection.ts'
+import { type ClusterFacts, StockCluster } from './stock/cluster.ts'
 import { argumentsOf } from './strategies/arguments-of.ts'
 import { strategies } from './strategies/index.ts'
 import type { Finding, Nothing, Strategy } from './strategies/strategy.ts'
@@ -75,7 +76,11 @@ function runStrategy(wish: PolicyStrategy, run: Run): string {
   const strategy = strategies[wish.name]
   // Prometheus says nothing of single pods, so there is no gain to order them by.
   const isLevelled = strategy.level && wish.lowNodeUtilization?.metricsUtilization?.source !== 'Prometheus'
-  const outcome = isLevelled ? levelNodes(strategy, given.data, wish, run) : chooseVictims(strategy, given.data, run)
+  const rules = rulesOf(run)
+  if (typeof rules === 'string') return rules
+  const outcome = isLevelled
+    ? levelNodes(strategy, given.data, wish, run, rules)
+    : planChosen({ strategy, args: given.data, placement: run.placement, candidates: run.waiting, ...rules })
   if ('nothing' in outcome) return outcome.nothing
   run.moves.push(...outcome.moves)
   run.waiting = run.waiting.filter((pod) => !outcome.moves.some((move) => move.podUid === pod.metadata?.uid))
@@ -88,7 +93,7 @@ interface Outcome {
   left: Readonly<Record<string, number>>
 }
 
-function levelNodes(strategy: Strategy, args: unknown, wish: PolicyStrategy, run: Run): Outcome | Nothing {
+function levelNodes(strategy: Strategy, args: unknown, wish: PolicyStrategy, run: Run, rules: Rules): Outcome | Nothing {
   const measured = measuredFor(wish, run.input)
   if (typeof measured === 'string') return { nothing: measured }
   const leaving = run.moves.map((move) => `${move.namespace}/${move.podName}`)
@@ -97,8 +102,14 @@ function levelNodes(strategy: Strategy, args: unknown, wish: PolicyStrategy, run
   if ('nothing' in finding) return finding
   const settled = withoutUnsettled(finding, loads, run)
   if (settled.sources.length === 0) return { nothing: `${finding.reason}, all within hysteresis or cooldown` }
-  const usageOf = (pod: V1Pod) => ({ ...podRequests(pod), ...measured?.pods.get(`${pod.metadata?.namespace}/${pod.metadata?.name}`) })
-  const plan = planBalance({ placement: run.placement, strategy: strategy.name, loads, finding: settled, candidates: run.waiting, usageOf })
+  const usageOf = (pod: V1Pod) => ({ ...podRequests(pod), ...measured?.pods.get(podKey(pod)) })
+  const candidates = run.waiting.filter(
+    (pod) =>
+      !finding.excludedNamespaces?.includes(pod.metadata?.namespace ?? '') &&
+      rules.protection.isEvictable(pod) &&
+      rules.protection.mayLeave(pod),
+  )
+  const plan = planBalance({ placement: run.placement, strategy: strategy.name, loads, finding: settled, candidates, usageOf })
   return { reason: finding.reason, ...plan }
 }
 
@@ -121,14 +132,22 @@ function withoutUnsettled(finding: Finding, loads: readonly NodeLoad[], { policy
   return { ...finding, sources }
 }
 
-function chooseVictims(strategy: Strategy, args: unknown, { policy, input, placement, moves, waiting }: Run): Outcome | Nothing {
+interface Rules {
+  cluster: StockCluster
+  protection: PolicyProtection
+}
+
+/** On the cluster without what earlier strategies of this run move. */
+function rulesOf({ policy, input, placement, moves }: Run): Rules | string {
   const facts: ClusterFacts = {
     ...{ namespaces: [], priorityClasses: [], pdbs: [], persistentVolumeClaims: [], nodeMetrics: [], podMetrics: [] },
     ...input.facts,
     nodes: input.nodes,
     pods: input.pods.filter((pod) => !moves.some((move) => move.podUid === pod.metadata?.uid)),
   }
-  return planChosen({ strategy, args, facts, placement, candidates: waiting, protections: policy.spec.evictor, nowMs: input.nowMs })
+  const cluster = new StockCluster(facts, input.nowMs)
+  const protection = protectionOf(policy.spec.evictor, cluster, (pod) => placement.isEvicted(pod))
+  return typeof protection === 'string' ? protection : { cluster, protection }
 }
 
 function written(left: Readonly<Record<string, number>>): string {

@@ -61,14 +61,18 @@ export function planBalance(input: PlanInput): Plan {
 /** One full node: best pod first, until it is under its target or nobody is left. */
 function relieve(load: NodeLoad, loads: ReadonlyMap<string, NodeLoad>, input: PlanInput, plan: Plan): void {
   const waiting = new Set(candidatesOn(load.nodeName, input))
-  const isDone = () => !input.finding.emptied && excessOf(load, input.finding.ceiling) <= 0
-  while (!isDone()) {
+  const { emptied, ceiling, maxPerSource = Number.POSITIVE_INFINITY } = input.finding
+  const isDone = () => !emptied && excessOf(load, ceiling) <= 0
+  for (let moved = 0; moved < maxPerSource && !isDone(); ) {
     const best = bestOf(waiting, load, input.finding)
     if (!best) return
     waiting.delete(best.candidate)
     const outcome = place(best.candidate, loads, input)
     if ('left' in outcome) plan.left[outcome.left] = (plan.left[outcome.left] ?? 0) + 1
-    else plan.moves.push(accept(best, outcome.toNode, loads, input))
+    else {
+      plan.moves.push(accept(best, outcome.toNode, loads, input))
+      moved++
+    }
   }
 }
 

@@ -34,6 +34,10 @@ export interface Finding {
   ceiling: ResourceThresholds
   /** Sources give everything that has another place: they shall be empty. */
   emptied?: boolean
+  /** At most so many pods leave a source in one cycle. */
+  maxPerSource?: number | undefined
+  /** Pods of these count for how full a node is, and stay. */
+  excludedNamespaces?: readonly string[] | undefined
   /** Why these pods should move, for people. */
   reason: string
 }

@@ -4,7 +4,8 @@ import { describePercents, isOverAny } from '../../node-utilization/percent.ts'
 import { limitsOf, type NodeLoad, percentOf, percentsOfLoad } from '../../utilisation.ts'
 import type { Finding, Nothing } from '../strategy.ts'
 
-export function level({ thresholds, numberOfNodes }: HighNodeUtilizationArguments, loads: readonly NodeLoad[]): Finding | Nothing {
+export function level(wish: HighNodeUtilizationArguments, loads: readonly NodeLoad[]): Finding | Nothing {
+  const { thresholds, numberOfNodes } = wish
   const written = describePercents(thresholds, Object.keys(thresholds))
   const empty = loads.filter((load) => !isOverAny(percentsOfLoad(load), thresholds))
   const others = loads.filter((load) => !empty.includes(load))
@@ -18,6 +19,7 @@ export function level({ thresholds, numberOfNodes }: HighNodeUtilizationArgument
     destinations: others.map((load) => load.nodeName).sort(),
     ceiling: Object.fromEntries(Object.keys(thresholds).map((resource) => [resource, 100])),
     emptied: true,
+    excludedNamespaces: wish.evictableNamespaces?.exclude,
     reason: `${empty.length} nodes under ${written} can be spared`,
   }
 }

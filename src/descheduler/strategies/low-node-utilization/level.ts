@@ -19,6 +19,8 @@ export function level(wish: LowNodeUtilizationArguments, loads: readonly NodeLoa
     sources: over.map((load) => load.nodeName),
     destinations: under.map((load) => load.nodeName).sort(),
     ceiling: targetThresholds,
+    maxPerSource: wish.evictionLimits?.node,
+    excludedNamespaces: wish.evictableNamespaces?.exclude,
     reason: `${over.length} nodes over ${written(targetThresholds)}, ${under.length} under ${written(thresholds)}`,
   }
 }
