@@ -96,6 +96,15 @@ void drop_lost(tracker *t)
 	t->process_count = kept;
 }
 
+void close_processes(tracker *t)
+{
+	for (size_t i = 0; i < t->process_count; i++) close_process(t->processes[i]);
+	free(t->processes);
+	free(t->pids);
+	free(t->obstacles);
+	free(t->gone);
+}
+
 static bool has_ended(const process *p)
 {
 	struct pollfd end = {.fd = p->pidfd, .events = POLLIN};

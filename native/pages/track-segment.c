@@ -56,6 +56,19 @@ long segment_of(tracker *t, pid_t pid, const mapping *m, bool create)
 	return (long)t->segment_count++;
 }
 
+void close_segments(tracker *t)
+{
+	for (size_t i = 0; i < t->segment_count; i++) {
+		segment *g = &t->segments[i];
+		if (g->memory) munmap((void *)g->memory, g->size);
+		if (g->fd >= 0) close(g->fd);
+		free(g->written);
+		free(g->data);
+		free(g->hashes);
+	}
+	free(t->segments);
+}
+
 void suspect_all(tracker *t)
 {
 	for (size_t i = 0; i < t->segment_count; i++) t->segments[i].suspect = true;

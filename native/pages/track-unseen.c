@@ -74,6 +74,12 @@ static void stop_reader(unseen_watch *w)
 	w->space = 0;
 }
 
+void close_unseen(unseen_watch *w)
+{
+	stop_reader(w);
+	free(w->threads);
+}
+
 static int64_t last_pid(unseen_watch *w)
 {
 	int64_t last;

@@ -178,5 +178,9 @@ int track_main(int argc, char **argv)
 	t.out->fd = connect_unix(stream);
 	if (t.out->fd < 0) stop_with("connecting to the stream %s: %s", stream, strerror(errno));
 	obey(&t);
+	close_processes(&t);
+	close_segments(&t);
+	close_unseen(&t.unseen);
+	free(t.out);
 	return 0;
 }

@@ -85,6 +85,7 @@ typedef enum { LOOK_ROUND, LOOK_PROBE, LOOK_FINAL } look;
 void list_pids(tracker *t);
 void attach_new(tracker *t);
 void drop_lost(tracker *t);
+void close_processes(tracker *t);
 void lose(tracker *t, process *p, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void add_obstacle(tracker *t, pid_t pid, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -103,6 +104,7 @@ void send_private_final(tracker *t, process *p);
 // track-segment.c
 enum { NO_SEGMENT = -1 };
 long segment_of(tracker *t, pid_t pid, const mapping *m, bool create);
+void close_segments(tracker *t);
 void suspect_all(tracker *t);
 size_t count_suspect(const tracker *t);
 size_t count_tracked_segments(const tracker *t);
