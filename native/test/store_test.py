@@ -429,7 +429,8 @@ class Store(Case):
         self.send(64 * MIB)
         self.assertEqual(self.ask('ready'), 'ready')
         client = self.restore(64 * MIB, 'idle', stdin=subprocess.PIPE)
-        wait_for(lambda: self.status()['lazyBytesLeft'] < 51 * MIB * PAGE)  # the filling has begun
+        all_of_it = sum(end - start for start, end in runs(64 * MIB))
+        wait_for(lambda: (lambda s: s['state'] == 'local' or 0 < s['lazyBytesLeft'] < all_of_it)(self.status()))  # the filling has begun
         client.kill()
         client.wait()
         self.assertEqual(json.loads(self.ask('wait'))['state'], 'local')
