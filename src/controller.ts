@@ -5,6 +5,8 @@ import { createCaches, startCaches, unsyncedCaches } from './controller-caches.t
 import type { ControllerDeps } from './controller-deps.ts'
 import { startDescheduler } from './descheduler/controller.ts'
 import { evictionAdmission } from './descheduler/drain/admission.ts'
+import { descheduleOnce } from './descheduler/once.ts'
+import { type DeschedulerOptions, deschedulerOptions } from './descheduler/options.ts'
 import { extenderRouter } from './extender/server.ts'
 import { KubeClient } from './kube/client.ts'
 import { runAsLeader } from './kube/lease.ts'
@@ -27,12 +29,14 @@ async function main(): Promise<void> {
   const serving = new AbortController()
   collectProcessMetrics()
   const deps = dependencies()
+  const options = deschedulerOptions(process.argv.slice(2))
+  if (options.once) return await descheduleOnce(deps, options, ending, (text) => void process.stdout.write(text))
   countNodes(deps.caches)
   await serve(deps, ending, serving.signal)
   await startCaches(deps.caches, ending)
   if (!ending.aborted) log.info('caches are synced')
   const lease = { namespace: deps.namespace, name: 'podmotion-controller', identity: deps.identity }
-  await runAsLeader(deps.client, lease, ending, (signal) => lead(deps, signal))
+  await runAsLeader(deps.client, lease, ending, (signal) => lead(deps, options, signal))
   await realClock.sleep(lastAnswersMs)
   serving.abort()
 }
@@ -75,8 +79,8 @@ const answerError: ErrorRequestHandler = (error, request, response, _next) => {
   response.status(typeof status === 'number' ? status : 500).json({ code: 'RequestFailed', message: messageOf(error) })
 }
 
-async function lead(deps: ControllerDeps, signal: AbortSignal): Promise<void> {
-  await Promise.all([startMigrator(deps, signal), startDescheduler(deps, signal)])
+async function lead(deps: ControllerDeps, options: DeschedulerOptions, signal: AbortSignal): Promise<void> {
+  await Promise.all([startMigrator(deps, signal), startDescheduler(deps, signal, options)])
 }
 
 function portFrom(name: string, otherwise: number): number {

@@ -28,6 +28,19 @@ export type RemoveDuplicatesArguments = z.infer<typeof RemoveDuplicatesArguments
 
 export const metricsSources = ['KubernetesMetrics', 'Prometheus'] as const
 
+export const MetricsProvider = z.strictObject({
+  source: z.enum(metricsSources),
+  prometheus: z
+    .strictObject({
+      url: z.string().optional(),
+      authToken: z
+        .strictObject({ secretReference: z.strictObject({ namespace: z.string().optional(), name: z.string().optional() }).optional() })
+        .optional(),
+    })
+    .optional(),
+})
+export type MetricsProvider = z.infer<typeof MetricsProvider>
+
 const MetricsUtilization = z.strictObject({
   metricsServer: z.boolean().optional().describe('Deprecated: source KubernetesMetrics'),
   source: z.enum(metricsSources).optional(),

@@ -4,6 +4,7 @@ import {
   DefaultEvictorArguments,
   HighNodeUtilizationArguments,
   LowNodeUtilizationArguments,
+  MetricsProvider,
   PodLifeTimeArguments,
   RemoveDuplicatesArguments,
   RemoveFailedPodsArguments,
@@ -84,6 +85,7 @@ export const MigrationPolicySpec = z.object({
     .default(0)
     .describe('A node gives pods away only when it is over its target by more than this; then it is brought down to the target'),
   onUnmovable: z.enum(['Leave', 'Evict']).default('Leave').describe('What happens to a chosen pod that cannot be moved live'),
+  metricsProviders: z.array(MetricsProvider).max(2).optional().describe('Where strategies with metricsUtilization ask'),
   evictor: DefaultEvictorArguments.optional().describe('Which pods are protected, as DefaultEvictor of the stock descheduler has it'),
   defaults: z
     .object({

@@ -11,7 +11,9 @@ import type {
 import type { MigrationPolicy } from '../api/migration-policy.ts'
 import type { NodeMigrationCapacity } from '../api/node-migration-capacity.ts'
 import type { PodMigration } from '../api/pod-migration.ts'
+import { anyQuery } from '../descheduler/stock/cluster.ts'
 import type { NodeMetrics, PodMetrics } from '../descheduler/stock/metrics.ts'
+import { isPrometheusAnswer, sharesOf } from '../descheduler/stock/prometheus-answer.ts'
 import { CodedError } from '../runtime/errors.ts'
 
 export interface Snapshot {
@@ -28,6 +30,8 @@ export interface Snapshot {
   capacities: NodeMigrationCapacity[]
   migrations: PodMigration[]
   policies: MigrationPolicy[]
+  /** The answer of Prometheus to the query of a policy, where it is in the snapshot. */
+  prometheus?: ReadonlyMap<string, ReadonlyMap<string, number>>
 }
 
 const listOfKind = {
@@ -69,7 +73,9 @@ export function emptySnapshot(): Snapshot {
 
 export function parseSnapshot(text: string, name: string): Snapshot {
   const snapshot = emptySnapshot()
-  for (const document of documentsOf(text, name)) sort(document, undefined, snapshot)
+  for (const document of documentsOf(text, name))
+    if (isPrometheusAnswer(document)) snapshot.prometheus = new Map([[anyQuery, sharesOf(document)]])
+    else sort(document, undefined, snapshot)
   if (snapshot.nodes.length === 0) throw wrong(name, 'it has no nodes')
   return snapshot
 }

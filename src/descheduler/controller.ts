@@ -2,22 +2,28 @@
 import type { MigrationPolicy } from '../api/migration-policy.ts'
 import type { ControllerDeps } from '../controller-deps.ts'
 import { podRefusals } from '../migrator/validation.ts'
+import { messageOf } from '../runtime/errors.ts'
 import { log } from '../runtime/log.ts'
 import { startUncordon } from './drain/uncordon.ts'
 import { Namespaces } from './namespaces.ts'
+import { type DeschedulerOptions, deschedulerOptions } from './options.ts'
+import { readPolicyFile } from './policy-file.ts'
 import { type RefusalsOf, runPolicy, tell, writeStatus } from './run-policy.ts'
+import { runStockPolicyOnce } from './run-stock-policy.ts'
 import { Timetable } from './timetable.ts'
 
-const refusalsOf: RefusalsOf = (pod, freezeWindowBudgetMs) =>
+const noOptions = deschedulerOptions([])
+
+export const refusalsOf: RefusalsOf = (pod, freezeWindowBudgetMs) =>
   podRefusals(pod, freezeWindowBudgetMs === undefined ? {} : { freezeWindowBudgetMs })
 
 /** Leader only; resolves when the signal aborts, with every timer gone. */
-export async function startDescheduler(deps: ControllerDeps, signal: AbortSignal): Promise<void> {
+export async function startDescheduler(deps: ControllerDeps, signal: AbortSignal, options: DeschedulerOptions = noOptions): Promise<void> {
   const namespaces = new Namespaces(deps.client, deps.clock)
   const timetable = new Timetable(async (name) => {
     if (signal.aborted) return
     try {
-      await runPolicy(deps, namespaces, refusalsOf, name)
+      await runPolicy(deps, namespaces, refusalsOf, name, options.dryRun)
     } catch (error) {
       log.error({ err: error, policy: name }, 'policy did not run')
     }
@@ -28,8 +34,24 @@ export async function startDescheduler(deps: ControllerDeps, signal: AbortSignal
     else enter(deps, timetable, object)
   })
   for (const policy of deps.caches.policies.list()) enter(deps, timetable, policy)
-  await startUncordon(deps, signal)
+  await Promise.all([startUncordon(deps, signal), followPolicyFile(deps, options, signal)])
   timetable.clear()
+}
+
+/** The file is read again each time: it may be a ConfigMap that was changed. A wrong one is told, and tried again. */
+async function followPolicyFile(
+  deps: ControllerDeps,
+  { policyFile, intervalMs, dryRun }: DeschedulerOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  while (policyFile !== undefined && !signal.aborted) {
+    try {
+      await runStockPolicyOnce(deps, await readPolicyFile(policyFile), refusalsOf, dryRun)
+    } catch (error) {
+      log.error({ error: messageOf(error), policy: policyFile }, 'policy file did not run')
+    }
+    await deps.clock.sleep(intervalMs, signal)
+  }
 }
 
 function enter(deps: ControllerDeps, timetable: Timetable, policy: MigrationPolicy): void {

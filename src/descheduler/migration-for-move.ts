@@ -29,6 +29,29 @@ export function migrationForMove(policy: MigrationPolicy, move: PlannedMove, tak
   }
 }
 
+/** A policy of the stock descheduler is a file: nothing in the cluster that the migration could refer to. */
+export function migrationForStockMove(
+  move: Pick<PlannedMove, 'namespace' | 'podName' | 'podUid' | 'toNode'>,
+  takenNames: ReadonlySet<string>,
+) {
+  return {
+    apiVersion,
+    kind: 'PodMigration' as const,
+    metadata: {
+      name: freeName('descheduler', move.podUid, takenNames),
+      namespace: move.namespace,
+      labels: { [madeByLabel]: 'policy' },
+    },
+    spec: {
+      tcpPreservationMode: 'Strict',
+      podName: move.podName,
+      podNamespace: move.namespace,
+      sourcePodUID: move.podUid,
+      targetNodeName: move.toNode,
+    },
+  }
+}
+
 /** `<policy>-<first eight of the UID>-<n>`, n being the first that is free. */
 function freeName(policyName: string, podUid: string, takenNames: ReadonlySet<string>): string {
   const stem = `${policyName.slice(0, longestPolicyName)}-${podUid.slice(0, 8)}`

@@ -6,25 +6,38 @@ import type { ControllerDeps } from '../controller-deps.ts'
 import { isAlreadyExists } from '../kube/client.ts'
 import { emitEvent } from '../kube/events.ts'
 import { migrationPolicyPath, podMigrationPath } from '../kube/paths.ts'
+import { messageOf } from '../runtime/errors.ts'
 import { log } from '../runtime/log.ts'
-import { cycleSeconds } from '../runtime/metrics.ts'
+import { cycleSeconds, movesUndone } from '../runtime/metrics.ts'
 import type { PlannedMove } from './balance/plan.ts'
 import type { CandidateQuestion } from './candidates.ts'
 import { type Cycle, type CycleInput, planCycle } from './cycle.ts'
+import { evictPod } from './evict-pod.ts'
+import { gatherFacts, wishOfPolicy } from './gather-facts.ts'
+import { MoveHistory } from './history.ts'
 import { migrationForMove } from './migration-for-move.ts'
 import { asksForMoreThanNames, type Namespaces, nameOnly } from './namespaces.ts'
 
 export type RefusalsOf = CandidateQuestion['refusalsOf']
 
-export async function runPolicy(deps: ControllerDeps, namespaces: Namespaces, refusalsOf: RefusalsOf, name: string): Promise<void> {
-  const policy = deps.caches.policies.get(undefined, name)
-  if (!policy) return
+/** With `dryRun` nothing is begun, whatever the policy says. */
+export async function runPolicy(
+  deps: ControllerDeps,
+  namespaces: Namespaces,
+  refusalsOf: RefusalsOf,
+  name: string,
+  dryRun = false,
+): Promise<Cycle | undefined> {
+  const found = deps.caches.policies.get(undefined, name)
+  if (!found) return undefined
+  const policy = dryRun ? { ...found, spec: { ...found.spec, dryRun } } : found
   const end = cycleSeconds.startTimer({ policy: name })
   const cycle = planCycle(await inputFor(deps, namespaces, refusalsOf, policy))
   const started = policy.spec.dryRun ? 0 : await startMoves(deps, policy, cycle.moves)
   end()
   log.info({ policy: name, planned: cycle.moves.length, started, result: cycle.result }, 'policy ran')
   await report(deps, policy, cycle, started)
+  return cycle
 }
 
 async function inputFor(
@@ -34,7 +47,8 @@ async function inputFor(
   policy: MigrationPolicy,
 ): Promise<CycleInput> {
   const { nodes, pods, capacities, migrations, policies } = deps.caches
-  const ours = pods.list().filter((pod) => pod.spec?.runtimeClassName === runtimeClassName)
+  const evicts = policy.spec.onUnmovable === 'Evict'
+  const ours = pods.list().filter((pod) => evicts || pod.spec?.runtimeClassName === runtimeClassName)
   const names = ours.map((pod) => pod.metadata?.namespace ?? '')
   const needed = policies.list().some(({ spec }) => asksForMoreThanNames(spec.namespaceSelector))
   return {
@@ -46,6 +60,7 @@ async function inputFor(
     migrations: migrations.list(),
     namespaceLabels: needed ? await namespaces.labelsOfAll(names) : new Map(names.map((name) => [name, nameOnly(name)])),
     refusalsOf,
+    facts: await gatherFacts(deps.client, wishOfPolicy(policy.spec)),
     nowMs: deps.clock.nowMs(),
   }
 }
@@ -54,6 +69,10 @@ async function startMoves(deps: ControllerDeps, policy: MigrationPolicy, moves: 
   const taken = new Set(deps.caches.migrations.list().map((migration) => migration.metadata.name))
   let started = 0
   for (const move of moves) {
+    if (move.toNode === '') {
+      if (await evict(deps, policy, move)) started++
+      continue
+    }
     const wish = migrationForMove(policy, move, taken)
     try {
       // The default values of the schema are filled in by the API server.
@@ -64,13 +83,26 @@ async function startMoves(deps: ControllerDeps, policy: MigrationPolicy, moves: 
     } catch (error) {
       if (isAlreadyExists(error)) continue
       log.error({ err: error, policy: policy.metadata.name, pod: `${move.namespace}/${move.podName}` }, 'planned move was not started')
-      await tell(deps, policy, 'Warning', 'MoveNotStarted', `${describe(move)}: ${error instanceof Error ? error.message : String(error)}`)
+      await tell(deps, policy, 'Warning', 'MoveNotStarted', `${describe(move)}: ${messageOf(error)}`)
     }
   }
   return started
 }
 
+async function evict(deps: ControllerDeps, policy: MigrationPolicy, move: PlannedMove): Promise<boolean> {
+  try {
+    await evictPod(deps.client, move, `${policy.metadata.name}/${move.strategy}: ${move.reason}`)
+    await tell(deps, policy, 'Normal', 'PodEvicted', describe(move))
+    return true
+  } catch (error) {
+    log.warn({ err: error, policy: policy.metadata.name, pod: `${move.namespace}/${move.podName}` }, 'pod was not evicted')
+    await tell(deps, policy, 'Warning', 'PodNotEvicted', `${describe(move)}: ${messageOf(error)}`)
+    return false
+  }
+}
+
 function describe({ namespace, podName, fromNode, toNode, reason }: PlannedMove): string {
+  if (toNode === '') return `pod ${namespace}/${podName} evicted from ${fromNode}, it cannot be moved live: ${reason}`
   return `pod ${namespace}/${podName} from ${fromNode} to ${toNode}: ${reason}`
 }
 
@@ -81,8 +113,23 @@ async function report(deps: ControllerDeps, policy: MigrationPolicy, cycle: Cycl
     lastResult: policy.spec.dryRun && wouldMove ? `dry run: ${wouldMove}` : cycle.result,
     movesPlanned: cycle.moves.length,
     movesStarted: started,
+    ...(policy.spec.dryRun ? { plan: cycle.moves.map(planLine) } : {}),
+    ...undoneMoves(deps, policy),
   }
   await writeStatus(deps, policy.metadata.name, status)
+}
+
+function planLine({ namespace, podName, fromNode, toNode, strategy, reason }: PlannedMove) {
+  const line = { pod: `${namespace}/${podName}`, fromNode, strategy, reason }
+  return toNode === '' ? { ...line, action: 'Evict' as const } : { ...line, action: 'Move' as const, toNode }
+}
+
+/** Said only when there are any: a policy with too small a gap between its thresholds shows here. */
+function undoneMoves(deps: ControllerDeps, policy: MigrationPolicy): { movesUndone?: number } {
+  const own = deps.caches.migrations.list().filter(({ spec }) => spec.migrationPolicyRef?.name === policy.metadata.name)
+  const count = new MoveHistory(own, deps.clock.nowMs()).countUndone()
+  movesUndone.set({ policy: policy.metadata.name }, count)
+  return count > 0 ? { movesUndone: count } : {}
 }
 
 export async function writeStatus(deps: ControllerDeps, policyName: string, status: MigrationPolicyStatus): Promise<void> {

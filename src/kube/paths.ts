@@ -12,8 +12,13 @@ export const pdbPath = namespaced('/apis/policy/v1', 'poddisruptionbudgets')
 export const leasePath = namespaced('/apis/coordination.k8s.io/v1', 'leases')
 export const podMigrationPath = namespaced(ours, 'podmigrations')
 
+export const secretPath = namespaced('/api/v1', 'secrets')
+export const podMetricsPath = namespaced('/apis/metrics.k8s.io/v1beta1', 'pods')
+
 export const nodePath = clusterWide('/api/v1', 'nodes')
 export const namespacePath = clusterWide('/api/v1', 'namespaces')
+export const nodeMetricsPath = clusterWide('/apis/metrics.k8s.io/v1beta1', 'nodes')
+export const priorityClassPath = clusterWide('/apis/scheduling.k8s.io/v1', 'priorityclasses')
 export const migrationPolicyPath = clusterWide(ours, 'migrationpolicies')
 export const nodeMigrationCapacityPath = clusterWide(ours, 'nodemigrationcapacities')
 export const migrationWebhookConfigPath = clusterWide(ours, 'migrationwebhookconfigs')

@@ -41,6 +41,7 @@ export const flows = counter('flows_total', 'Connections of moved pods, by outco
 export const reservations = gauge('reservations', 'Reservations on destinations now', ['node'])
 export const extenderSeconds = histogram('extender_request_seconds', 'Time to answer kube-scheduler', requestBuckets, ['verb'])
 export const cycleSeconds = histogram('cycle_duration_seconds', 'Time of a descheduling cycle', workBuckets, ['policy'])
+export const movesUndone = gauge('moves_undone', 'Moves of the last day that brought a pod back within an hour', ['policy'])
 export const evictions = counter('evictions_total', 'Evictions answered by the webhook, by HTTP code (200: allowed)', ['code'])
 
 // Nodes.

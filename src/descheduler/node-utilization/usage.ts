@@ -3,7 +3,7 @@ import type { V1Node, V1Pod } from '@kubernetes/client-node'
 import type { MetricsUtilization } from '../../api/descheduler-arguments.ts'
 import { parseAmount } from '../../extender/quantity.ts'
 import { type Amounts, addAmounts, podKey } from '../../extender/requests.ts'
-import { nodeName, type StockCluster } from '../stock/cluster.ts'
+import { anyQuery, nodeName, type StockCluster } from '../stock/cluster.ts'
 import { basicResources, metricResource } from './percent.ts'
 
 export interface Usage {
@@ -19,7 +19,7 @@ export function usageOf(
   cluster: StockCluster,
   nodes: readonly V1Node[],
 ): Usage | string {
-  if (source?.source === 'Prometheus') return measuredByPrometheus(cluster, nodes)
+  if (source?.source === 'Prometheus') return measuredByPrometheus(source.prometheus?.query ?? '', cluster, nodes)
   if (source?.source === 'KubernetesMetrics' || source?.metricsServer) return measured(cluster, nodes, resources)
   if (source) return 'metricsUtilization names no source'
   return requested(cluster, resources)
@@ -57,9 +57,9 @@ function measured(cluster: StockCluster, nodes: readonly V1Node[], resources: re
   }
 }
 
-function measuredByPrometheus(cluster: StockCluster, nodes: readonly V1Node[]): Usage | string {
-  const { prometheus } = cluster.facts
-  if (!prometheus) return 'Prometheus was not asked'
+function measuredByPrometheus(query: string, cluster: StockCluster, nodes: readonly V1Node[]): Usage | string {
+  const prometheus = cluster.facts.prometheus?.get(query) ?? cluster.facts.prometheus?.get(anyQuery)
+  if (!prometheus) return 'Prometheus did not answer'
   const missing = nodes.find((node) => !prometheus.has(nodeName(node)))
   if (missing) return `the answer of Prometheus says nothing of node ${nodeName(missing)}`
   return {

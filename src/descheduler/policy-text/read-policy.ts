@@ -12,6 +12,13 @@ export type AnyPolicy = { stock: StockPolicy } | { ours: MigrationPolicy }
 
 export type ReadPolicy = { policy: AnyPolicy; document: PolicyDocument } | { problems: string[] }
 
+/** With what it takes to say where in the file something is wrong. */
+export interface ReadStockPolicy {
+  policy: StockPolicy
+  document: PolicyDocument
+  file: string
+}
+
 /** The name is only for the problems: `file:line:column path: what was expected`. */
 export function readPolicy(text: string, file: string): ReadPolicy {
   const document = readDocument(text)

@@ -1,6 +1,6 @@
 // Policies of the stock descheduler (descheduler/v1alpha2), read as they are; every problem is told at once.
 import { z } from 'zod'
-import { type DefaultEvictorArguments, metricsSources } from '../../api/descheduler-arguments.ts'
+import { type DefaultEvictorArguments, MetricsProvider } from '../../api/descheduler-arguments.ts'
 import { type StrategyName, strategyNames } from '../../api/migration-policy.ts'
 import { listOf, recordOf } from '../stock/argument-rules.ts'
 import { schema as defaultEvictorSchema } from '../stock/default-evictor/schema.ts'
@@ -27,18 +27,6 @@ const StockProfile = z.strictObject({
       preevictionfilter: PluginSet,
     })
     .default({}),
-})
-
-const MetricsProvider = z.strictObject({
-  source: z.enum(metricsSources),
-  prometheus: z
-    .strictObject({
-      url: z.string().optional(),
-      authToken: z
-        .strictObject({ secretReference: z.strictObject({ namespace: z.string().optional(), name: z.string().optional() }).optional() })
-        .optional(),
-    })
-    .optional(),
 })
 
 const StockPolicyText = z.strictObject({

@@ -12,9 +12,12 @@ export interface ClusterFacts {
   persistentVolumeClaims: readonly V1PersistentVolumeClaim[]
   nodeMetrics: readonly NodeMetrics[]
   podMetrics: readonly PodMetrics[]
-  /** Node name to what the policy's Prometheus query says of it (0 to 1); undefined: it was not asked. */
-  prometheus?: ReadonlyMap<string, number> | undefined
+  /** What Prometheus answered: query to node name to a share from 0 to 1; `anyQuery` where only one answer is there. */
+  prometheus?: ReadonlyMap<string, ReadonlyMap<string, number>> | undefined
 }
+
+/** A snapshot holds an answer without its query. */
+export const anyQuery = '*'
 
 export class StockCluster {
   readonly facts: ClusterFacts
