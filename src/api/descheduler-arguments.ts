@@ -101,13 +101,12 @@ export const RemovePodsHavingTooManyRestartsArguments = z.strictObject({
 })
 export type RemovePodsHavingTooManyRestartsArguments = z.infer<typeof RemovePodsHavingTooManyRestartsArguments>
 
-export const podLifeTimeStates = [
-  ...['Running', 'Pending', 'Succeeded', 'Failed', 'Unknown'],
-  ...['NodeAffinity', 'NodeLost', 'Shutdown', 'UnexpectedAdmissionError'],
-  ...['PodInitializing', 'ContainerCreating', 'ImagePullBackOff', 'CrashLoopBackOff', 'CreateContainerConfigError'],
-  ...['ErrImagePull', 'CreateContainerError', 'InvalidImageName'],
-  ...['OOMKilled', 'Error', 'Completed', 'DeadlineExceeded', 'Evicted', 'ContainerCannotRun', 'StartError'],
-]
+const podPhases = ['Running', 'Pending', 'Succeeded', 'Failed', 'Unknown']
+const podReasons = ['NodeAffinity', 'NodeLost', 'Shutdown', 'UnexpectedAdmissionError']
+const startReasons = ['PodInitializing', 'ContainerCreating', 'CreateContainerConfigError', 'CreateContainerError', 'CrashLoopBackOff']
+const imageReasons = ['ImagePullBackOff', 'ErrImagePull', 'InvalidImageName']
+const endReasons = ['OOMKilled', 'Error', 'Completed', 'DeadlineExceeded', 'Evicted', 'ContainerCannotRun', 'StartError']
+export const podLifeTimeStates = [...podPhases, ...podReasons, ...startReasons, ...imageReasons, ...endReasons]
 
 const PodConditionFilter = z.strictObject({
   type: z.string().optional(),

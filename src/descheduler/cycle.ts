@@ -13,7 +13,7 @@ import { MoveHistory } from './history.ts'
 import { measuredOf } from './measured.ts'
 import { Placement } from './placement.ts'
 import { type PolicyProtection, protectionOf } from './protection.ts'
-import { type ClusterFacts, StockCluster } from './stock/cluster.ts'
+import { type ClusterFacts, noFacts, StockCluster } from './stock/cluster.ts'
 import { argumentsOf } from './strategies/arguments-of.ts'
 import { strategies } from './strategies/index.ts'
 import type { Finding, Nothing, Strategy } from './strategies/strategy.ts'
@@ -52,6 +52,8 @@ interface Run {
   placement: Placement
   moves: PlannedMove[]
   waiting: V1Pod[]
+  /** Some pods are protected: the policy says so, or has pods evicted. */
+  isProtecting: boolean
 }
 
 function runStrategies(policy: MigrationPolicy, input: CycleInput, { movable, evictable }: Candidates): Cycle {
@@ -65,7 +67,8 @@ function runStrategies(policy: MigrationPolicy, input: CycleInput, { movable, ev
     nowMs: input.nowMs,
     evicted: new Set(evictable.map(({ metadata }) => metadata?.uid ?? '')),
   })
-  const run: Run = { policy, input, index, history, placement, moves: [], waiting: [...movable, ...evictable] }
+  const isProtecting = policy.spec.evictor !== undefined || evictable.length > 0
+  const run: Run = { policy, input, index, history, placement, moves: [], waiting: [...movable, ...evictable], isProtecting }
   const results = policy.spec.strategies.map((wish) => `${wish.name}: ${runStrategy(wish, run)}`)
   return { moves: run.moves, result: results.join('. ') }
 }
@@ -76,11 +79,13 @@ function runStrategy(wish: PolicyStrategy, run: Run): string {
   const strategy = strategies[wish.name]
   // Prometheus says nothing of single pods, so there is no gain to order them by.
   const isLevelled = strategy.level && wish.lowNodeUtilization?.metricsUtilization?.source !== 'Prometheus'
-  const rules = rulesOf(run)
+  // Levelling without protections is the common case, and asks nothing of the rest of the cluster.
+  const rules = isLevelled && !run.isProtecting ? undefined : rulesOf(run)
   if (typeof rules === 'string') return rules
-  const outcome = isLevelled
-    ? levelNodes(strategy, given.data, wish, run, rules)
-    : planChosen({ strategy, args: given.data, placement: run.placement, candidates: run.waiting, ...rules })
+  const outcome =
+    isLevelled || !rules
+      ? levelNodes(strategy, given.data, wish, run, rules)
+      : planChosen({ strategy, args: given.data, placement: run.placement, candidates: run.waiting, ...rules })
   if ('nothing' in outcome) return outcome.nothing
   run.moves.push(...outcome.moves)
   run.waiting = run.waiting.filter((pod) => !outcome.moves.some((move) => move.podUid === pod.metadata?.uid))
@@ -93,7 +98,7 @@ interface Outcome {
   left: Readonly<Record<string, number>>
 }
 
-function levelNodes(strategy: Strategy, args: unknown, wish: PolicyStrategy, run: Run, rules: Rules): Outcome | Nothing {
+function levelNodes(strategy: Strategy, args: unknown, wish: PolicyStrategy, run: Run, rules: Rules | undefined): Outcome | Nothing {
   const measured = measuredFor(wish, run.input)
   if (typeof measured === 'string') return { nothing: measured }
   const leaving = run.moves.map((move) => `${move.namespace}/${move.podName}`)
@@ -106,8 +111,7 @@ function levelNodes(strategy: Strategy, args: unknown, wish: PolicyStrategy, run
   const candidates = run.waiting.filter(
     (pod) =>
       !finding.excludedNamespaces?.includes(pod.metadata?.namespace ?? '') &&
-      rules.protection.isEvictable(pod) &&
-      rules.protection.mayLeave(pod),
+      (!rules || (rules.protection.isEvictable(pod) && rules.protection.mayLeave(pod))),
   )
   const plan = planBalance({ placement: run.placement, strategy: strategy.name, loads, finding: settled, candidates, usageOf })
   return { reason: finding.reason, ...plan }
@@ -140,7 +144,7 @@ interface Rules {
 /** On the cluster without what earlier strategies of this run move. */
 function rulesOf({ policy, input, placement, moves }: Run): Rules | string {
   const facts: ClusterFacts = {
-    ...{ namespaces: [], priorityClasses: [], pdbs: [], persistentVolumeClaims: [], nodeMetrics: [], podMetrics: [] },
+    ...noFacts,
     ...input.facts,
     nodes: input.nodes,
     pods: input.pods.filter((pod) => !moves.some((move) => move.podUid === pod.metadata?.uid)),

@@ -12,9 +12,8 @@ import { gatherFacts, wishOfStockPolicy } from './gather-facts.ts'
 import { migrationForStockMove } from './migration-for-move.ts'
 import { describeProblems } from './policy-text/problems.ts'
 import type { ReadStockPolicy } from './policy-text/read-policy.ts'
+import { noFacts } from './stock/cluster.ts'
 import { type StockAction, stockActions } from './stock-actions.ts'
-
-const noFacts = { namespaces: [], priorityClasses: [], pdbs: [], persistentVolumeClaims: [], nodeMetrics: [], podMetrics: [] }
 
 export interface StockOutcome {
   actions: readonly StockAction[]

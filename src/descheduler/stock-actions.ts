@@ -10,7 +10,7 @@ import { type PlacedVictim, placeVictims } from './destinations.ts'
 import type { Problem } from './policy-text/problems.ts'
 import type { StockPolicy } from './policy-text/stock-policy.ts'
 import type { ClusterFacts } from './stock/cluster.ts'
-import { runStockPolicy } from './stock/run.ts'
+import { runStockPolicy } from './stock/run-policy.ts'
 
 export interface StockPicture extends ClusterFacts {
   nodes: readonly V1Node[]

@@ -1,4 +1,5 @@
 // A MigrationPolicy from text, with the rules of its strategies, its windows and its schedule.
+// oxlint-disable-next-line no-restricted-imports -- only its check of expressions, which is pure
 import cron from 'node-cron'
 import { z } from 'zod'
 import { type MigrationPolicy, MigrationPolicySpec, PolicyStrategy } from '../../api/migration-policy.ts'

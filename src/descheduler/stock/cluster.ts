@@ -16,6 +16,9 @@ export interface ClusterFacts {
   prometheus?: ReadonlyMap<string, ReadonlyMap<string, number>> | undefined
 }
 
+/** For what was not read. */
+export const noFacts = { namespaces: [], priorityClasses: [], pdbs: [], persistentVolumeClaims: [], nodeMetrics: [], podMetrics: [] }
+
 /** A snapshot holds an answer without its query. */
 export const anyQuery = '*'
 

@@ -48,7 +48,11 @@ function withLabelsOf(pod: V1Pod, keys: readonly string[], selector: Selector | 
 function keyOf({ maxSkew, topologyKey, selector, owner, honorsAffinity, honorsTaints }: Constraint): string {
   const { nodeSelector, affinity, tolerations } = owner.spec ?? {}
   return JSON.stringify([
-    ...[maxSkew, topologyKey, selector && requirementsOf(selector), honorsAffinity, honorsTaints],
+    maxSkew,
+    topologyKey,
+    selector && requirementsOf(selector),
+    honorsAffinity,
+    honorsTaints,
     honorsAffinity && [sorted(nodeSelector), affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution],
     honorsTaints && tolerations,
   ])
