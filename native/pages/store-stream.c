@@ -143,10 +143,16 @@ static outcome take_ranges(stream *in, const message *m, range_list *list, uint6
 	page_range *ranges = malloc(m->length + 1);
 	if (!ranges) return broken(in, "no memory for a map of %llu bytes", (unsigned long long)m->length);
 	bool whole = take(in, ranges, m->length) == m->length;
-	bool good = whole && add_ranges(list, ranges, m->length / sizeof *ranges, limit);
+	size_t before = list->count, added = whole ? m->length / sizeof *ranges : 0;
+	note(in->store, "DEBUG owner %x before %zu added %zu first %llx last so far %llx", m->owner, before, added, (unsigned long long)ranges[0].start, before ? (unsigned long long)list->at[before-1].end : 0ull);
+	bool good = add_ranges(list, ranges, added, limit);
+	if (!good) note(in->store, "DEBUG at %zu prev %llx", list->count, list->count ? (unsigned long long)list->at[list->count-1].start : 0ull);
+	page_range bad = good ? (page_range){0} : ranges[list->count - before];
 	free(ranges);
 	if (!whole) return cut_short(in);
-	return good ? NEXT : broken(in, "the map of owner %x is not ascending whole pages inside it", m->owner);
+	if (good) return NEXT;
+	return broken(in, "%llx-%llx in the map of owner %x is no whole pages behind the range before, below %llx (or no memory is left)", (unsigned long long)bad.start,
+		      (unsigned long long)bad.end, m->owner, (unsigned long long)limit);
 }
 
 static outcome take_map(stream *in, const message *m)

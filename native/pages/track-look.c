@@ -125,11 +125,11 @@ static void look_at_process(tracker *t, process *p, look why)
 {
 	glance g = {.t = t, .p = p, .why = why};
 	mappings list = {0};
-	char *text = read_process(p->pid, "maps", NULL);
-	if (!text || !parse_mappings(text, &list)) lose(t, p, "its mappings cannot be read");
+	free(p->maps);
+	p->maps = read_process(p->pid, "maps", NULL);
+	if (!p->maps || !parse_mappings(p->maps, &list)) lose(t, p, "its mappings cannot be read");
 	else if (!reopen_pagemap(p)) lose(t, p, "its page map cannot be opened: %s", strerror(errno));
 	else if (why != LOOK_ROUND && has_locked_memory(p->pid) && !refresh_smaps(&p->smaps, p->pid, true)) lose(t, p, "its smaps cannot be read");
-	if (!text) return;
 	for (size_t i = 0; i < p->view_count; i++) p->views[i].kept = false;
 	for (size_t i = 0; i < list.count && !p->lost; i++) {
 		look_at_private(&g, &list.at[i]);
@@ -153,6 +153,7 @@ static void look_at_stranger(tracker *t, pid_t pid)
 		t->segments[index].mapped = true;
 	}
 	free_mappings(&list);
+	free(text);
 }
 
 static process *find_process(const tracker *t, pid_t pid)

@@ -53,9 +53,8 @@ const char *parse_mapping(const char *line, mapping *m)
 	return stop + 1;
 }
 
-bool parse_mappings(char *text, mappings *list)
+bool parse_mappings(const char *text, mappings *list)
 {
-	list->text = text;
 	list->count = 0;
 	for (const char *line = text; *line;) {
 		list->at = grow(list->at, &list->room, list->count + 1, sizeof *list->at);
@@ -68,7 +67,6 @@ bool parse_mappings(char *text, mappings *list)
 
 void free_mappings(mappings *list)
 {
-	free(list->text);
 	free(list->at);
 	*list = (mappings){0};
 }

@@ -13,15 +13,14 @@ typedef struct {
 } mapping;
 
 typedef struct {
-	char *text; // the file; the names point into it
 	mapping *at;
 	size_t count, room;
 } mappings;
 
 // One line of maps (or the head of an entry of smaps); NULL when it is none, else where the next line starts.
 const char *parse_mapping(const char *line, mapping *out);
-// Takes TEXT over. False when a line cannot be read.
-bool parse_mappings(char *text, mappings *out);
+// The names point into TEXT. False when a line cannot be read.
+bool parse_mappings(const char *text, mappings *out);
 void free_mappings(mappings *list);
 
 // Private anonymous memory: heap, named or unnamed; neither a stack that the kernel made nor a file.

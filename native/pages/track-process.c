@@ -81,6 +81,7 @@ static void close_process(process *p)
 		if (held[i] >= 0) close(held[i]);
 	free(p->areas);
 	free(p->views);
+	free(p->maps);
 	free_spans(&p->guarded);
 	free_smaps(&p->smaps);
 	free(p);

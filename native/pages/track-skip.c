@@ -47,11 +47,9 @@ static void write_ranges(const tracker *t, const process *p)
 
 static void write_smaps(const tracker *t, const process *p)
 {
-	char *maps = read_process(p->pid, "maps", NULL);
-	char *text = maps ? compose_smaps(&p->smaps, maps) : NULL;
+	char *text = compose_smaps(&p->smaps, p->maps);
 	if (text) write_file(t, text, "%d.smaps", (int)p->pid);
 	free(text);
-	free(maps);
 }
 
 void write_skip_files(tracker *t)

@@ -69,15 +69,24 @@ static bool has_flag(const smaps_entry *e, const char *flag)
 	return false;
 }
 
+// The first entry that ends behind ADDRESS.
+static size_t first_behind(const smaps_cache *cache, uint64_t address)
+{
+	size_t low = 0, high = cache->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (cache->at[middle].end <= address) low = middle + 1;
+		else high = middle;
+	}
+	return low;
+}
+
 bool is_left_by_flags(const smaps_cache *cache, uint64_t start, uint64_t end)
 {
 	static const char *const left[] = {"lo", "ss", "ht", "io", "pf", "mm"};
-	for (size_t i = 0; i < cache->count; i++) {
-		const smaps_entry *e = &cache->at[i];
-		if (e->end <= start || end <= e->start) continue;
+	for (size_t i = first_behind(cache, start); i < cache->count && cache->at[i].start < end; i++)
 		for (size_t k = 0; k < sizeof left / sizeof *left; k++)
-			if (has_flag(e, left[k])) return true;
-	}
+			if (has_flag(&cache->at[i], left[k])) return true;
 	return false;
 }
 

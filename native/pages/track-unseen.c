@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MANY_PIDS = 1 << 16 };
+enum { MANY_PIDS = 1 << 16, HEAR_LIMIT_MS = 100 };
 
 static void read_for_ever(int ask, int hear)
 {
@@ -80,11 +81,15 @@ void close_unseen(unseen_watch *w)
 	free(w->threads);
 }
 
+// The child is a process of the pod too, which may have killed or stopped it: then it cannot be said, and a new one is started.
 static int64_t last_pid(unseen_watch *w)
 {
-	int64_t last;
-	if (write(w->ask, "?", 1) != 1 || read(w->hear, &last, sizeof last) != sizeof last) return -1;
-	return last;
+	int64_t last = -1;
+	struct pollfd wait = {.fd = w->hear, .events = POLLIN};
+	bool heard = write(w->ask, "?", 1) == 1 && poll(&wait, 1, HEAR_LIMIT_MS) == 1 && read(w->hear, &last, sizeof last) == sizeof last;
+	if (heard) return last;
+	stop_reader(w);
+	return -1;
 }
 
 static uint64_t pid_space(pid_t pid)

@@ -11,8 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
-enum { MINIMUM_BYTES = 64 << 10, COMMAND_SIZE = 64 };
+enum { MINIMUM_BYTES = 64 << 10, COMMAND_SIZE = 64, SEND_ROOM = 4 << 20 };
 
 static void start_step(tracker *t)
 {
@@ -177,6 +178,8 @@ int track_main(int argc, char **argv)
 	if (!t.out) stop_with("starting: no memory left on this node");
 	t.out->fd = connect_unix(stream);
 	if (t.out->fd < 0) stop_with("connecting to the stream %s: %s", stream, strerror(errno));
+	// Room for a whole batch, so that reading memory and carrying it away overlap.
+	setsockopt(t.out->fd, SOL_SOCKET, SO_SNDBUFFORCE, &(int){SEND_ROOM}, sizeof(int));
 	obey(&t);
 	close_processes(&t);
 	close_segments(&t);

@@ -35,6 +35,7 @@ typedef struct {
 	size_t area_count, area_room;
 	view *views;
 	size_t view_count, view_room;
+	char *maps; // of the last look
 	spans guarded; // where guard pages were seen: left to criu
 	smaps_cache smaps;
 } process;

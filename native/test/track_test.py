@@ -490,3 +490,57 @@ class Tracking(Case):
         self.assertRegex(t('round')['error'], "the destination's store")
         wait_for(lambda: not self.is_frozen(), 1)
         self.assertRegex(self.say(p, 'verify'), '^ok ')
+
+    def test_a_stopped_process_stays_stopped_and_a_filter_does_not_kill(self):
+        seccomp = ('import struct; code = struct.pack("HBBI" * 4, 0x20, 0, 0, 0, 0x15, 0, 1, 323, 0x06, 0, 0, 0x80000000, 0x06, 0, 0, 0x7fff0000); '
+                   'b = ctypes.create_string_buffer(code); f = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", 4, ctypes.addressof(b))); '
+                   'libc.prctl(38, 1, 0, 0, 0); assert libc.prctl(22, 2, ctypes.c_void_p(ctypes.addressof(f)), 0, 0) == 0')
+        p = self.script(self.ANONYMOUS)
+        self.say(p, seccomp)
+        pid = self.first_pid()
+        os.kill(pid, signal.SIGSTOP)
+        wait_for(lambda: re.search(r'State:\tT', read(f'/proc/{pid}/status')))
+        t = self.tracker()
+        done = t('round')
+        self.assertEqual((done['processes'], done['untracked']), (1, []))
+        self.assertRegex(read(f'/proc/{pid}/status'), r'State:\tT')
+        os.kill(pid, signal.SIGCONT)
+        self.assertEqual(self.say(p, 'm[0] = 66'), 'done\n')
+        self.freeze()
+        _, final = t.final()
+        self.assertEqual(final['missing'], 0)
+        self.check_all(t, pid)
+
+    def test_an_attached_process_goes_on_with_what_it_did(self):
+        """Every kind of call that a stop breaks off: the process sees none of it."""
+        source = self.dir + '/calls'
+        with open(source + '.c', 'w') as f:
+            f.write(r'''
+#include <poll.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/select.h>
+#include <time.h>
+#include <unistd.h>
+int main(void) {
+	char c; puts("up"); fflush(stdout);
+	for (int i = 0; i < 40; i++) {
+		struct timespec t = {0, 30000000};
+		if (nanosleep(&t, 0)) return printf("nanosleep %d\n", errno), 1;
+		struct pollfd p = {.fd = 0, .events = POLLIN};
+		if (poll(&p, 1, 30) < 0) return printf("poll %d\n", errno), 1;
+		struct timeval v = {0, 30000};
+		if (select(0, 0, 0, 0, &v)) return printf("select %d\n", errno), 1;
+	}
+	puts("done"); fflush(stdout);
+	return read(0, &c, 1) != 1;
+}
+''')
+        run('gcc', '-static', '-o', source, source + '.c')
+        p = self.launch(source)
+        for _ in range(12):  # attached anew each time
+            t = Tracker(self.dir, self.cgroup)
+            self.assertEqual(t('round')['processes'], 1)
+            t.close()
+        self.assertEqual(p.stdout.readline(), 'done\n')
