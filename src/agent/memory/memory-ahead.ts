@@ -1,5 +1,5 @@
 // Memory of all containers of a pod, copied to the destination's stores while the pod runs; the dump then leaves it out.
-import { rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { PreCopyRound } from '../../api/pod-migration.ts'
@@ -40,6 +40,7 @@ export class MemoryAhead {
       for (const { name, freezer } of containers) {
         const skip = skipFolder(name)
         await rm(skip, { recursive: true, force: true })
+        await mkdir(path.dirname(skip), { recursive: true, mode: 0o700 })
         const socket = path.join(config.runDir, 'transport', `${uid}.${name}.pages`)
         const transport = await FileTransport.listen(socket, () => open(name), limit)
         ahead.#transports.push(transport)

@@ -36,10 +36,14 @@ export async function storeReady(meeting: string): Promise<void> {
     throw new CodedError('MemoryIncomplete', `Preparing the restore: the memory that came ahead is not usable: ${answer}`)
 }
 
-/** Resolves when no page of the container waits in the store any more; at once when it has none. */
+/** Resolves when no page of the container waits in the store any more; at once when it has none, or was never given anything. */
 export async function storeLocal(meeting: string): Promise<StoreStatus | undefined> {
+  const status = await ask(meeting, 'status', answerTimeoutMs)
+  return status?.state === 'receiving' ? undefined : status && (await ask(meeting, 'wait', localTimeoutMs))
+}
+
+async function ask(meeting: string, line: string, timeoutMs: number): Promise<StoreStatus | undefined> {
   const store = await LineClient.connect(socketOf(meeting)).catch(() => undefined)
   if (!store) return undefined
-  const answer = await store.ask('wait', localTimeoutMs).finally(() => store.close())
-  return Status.parse(JSON.parse(answer))
+  return Status.parse(JSON.parse(await store.ask(line, timeoutMs).finally(() => store.close())))
 }
