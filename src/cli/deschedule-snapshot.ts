@@ -10,7 +10,7 @@ import type { PolicyDocument } from '../descheduler/policy-text/document.ts'
 import { describeProblems } from '../descheduler/policy-text/problems.ts'
 import type { AnyPolicy } from '../descheduler/policy-text/read-policy.ts'
 import type { StockPolicy } from '../descheduler/policy-text/stock-policy.ts'
-import { runStockPolicy } from '../descheduler/stock/run.ts'
+import { runStockPolicy } from '../descheduler/stock/run-policy.ts'
 import { podRefusals } from '../migrator/validation.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -76,7 +76,13 @@ function runOurs(policy: MigrationPolicy, snapshot: Snapshot, nowMs: number): De
 
 function descheduledMove({ namespace, podName, podUid, fromNode, toNode, strategy, reason }: PlannedMove, profile: string): DescheduledPod {
   return {
-    ...{ namespace, name: podName, uid: podUid, node: fromNode, profile, strategy, reason },
+    namespace,
+    name: podName,
+    uid: podUid,
+    node: fromNode,
+    profile,
+    strategy,
+    reason,
     destination: toNode || null,
     ...(toNode ? {} : { noDestination: 'it cannot be moved live, the policy has it evicted' }),
   }
