@@ -19,8 +19,12 @@ bool scan_pages(int pagemap, uint64_t start, uint64_t end, const page_query *q, 
 		if (found < 0 && errno == EINTR) continue;
 		if (found < 0) return false;
 		for (int i = 0; i < found; i++) each(context, regions[i].start, regions[i].end, regions[i].categories);
-		if (scan.walk_end <= start) return errno = EPROTO, false;
-		start = scan.walk_end;
+		if (found < REGIONS) return true;
+		// The kernel fills its own buffer several times in a call, and walk_end may be left from an earlier one when the
+		// last reached the end: what was reported is not to be reported again.
+		uint64_t reported = regions[found - 1].end, next = scan.walk_end > reported ? scan.walk_end : reported;
+		if (next <= start) return errno = EPROTO, false;
+		start = next;
 	}
 	return true;
 }
