@@ -2,6 +2,7 @@
 import type {
   V1Namespace,
   V1Node,
+  V1PersistentVolume,
   V1PersistentVolumeClaim,
   V1Pod,
   V1PodDisruptionBudget,
@@ -24,6 +25,7 @@ export interface Snapshot {
   priorityClasses: V1PriorityClass[]
   pdbs: V1PodDisruptionBudget[]
   persistentVolumeClaims: V1PersistentVolumeClaim[]
+  persistentVolumes: V1PersistentVolume[]
   podMetrics: PodMetrics[]
   nodeMetrics: NodeMetrics[]
   /** Only where podmotion is installed already. */
@@ -42,6 +44,7 @@ const listOfKind = {
   PriorityClass: 'priorityClasses',
   PodDisruptionBudget: 'pdbs',
   PersistentVolumeClaim: 'persistentVolumeClaims',
+  PersistentVolume: 'persistentVolumes',
   PodMetrics: 'podMetrics',
   NodeMetrics: 'nodeMetrics',
   NodeMigrationCapacity: 'capacities',
@@ -63,6 +66,7 @@ export function emptySnapshot(): Snapshot {
     priorityClasses: [],
     pdbs: [],
     persistentVolumeClaims: [],
+    persistentVolumes: [],
     podMetrics: [],
     nodeMetrics: [],
     capacities: [],
