@@ -144,9 +144,7 @@ static outcome take_ranges(stream *in, const message *m, range_list *list, uint6
 	if (!ranges) return broken(in, "no memory for a map of %llu bytes", (unsigned long long)m->length);
 	bool whole = take(in, ranges, m->length) == m->length;
 	size_t before = list->count, added = whole ? m->length / sizeof *ranges : 0;
-	note(in->store, "DEBUG owner %x before %zu added %zu first %llx last so far %llx", m->owner, before, added, (unsigned long long)ranges[0].start, before ? (unsigned long long)list->at[before-1].end : 0ull);
 	bool good = add_ranges(list, ranges, added, limit);
-	if (!good) note(in->store, "DEBUG at %zu prev %llx", list->count, list->count ? (unsigned long long)list->at[list->count-1].start : 0ull);
 	page_range bad = good ? (page_range){0} : ranges[list->count - before];
 	free(ranges);
 	if (!whole) return cut_short(in);

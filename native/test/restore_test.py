@@ -33,21 +33,22 @@ def route_to(name):
     run('ip', 'route', 'replace', POD + '/32', 'dev', 'h' + name, 'src', CLIENT)
 
 
-@unittest.skipUnless(RUNC and CRIU, 'set PODMOTION_TEST_RUNC and PODMOTION_TEST_CRIU to real ones')
-class Restore(Case):
+class Containers(Case):
+    """A source and a destination on one machine, each with a network namespace and the same address."""
+    fixture, arguments = 'echo', []
+
     def setUp(self):
         super().setUp()
         be_subreaper()
         os.symlink(program('criu'), self.dir + '/libexec/criu')
         self.env.update(PODMOTION_RUNC=RUNC, PODMOTION_CRIU=CRIU)
         self.addCleanup(self.clean)
-        run('gcc', '-static', '-O2', '-o', self.dir + '/echo', FIXTURES + '/echo.c')
+        run('gcc', '-static', '-O2', '-o', self.dir + '/echo', f'{FIXTURES}/{self.fixture}.c')
         run('ip', 'addr', 'add', CLIENT + '/32', 'dev', 'lo')
         for name in ('pa', 'pb'):
             make_netns(name)
         release('pa')
         route_to('pa')
-        self.start_source()
 
     def clean(self):
         for i in (ID_A, ID_B):
@@ -73,7 +74,7 @@ class Restore(Case):
         run('cp', self.dir + '/echo', b + '/rootfs/echo')
         run(RUNC, 'spec', cwd=b)
         c = json.loads(read(b + '/config.json'))
-        c['process'].update(terminal=False, args=['/echo'], rlimits=[])
+        c['process'].update(terminal=False, args=['/echo', *self.arguments], rlimits=[])
         c['mounts'] = [m for m in c['mounts'] if m['type'] != 'cgroup']
         c['linux']['cgroupsPath'] = '/pmtest/' + i
         c['hostname'] = 'p'
@@ -98,37 +99,11 @@ class Restore(Case):
             raise AssertionError(f'create {i}: {done.returncode} {os.read(r, 4096)}')
         return int(read(b + '/pid')), r
 
-    def start_source(self):
-        self.source, self.source_out = self.create(ID_A, 'pa', {})
-        self.runc('start', ID_A)
-        self.clients = []
-        for k in range(5):
-            c = wait_for(self.try_connect)
-            self.clients.append((c, c.makefile('r')))
-        self.count = 0
-        self.talk()
-
-    def leave_an_answer_unacknowledged(self, k):
-        """The client's acknowledgement is lost on its way: the pod must take the answer along."""
-        rule = f'table ip lost {{\n chain o {{\n type filter hook output priority 0;\n ip daddr {POD} tcp flags & (psh | ack) == ack drop\n }}\n}}\n'
-        subprocess.run(['nft', '-f', '-'], input=rule, text=True, check=True)
-        s, f = self.clients[k]
-        s.sendall(b'mmmmmmmmmm\n')
-        self.count += 1
-        self.assertEqual(f.readline(), f'{self.count} mmmmmmmmmm\n')
-        self.addCleanup(run, 'nft', 'delete', 'table', 'ip', 'lost', check=False)
-
     def try_connect(self):
         try:
             return socket.create_connection((POD, 7000), timeout=10)
         except OSError:
             return None
-
-    def talk(self):
-        for k, (s, f) in enumerate(self.clients):
-            s.sendall(b'hello %d\n' % k)
-            self.count += 1
-            self.assertEqual(f.readline(), f'{self.count} hello {k}\n')
 
     def cgroup(self, i):
         v1 = '/sys/fs/cgroup/freezer/pmtest/' + i
@@ -150,7 +125,10 @@ class Restore(Case):
         """Freeze, numbers, dump; the source stays frozen."""
         self.freeze()
         self.before = self.sockets(self.source)
-        env = dict(self.env, PATH=self.dir + '/libexec:' + os.environ['PATH'])
+        self.dump()
+
+    def dump(self, **more):
+        env = dict(self.env, PATH=self.dir + '/libexec:' + os.environ['PATH'], **more)
         done = run(RUNC, '--root', self.dir + '/root', 'checkpoint', '--leave-running', '--tcp-established', '--manage-cgroups-mode', 'ignore',
                    '--image-path', self.dir + '/images', '--work-path', self.dir + '/work', ID_A, env=env, check=False)
         if done.returncode:
@@ -158,6 +136,11 @@ class Restore(Case):
 
     def receive(self, lazy=0):
         """Stand-in up, restore ordered, at the gate."""
+        self.stand_in()
+        self.agent.say(f'restore {self.dir}/images {self.dir}/rwork {lazy}')
+        self.reach_the_gate()
+
+    def stand_in(self):
         self.d = f'{self.run_dir}/awaited/shop_{ID_B}/echo'
         os.makedirs(self.d)
         self.standin, self.out = self.create(ID_B, 'pb', {'podmotion.io/migration': 'm-1'})
@@ -165,7 +148,8 @@ class Restore(Case):
         self.assertEqual(json.loads(self.runc('state', ID_B).stdout)['pid'], self.standin)
         self.agent = Lines(self.d + '/standin.sock')
         self.assertEqual(self.agent.ask('status'), 'waiting')
-        self.agent.say(f'restore {self.dir}/images {self.dir}/rwork {lazy}')
+
+    def reach_the_gate(self):
         self.gate = Lines(self.d + '/gate.sock')
         self.events = []
         while 'post-restore' not in self.events:
@@ -173,6 +157,39 @@ class Restore(Case):
             self.assertEqual(word[:1], ['event'], read(self.dir + '/rwork/restore.log')[-3000:])
             self.events.append(word[1])
         self.restored = int(read(self.d + '/gate.pid'))
+
+
+@unittest.skipUnless(RUNC and CRIU, 'set PODMOTION_TEST_RUNC and PODMOTION_TEST_CRIU to real ones')
+class Restore(Containers):
+    def setUp(self):
+        super().setUp()
+        self.start_source()
+
+    def start_source(self):
+        self.source, self.source_out = self.create(ID_A, 'pa', {})
+        self.runc('start', ID_A)
+        self.clients = []
+        for k in range(5):
+            c = wait_for(self.try_connect)
+            self.clients.append((c, c.makefile('r')))
+        self.count = 0
+        self.talk()
+
+    def leave_an_answer_unacknowledged(self, k):
+        """The client's acknowledgement is lost on its way: the pod must take the answer along."""
+        rule = f'table ip lost {{\n chain o {{\n type filter hook output priority 0;\n ip daddr {POD} tcp flags & (psh | ack) == ack drop\n }}\n}}\n'
+        subprocess.run(['nft', '-f', '-'], input=rule, text=True, check=True)
+        s, f = self.clients[k]
+        s.sendall(b'mmmmmmmmmm\n')
+        self.count += 1
+        self.assertEqual(f.readline(), f'{self.count} mmmmmmmmmm\n')
+        self.addCleanup(run, 'nft', 'delete', 'table', 'ip', 'lost', check=False)
+
+    def talk(self):
+        for k, (s, f) in enumerate(self.clients):
+            s.sendall(b'hello %d\n' % k)
+            self.count += 1
+            self.assertEqual(f.readline(), f'{self.count} hello {k}\n')
 
     def test_moves_every_connection_and_mirrors_the_end(self):
         self.leave_an_answer_unacknowledged(1)
