@@ -28,8 +28,11 @@
 enum { STOP_LIMIT_US = 250 * 1000, CODE_SEGMENT_64 = 0x33, SYSCALL_SIZE = 2, KERNEL_SIGSET = 8 };
 enum { RESTART_SYS = 512, RESTART_NOINTR = 513, RESTART_NOHAND = 514, RESTART_BLOCK = 516 };
 
-typedef struct {
+typedef struct patient {
 	pid_t pid;
+	bool (*work)(struct patient *p); // what is done in it
+	int pidfd; // to take a descriptor from it by
+	int number; // the descriptor to close in it
 	uint64_t entry; // address of a `syscall` instruction
 	struct user_regs_struct before;
 	uint64_t mask;
@@ -130,11 +133,11 @@ static void restart_call(struct user_regs_struct *r)
 	r->orig_rax = (unsigned long)-1;
 }
 
-static bool take(patient *p, int pidfd)
+static bool take(patient *p)
 {
 	long theirs = call(p, SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_ONLY);
 	if (theirs < 0) return fail(p, "userfaultfd in it: %s", strerror((int)-theirs));
-	int ours = (int)syscall(CALL_PIDFD_GETFD, pidfd, (int)theirs, 0);
+	int ours = (int)syscall(CALL_PIDFD_GETFD, p->pidfd, (int)theirs, 0);
 	int error = errno;
 	call(p, SYS_close, theirs);
 	if (ours < 0) return fail(p, "taking its userfaultfd: %s", strerror(error));
@@ -142,7 +145,13 @@ static bool take(patient *p, int pidfd)
 	return true;
 }
 
-static bool operate(patient *p, int pidfd)
+static bool drop(patient *p)
+{
+	long result = call(p, SYS_close, p->number);
+	return !result || fail(p, "closing descriptor %d in it: %s", p->number, strerror((int)-result));
+}
+
+static bool operate(patient *p)
 {
 	uint64_t all = ~0ull;
 	if (!find_entry(p) || !seize(p) || !interrupt(p)) return false;
@@ -151,7 +160,7 @@ static bool operate(patient *p, int pidfd)
 	if (p->before.cs != CODE_SEGMENT_64) return fail(p, "it is a 32-bit program");
 	if (ptrace(PTRACE_GETSIGMASK, p->pid, KERNEL_SIGSET, &p->mask)) return fail(p, "its signal mask cannot be read: %s", strerror(errno));
 	ptrace(PTRACE_SETSIGMASK, p->pid, KERNEL_SIGSET, &all);
-	bool taken = take(p, pidfd);
+	bool done = p->work(p);
 	struct user_regs_struct after = p->before;
 	restart_call(&after);
 	ptrace(PTRACE_SETSIGMASK, p->pid, KERNEL_SIGSET, &p->mask);
@@ -159,37 +168,49 @@ static bool operate(patient *p, int pidfd)
 	ptrace(PTRACE_DETACH, p->pid, 0, 0);
 	if (p->stop_again) kill(p->pid, SIGSTOP);
 	p->out->stop_us = clock_us() - start;
-	return taken;
+	return done;
 }
 
 // Signals are kept away for good: nobody but SIGKILL ends this child early.
-static void run_child(pid_t pid, int pidfd, injection *out)
+static void run_child(patient *p)
 {
 	sigset_t all;
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	setsid();
-	patient p = {.pid = pid, .out = out};
-	_exit(operate(&p, pidfd) ? 0 : 1);
+	_exit(operate(p) ? 0 : 1);
 }
 
-bool inject_userfault(pid_t pid, int pidfd, injection *out)
+static bool inject(patient *p, injection *out)
 {
 	injection *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	*out = (injection){.userfault = -1, .reason = "the injecting process cannot be started"};
 	if (shared == MAP_FAILED) return false;
 	*shared = (injection){.userfault = -1, .reason = "the injecting process was killed"};
+	p->out = shared;
 	fflush(stdout);
 	// One table of descriptors with the child: what it opens, we have.
 	pid_t child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
-	if (!child) run_child(pid, pidfd, shared);
+	if (!child) run_child(p);
 	int status = 1;
 	if (child > 0) {
 		while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
 		*out = *shared;
 	}
 	munmap(shared, sizeof *shared);
-	return out->userfault >= 0 && !status;
+	return !status;
+}
+
+bool inject_userfault(pid_t pid, int pidfd, injection *out)
+{
+	patient p = {.pid = pid, .work = take, .pidfd = pidfd};
+	return inject(&p, out) && out->userfault >= 0;
+}
+
+bool inject_close(pid_t pid, int number, injection *out)
+{
+	patient p = {.pid = pid, .work = drop, .number = number};
+	return inject(&p, out);
 }
 
 #else
@@ -198,6 +219,11 @@ bool inject_userfault(pid_t pid, int pidfd, injection *out)
 {
 	*out = (injection){.userfault = -1, .reason = "tracking is built for x86-64 only"};
 	return false;
+}
+
+bool inject_close(pid_t pid, int number, injection *out)
+{
+	return inject_userfault(pid, -1, out);
 }
 
 #endif

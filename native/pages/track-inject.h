@@ -12,3 +12,5 @@ typedef struct {
 
 // PIDFD names the same process. The process is left as it was found, also when this fails.
 bool inject_userfault(pid_t pid, int pidfd, injection *out);
+// Closes one of its descriptors.
+bool inject_close(pid_t pid, int number, injection *out);

@@ -1,13 +1,17 @@
 // Processes whose memory is also written to behind the page tables' back: by a device, through pages that the kernel holds.
 // Such a write leaves no trace that a scan could find, so they are left to criu as a whole.
 #include "track.h"
+#include "track-inject.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+enum { COMPARE_FILE = 0 };
 
 typedef struct {
 	pid_t pid;
@@ -68,6 +72,25 @@ bool can_be_watched(pid_t pid, char reason[200])
 	}
 	close_descriptors(&d);
 	return !*reason;
+}
+
+static bool is_ours(const tracker *t, pid_t pid, int number)
+{
+	for (size_t i = 0; i < t->process_count; i++)
+		if (!syscall(SYS_kcmp, pid, getpid(), COMPARE_FILE, number, t->processes[i]->userfault)) return true;
+	return false;
+}
+
+void close_inherited(const tracker *t, pid_t pid)
+{
+	descriptors d;
+	char target[256];
+	const char *number;
+	injection ignored;
+	if (!open_descriptors(&d, pid)) return close_descriptors(&d);
+	while ((number = next_descriptor(&d, target)))
+		if (!strcmp(target, "anon_inode:[userfaultfd]") && is_ours(t, pid, atoi(number))) inject_close(pid, atoi(number), &ignored);
+	close_descriptors(&d);
 }
 
 static void leave(tracker *t, descriptors *d, const char *number)

@@ -159,6 +159,7 @@ static bool watch(tracker *t, process *p)
 	injection in;
 	struct uffd_api api = {UFFD_VERSION, UFFD_WP_ASYNC, 0};
 	char reason[200];
+	close_inherited(t, p->pid);
 	if (!can_be_watched(p->pid, reason)) return add_obstacle(t, p->pid, "%s", reason), false;
 	bool injected = inject_userfault(p->pid, p->pidfd, &in);
 	p->userfault = in.userfault;

@@ -95,6 +95,9 @@ bool can_be_watched(pid_t pid, char reason[200]);
 // Leaves segments to criu that a descriptor of the process reaches: write() leaves no trace in any page table.
 void leave_open_memfds(tracker *t, pid_t pid);
 
+// A userfaultfd of another process's that was open for an instant when that one forked: closed here, for criu takes no process with one.
+void close_inherited(const tracker *t, pid_t pid);
+
 // track-look.c: compares what is mapped with what is watched; all tasks are frozen. Watches what is new in a round.
 void look_at_all(tracker *t, look why);
 

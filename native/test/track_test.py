@@ -1,5 +1,5 @@
 """podmotion-pages track: what arrives at the destination is what the frozen processes have, page for page."""
-import json, os, re, signal, socket, struct, subprocess, threading, time, unittest
+import ctypes, json, os, re, signal, socket, struct, subprocess, threading, time, unittest
 from support import Case, program, read, run, wait_for, FIXTURES
 
 PAGE = 4096
@@ -544,3 +544,24 @@ int main(void) {
             self.assertEqual(t('round')['processes'], 1)
             t.close()
         self.assertEqual(p.stdout.readline(), 'done\n')
+
+    def test_a_userfaultfd_that_a_fork_carried_off_is_closed(self):
+        """A thread may fork in the instant in which the process has the tracker's descriptor."""
+        p = self.script(f'import socket\ns = socket.socket(socket.AF_UNIX); s.bind("{self.dir}/gift.sock"); s.listen()')
+        t = self.tracker()
+        t('round')
+        held = f'/proc/{t.process.pid}/fd'
+        number = next(int(n) for n in os.listdir(held) if 'userfaultfd' in os.readlink(f'{held}/{n}'))
+        ours = ctypes.CDLL(None).syscall(438, os.pidfd_open(t.process.pid), number, 0)
+        self.assertGreater(ours, 0)
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(self.dir + '/gift.sock')
+            socket.send_fds(s, [b'x'], [ours])
+            os.close(ours)
+            self.say(p, 'c, _ = s.accept(); d = socket.recv_fds(c, 1, 1)[1][0]; k = os.fork() or libc.pause(); os.close(d)')
+        child = next(pid for pid in self.pids() if pid != self.first_pid())
+        targets = lambda: [os.readlink(f'/proc/{child}/fd/{n}') for n in os.listdir(f'/proc/{child}/fd')]
+        self.assertIn('anon_inode:[userfaultfd]', targets())
+        done = t('round')
+        self.assertEqual((done['processes'], done['untracked']), (2, []))
+        self.assertNotIn('anon_inode:[userfaultfd]', targets())
