@@ -89,6 +89,8 @@ export class Happenings {
         wire.cut(what.from, what.to, what.ms)
         if (what.bothWays) wire.cut(what.to, what.from, what.ms)
         return
+      case 'cutMove':
+        return this.#cutMove(what, this.#node('source', here, uid), this.#node('destination', here, uid))
       case 'wire':
         wire.trouble = { loss: what.loss, duplication: what.duplication, lateness: what.lateness }
         return loop.after(what.ms, () => (wire.trouble = { loss: 0, duplication: 0, lateness: 0 }))
@@ -145,6 +147,12 @@ export class Happenings {
       default:
         throw new Error(`nobody knows how to do ${what.kind}`)
     }
+  }
+
+  #cutMove({ way, ms }: Extract<Happening, { kind: 'cutMove' }>, source: SimNode | undefined, destination: SimNode | undefined): void {
+    if (!source || !destination) return
+    if (way !== 'back') this.#world.wire.cut(source.name, destination.name, ms)
+    if (way !== 'forth') this.#world.wire.cut(destination.name, source.name, ms)
   }
 
   // ---- who is meant

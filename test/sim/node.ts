@@ -44,7 +44,7 @@ export class SimNode {
   up = true
   gone = false
   // On disk.
-  readonly journals = new SimDisk()
+  readonly journals: SimDisk
   /** Pod UID to migration: no second start. */
   readonly markers = new Map<string, string>()
   /** `namespace_pod`: its state has lived. */
@@ -62,7 +62,8 @@ export class SimNode {
   /** Pods that kubelet has a sandbox of. */
   readonly sandboxes = new Map<string, { name: string; graceEndMs?: number }>()
 
-  constructor(name: string, number: number, clock: MachineClock) {
+  constructor(name: string, number: number, clock: MachineClock, neverSyncs: boolean) {
+    this.journals = new SimDisk(neverSyncs)
     this.name = name
     this.number = number
     this.clock = clock
@@ -98,10 +99,15 @@ const reserveBytes = 512 * 1024
 /** Files that keep what was synced; of the rest a power cut leaves any beginning. */
 export class SimDisk implements JournalFiles {
   readonly #files = new Map<string, { synced: string; written: string }>()
+  readonly #neverSyncs: boolean
   #reserved = false
   full = false
   /** Of a full disk. */
   spareBytes = 0
+
+  constructor(neverSyncs: boolean) {
+    this.#neverSyncs = neverSyncs
+  }
 
   names(): string[] {
     return [...this.#files.keys()]
@@ -140,6 +146,7 @@ export class SimDisk implements JournalFiles {
   }
 
   sync(name: string): void {
+    if (this.#neverSyncs) return
     const file = this.#file(name)
     file.synced += file.written
     file.written = ''

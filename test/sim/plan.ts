@@ -11,6 +11,7 @@ export type Happening =
   | { kind: 'reboot'; side: Side; downMs: number }
   | { kind: 'powerOffForGood'; side: Side; deleteAfterMs: number }
   | { kind: 'cut'; from: string; to: string; ms: number; bothWays: boolean }
+  | { kind: 'cutMove'; way: 'forth' | 'back' | 'both'; ms: number }
   | { kind: 'wire'; loss: number; duplication: number; lateness: number; ms: number }
   | { kind: 'apiDown'; ms: number }
   | { kind: 'apiErrors'; chance: number; ms: number }
@@ -91,7 +92,41 @@ export function drawPlan(seed: number, moves: number, dice: Dice): Plan {
   for (let count = 0; count < moves; count++) events.push({ when: { atMs: dice.between(firstMoveMs, 30_000) }, what: drawMove(dice) })
   const faults = dice.chance(0.05) ? 0 : dice.integer(1, 5)
   for (let count = 0; count < faults; count++) events.push({ when: drawWhen(dice), what: drawFault(dice) })
+  if (dice.chance(0.5)) events.push(...drawAtTheGrant(dice))
   return { seed, replicas: dice.integer(1, 3), events }
+}
+
+/** Where everything is decided: the two agents cannot hear each other well just then, and something else happens as well. */
+function drawAtTheGrant(dice: Dice): Event[] {
+  const count = dice.integer(1, 2)
+  const deaf = dice.pick<() => Happening>([
+    () => ({ kind: 'cutMove', way: dice.pick(['forth', 'back', 'both']), ms: dice.pick([300, 3000, 25_000]) }),
+    () => ({ kind: 'wire', loss: 0, duplication: 0.5, lateness: 0.5, ms: 20_000 }),
+    () => ({ kind: 'standStill', side: 'destination', ms: dice.pick([1000, 4000, 18_000]) }),
+  ])
+  const then = dice.pick<() => Happening>([
+    () => ({ kind: 'killAgent', side: 'source', downMs: 500 }),
+    () => ({ kind: 'killAgent', side: 'destination', downMs: 500 }),
+    () => ({ kind: 'reboot', side: 'source', downMs: 3000 }),
+    () => ({ kind: 'reboot', side: 'destination', downMs: 3000 }),
+    () => ({ kind: 'deleteMigration' }),
+    () => ({ kind: 'deleteMigration' }),
+    () => ({ kind: 'standStill', side: 'source', ms: 3000 }),
+    () => ({ kind: 'powerOffForGood', side: 'destination', deleteAfterMs: 5000 }),
+  ])
+  const early = dice.pick(['step:restored', 'held -> destination held', 'step:verified'])
+  const late = dice.pick([
+    'step:transferred',
+    'step:restored',
+    'step:verified',
+    'step:granted',
+    'step:granted',
+    'grant -> destination committed',
+  ])
+  return [
+    { when: { label: early, count, delayMs: 0 }, what: deaf() },
+    { when: { label: late, count, delayMs: dice.pick([0, dice.between(0, 50), dice.between(0, 5000)]) }, what: then() },
+  ]
 }
 
 function drawMove(dice: Dice): Happening {

@@ -14,7 +14,9 @@ export interface Trouble {
 const calm: Trouble = { loss: 0, duplication: 0, lateness: 0 }
 const fastestMs = 0.2
 const slowestMs = 3
-const latestMs = 4000
+const lateMs = 4000
+/** A connection may deliver what it was given long after its sender gave up. */
+const veryLateMs = 30_000
 
 export interface Asking {
   from: Life
@@ -51,7 +53,7 @@ export class Wire {
   }
 
   delayMs(): number {
-    const late = this.#dice.chance(this.trouble.lateness) ? this.#dice.between(50, latestMs) : 0
+    const late = this.#dice.chance(this.trouble.lateness) ? this.#dice.between(50, this.#dice.chance(0.2) ? veryLateMs : lateMs) : 0
     return this.#dice.between(fastestMs, slowestMs) + late
   }
 

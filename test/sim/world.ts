@@ -18,6 +18,7 @@ export interface Wrong {
   noMarker?: boolean
   holdNotUndone?: boolean
   reservationKept?: boolean
+  notSynced?: boolean
 }
 
 export interface Violation {
@@ -77,11 +78,12 @@ export class World {
       wire: this.wire,
       dice: this.dice.fork('door'),
       trouble: { downUntilMs: 0, errors: 0, silentUntilMs: 0 },
+      keepsReservations: wrong.reservationKept ?? false,
     }
     const clocks = this.dice.fork('clocks')
     this.nodes = ['na', 'nb', 'nc'].map((name, index) => {
       const clock = { rate: clocks.between(0.97, 1.03), offsetMs: Math.round(clocks.between(-2000, 2000)) }
-      return new SimNode(name, index + 1, clock)
+      return new SimNode(name, index + 1, clock, wrong.notSynced ?? false)
     })
   }
 
