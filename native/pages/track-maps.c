@@ -84,5 +84,9 @@ bool is_private_anonymous(const mapping *m)
 
 bool is_shared_anonymous(const mapping *m)
 {
-	return m->shared && m->inode && (is_named(m, "/dev/zero (deleted)") || is_named(m, "/memfd: (deleted)"));
+	// The kernel's own, and what a restore by criu leaves in its place (4.2 and older ones).
+	static const char *const names[] = {"/dev/zero (deleted)", "/memfd:/dev/zero (deleted)", "/memfd: (deleted)"};
+	for (size_t i = 0; m->shared && m->inode && i < sizeof names / sizeof *names; i++)
+		if (is_named(m, names[i])) return true;
+	return false;
 }

@@ -108,6 +108,6 @@ void leave_open_memfds(tracker *t, pid_t pid)
 	const char *number;
 	if (!open_descriptors(&d, pid)) return close_descriptors(&d);
 	while ((number = next_descriptor(&d, target)))
-		if (!strcmp(target, "/memfd: (deleted)")) leave(t, &d, number);
+		if (!strcmp(target, "/memfd: (deleted)") || !strcmp(target, "/memfd:/dev/zero (deleted)")) leave(t, &d, number);
 	close_descriptors(&d);
 }
