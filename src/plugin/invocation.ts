@@ -17,6 +17,10 @@ export interface PluginOptions extends ClusterChoice {
   /** false with --no-network-continuity. */
   networkContinuity?: boolean
   destinationGone?: boolean
+  goal?: string
+  seconds?: number
+  snapshot?: string
+  maxMoves?: number
 }
 
 export interface Invocation {

@@ -7,6 +7,7 @@ import { doctor } from './commands/doctor.ts'
 import { estimate } from './commands/estimate.ts'
 import { list } from './commands/list.ts'
 import { migrate } from './commands/migrate.ts'
+import { plan } from './commands/plan.ts'
 import { resolve } from './commands/resolve.ts'
 import { status } from './commands/status.ts'
 import { watch } from './commands/watch.ts'
@@ -62,6 +63,11 @@ function buildProgram(terminal: Terminal, run: Run): Command {
     '--destination-gone',
     'the node will not come back, nothing of the pod runs there',
   )
+  add('plan [pod]', 'what would be moved now and why; for a pod: every node with its score', plan)
+    .option('--goal <goal>', 'balance (default), consolidate or evacuate=NODE,NODE')
+    .option('--seconds <n>', 'time for the search (default: 5)', count)
+    .option('--max-moves <n>', 'moves of a balance plan (default: 3 of 100 pods, 20 at least)', count)
+    .option('--snapshot <file>', 'what kubectl get … -A -o json wrote, instead of the cluster; - is standard input')
   add('doctor', 'check every node: can it take part, and why not', doctor)
   return program
 }

@@ -43,9 +43,8 @@ function better(model: Model, plan: ClusterPlan, foundCost: number, exact: Exact
 
 /** Undefined also when HiGHS cannot be loaded: the plan by search stands. */
 function solveInWorker(problem: ExactProblem, seconds: number): Promise<ExactAnswer | undefined> {
-  const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './plan-worker.cjs'
   return new Promise((resolve) => {
-    const worker = new Worker(new URL(file, import.meta.url), { workerData: { problem, seconds } })
+    const worker = startWorker({ problem, seconds })
     const timer = setTimeout(() => end(undefined), (seconds + graceSeconds) * 1000)
     const end = (answer: ExactAnswer | undefined) => {
       clearTimeout(timer)
@@ -56,4 +55,11 @@ function solveInWorker(problem: ExactProblem, seconds: number): Promise<ExactAns
     worker.once('error', () => end(undefined))
     worker.once('exit', () => end(undefined))
   })
+}
+
+/** Run from source, the worker has to be taught TypeScript first: tsx does not do it by itself in workers. */
+function startWorker(workerData: { problem: ExactProblem; seconds: number }): Worker {
+  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./plan-worker.cjs', import.meta.url), { workerData })
+  const file = JSON.stringify(new URL('./worker.ts', import.meta.url).href)
+  return new Worker(`import('tsx/esm/api').then(({ register }) => (register(), import(${file})))`, { workerData, eval: true })
 }

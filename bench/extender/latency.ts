@@ -1,0 +1,97 @@
+// Times filter + prioritize as a scheduler sees them: over one kept TLS connection, from another process than the server's.
+
+import { fork } from 'node:child_process'
+import https from 'node:https'
+import { fileURLToPath } from 'node:url'
+import { loadTls } from '../../src/runtime/tls.ts'
+import { testAuthority } from '../../test/extender/certificates.ts'
+import { pod } from '../../test/extender/cluster.ts'
+import type { ServeWish } from './serve.ts'
+
+export interface Latency {
+  title: string
+  p50: number
+  p99: number
+  worst: number
+}
+
+const nodeCount = 5000
+const podsPerNode = 6
+const warmUpRounds = 100
+
+export async function measureLatency(rounds: number): Promise<{ latencies: Latency[]; builtMs: number }> {
+  const authority = await testAuthority()
+  const names = Array.from({ length: nodeCount }, (_none, number) => `node-${String(number).padStart(4, '0')}.zone-${number % 3}.example`)
+  const wish: ServeWish = { names, podsPerNode, reservationCount: 200, tlsDir: await authority.issue('podmotion-controller') }
+  const server = fork(fileURLToPath(new URL('./serve.ts', import.meta.url)))
+  try {
+    server.send(wish)
+    const { port, builtMs } = await new Promise<{ port: number; builtMs: number }>((resolve, reject) =>
+      server.once('message', (message) => resolve(message as { port: number; builtMs: number })).once('exit', reject),
+    )
+    const asking = new Asking(port, loadTls(await authority.issue('podmotion-scheduler')))
+    const movable = pod('shop/cart', { cpu: '500m', memory: '1Gi', owner: 'rs-1' })
+    const ordinary = pod('shop/web', { cpu: '500m', runtimeClassName: undefined })
+    const latencies = []
+    for (const [kind, asked] of [
+      ['movable', movable],
+      ['ordinary', ordinary],
+    ] as const)
+      for (const count of [500, 5000])
+        latencies.push({ title: `${kind} pod, ${count} names`, ...(await asking.times(asked, names.slice(0, count), rounds)) })
+    asking.end()
+    return { latencies, builtMs }
+  } finally {
+    server.kill('SIGKILL')
+    authority.remove()
+  }
+}
+
+class Asking {
+  readonly #agent: https.Agent
+  readonly #port: number
+
+  constructor(port: number, tls: { cert: string; key: string; ca: string }) {
+    this.#port = port
+    this.#agent = new https.Agent({ ...tls, keepAlive: true, maxSockets: 1, servername: 'podmotion-controller' })
+  }
+
+  async times(asked: object, names: readonly string[], rounds: number): Promise<Omit<Latency, 'title'>> {
+    const body = Buffer.from(JSON.stringify({ Pod: asked, Nodes: null, NodeNames: names }))
+    const times: number[] = []
+    for (let round = 0; round < rounds + warmUpRounds; round++) {
+      const fromMs = performance.now()
+      await this.#post('/filter', body)
+      await this.#post('/prioritize', body)
+      if (round >= warmUpRounds) times.push(performance.now() - fromMs)
+    }
+    times.sort((one, other) => one - other)
+    const at = (part: number) => times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? 0
+    return { p50: at(0.5), p99: at(0.99), worst: at(1) }
+  }
+
+  end(): void {
+    this.#agent.destroy()
+  }
+
+  /** Until the last byte has come; what it says is not the question here. */
+  #post(path: string, body: Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const options = {
+        host: '127.0.0.1',
+        port: this.#port,
+        path,
+        method: 'POST',
+        agent: this.#agent,
+        headers: { 'content-length': body.length },
+      }
+      https
+        .request(options, (response) => {
+          if (response.statusCode !== 200) reject(new Error(`Measuring ${path}: the extender answered ${response.statusCode}`))
+          response.on('data', () => undefined).on('end', resolve)
+        })
+        .on('error', reject)
+        .end(body)
+    })
+  }
+}

@@ -1,0 +1,36 @@
+// The extender as the controller serves it (HTTPS, client certificates, the same routes) over a large made-up cluster; a process of the bench.
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import express from 'express'
+import { indexOf } from '../../src/extender/cluster-index.ts'
+import { extenderRoutes } from '../../src/extender/server.ts'
+import { serveHttps } from '../../src/runtime/tls.ts'
+import { capacity, node, nowMs, pod, reserving } from '../../test/extender/cluster.ts'
+
+export interface ServeWish {
+  names: string[]
+  podsPerNode: number
+  reservationCount: number
+  tlsDir: string
+}
+
+const [{ names, podsPerNode, reservationCount, tlsDir }] = (await once(process, 'message')) as [ServeWish]
+
+const startedMs = performance.now()
+const index = indexOf({
+  nodes: names.map((name) => node(name, { images: ['app:1', 'registry/other:2'] })),
+  pods: names.flatMap((name, number) =>
+    Array.from({ length: podsPerNode }, (_none, pods) =>
+      pod(`shop/p-${number}-${pods}`, { on: name, cpu: `${(number % 7) * 50}m`, memory: '256Mi', owner: `rs-${pods}` }),
+    ),
+  ),
+  capacities: names.map((name, number) => capacity(name, { kernel: number % 2 ? '6.12.1' : '6.1.4' })),
+  migrations: names.slice(0, reservationCount).map((name, number) => reserving(`shop/m-${number}`, `s-${number}`, name, 1000, 2 ** 30)),
+})
+const builtMs = performance.now() - startedMs
+
+const app = express()
+app.disable('x-powered-by')
+app.use(extenderRoutes({ index, ready: () => true, nowMs: () => nowMs, findPod: () => undefined }))
+const server = await serveHttps(app, { port: 0, host: '127.0.0.1', tlsDir, clientCertificates: 'request' }, new AbortController().signal)
+process.send?.({ port: (server.address() as AddressInfo).port, builtMs })
