@@ -9,6 +9,13 @@ export interface Veth {
   /** Bridge it was a port of; absent: point-to-point. */
   bridge?: string
   mac: string
+  /** Settings of its port that leaving the bridge forgets. */
+  port?: PortFlags
+}
+
+export interface PortFlags {
+  hairpin: boolean
+  isolated: boolean
 }
 
 /** The route first, the neighbour last seen: from here the kernel's neighbour queue holds packets until `releaseBatch`. */
@@ -81,11 +88,20 @@ function dropHeld(veth: string): string {
 /** The veth comes back before the route goes: at no instant does the address lead to a loop. */
 export function restoreBatch({ ip, previous, routed, veth, heldVeth }: Restoration): string {
   return lines(
-    ...(veth?.bridge ? [`link set dev ${veth.name} master ${veth.bridge}`, `link set dev ${veth.name} address ${veth.mac}`] : []),
+    ...(veth?.bridge ? joinBridge(veth, veth.bridge) : []),
     ...(previous ? [`route replace ${routeArguments(ip, previous)} proto ${routeProtocol}`] : []),
     ...(!previous && routed ? [`route del ${ip}/32`] : []),
     ...(heldVeth ? [dropHeld(heldVeth)] : []),
   )
+}
+
+function joinBridge({ name, mac, port }: Veth, bridge: string): string[] {
+  const flags = port ? [`link set dev ${name} type bridge_slave hairpin ${onOff(port.hairpin)} isolated ${onOff(port.isolated)}`] : []
+  return [`link set dev ${name} master ${bridge}`, ...flags, `link set dev ${name} address ${mac}`]
+}
+
+function onOff(value: boolean): string {
+  return value ? 'on' : 'off'
 }
 
 export function gatewayRoute(ip: string, gateway: string): string {

@@ -3,7 +3,7 @@ import { readdir, readFile, readlink, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import path from 'node:path'
 import { run } from '../run.ts'
-import type { Veth } from './ip-batches.ts'
+import type { PortFlags, Veth } from './ip-batches.ts'
 import { type PodSocket, parseSockets } from './pod-sockets.ts'
 import { connectedDevices, parseRouteTable, type Route } from './route-table.ts'
 import type { Sysctl } from './sysctls.ts'
@@ -80,8 +80,18 @@ export async function hostVethOf(sandboxPid: number): Promise<Veth> {
       `Looking for the host's end of the pod's eth0: "${shown.stdout.trim()}" is no veth of this node: use a CNI of veth pairs`,
     )
   }
-  const bridge = await bridgeOf(name)
-  return { name, mac: await macOf(name), ...(bridge ? { bridge } : {}) }
+  return await describeVeth(name)
+}
+
+export async function describeVeth(name: string): Promise<Veth> {
+  const [bridge, mac] = await Promise.all([bridgeOf(name), macOf(name)])
+  return { name, mac, ...(bridge ? { bridge, port: await portFlags(name) } : {}) }
+}
+
+async function portFlags(device: string): Promise<PortFlags> {
+  const read = async (flag: string): Promise<boolean> =>
+    (await readFile(path.join(devicesFolder, device, 'brport', flag), 'utf8').catch(() => '0')).trim() === '1'
+  return { hairpin: await read('hairpin_mode'), isolated: await read('isolated') }
 }
 
 async function deviceOfIndex(index: string): Promise<string | undefined> {
@@ -92,7 +102,7 @@ async function deviceOfIndex(index: string): Promise<string | undefined> {
   return undefined
 }
 
-export async function bridgeOf(device: string): Promise<string | undefined> {
+async function bridgeOf(device: string): Promise<string | undefined> {
   const master = await readlink(path.join(devicesFolder, device, 'master')).catch(() => undefined)
   return master === undefined ? undefined : path.basename(master)
 }

@@ -6,7 +6,7 @@ import { run, runInNetworkOf } from '../run.ts'
 import { applyWish } from './apply-wish.ts'
 import { FlowTables, type SurveyedPod, untrackedOf } from './flow-tables.ts'
 import { divertBatch, holdBatch, proxyNeighbour, releaseBatch, restoreBatch, type Veth } from './ip-batches.ts'
-import { bridgeOf, connectedBridges, deviceExists, hostVethOf, macOf, readRoutes, writeSysctls } from './kernel-files.ts'
+import { connectedBridges, describeVeth, deviceExists, hostVethOf, macOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { AddressLeases } from './leases.ts'
 import { type NetworkRecord, NetworkRecords } from './records.ts'
 import { hostRoute, type Route } from './route-table.ts'
@@ -232,11 +232,6 @@ class NodePodNetwork implements PodNetwork {
 
 async function batch(text: string): Promise<void> {
   if (text !== '') await run('ip', ['-batch', '-'], { input: text })
-}
-
-async function describeVeth(name: string): Promise<Veth> {
-  const [bridge, mac] = await Promise.all([bridgeOf(name), macOf(name)])
-  return { name, mac, ...(bridge ? { bridge } : {}) }
 }
 
 function routeOnly({ device, gateway }: Route): Pick<Route, 'device' | 'gateway'> {

@@ -39,7 +39,7 @@ export class Nodes {
   async addBridgedPod(node: NodeName, name: string, ip: string): Promise<Pod> {
     const gateway = node === 'a' ? '10.244.1.1' : '10.244.2.1'
     this.#addVeth(node, name)
-    this.in(node, `ip link set h${name} master cni0`)
+    this.in(node, `ip link set h${name} master cni0; ip link set h${name} type bridge_slave hairpin on`)
     this.in(name, `ip addr add ${ip}/24 dev eth0; ip route add default via ${gateway}`)
     return await this.#start(name)
   }
@@ -89,7 +89,7 @@ export class Nodes {
     const links = this.in(node, 'ip -br link | sort').replaceAll('UNKNOWN', 'UP     ')
     return [
       links,
-      this.in(node, 'bridge link | sort; ip route show; ip neigh show proxy; ip -d link show type veth | grep -c bridge_slave || true'),
+      this.in(node, 'bridge -d link | sort; ip route show; ip neigh show proxy; ip -d link show type veth | grep -c bridge_slave || true'),
     ].join('')
   }
 

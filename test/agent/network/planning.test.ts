@@ -277,6 +277,8 @@ describe('the texts for ip and nft', () => {
       'link set dev v address m',
       'route del 10.244.1.5/32',
     ])
+    const hairpin = restoreBatch({ ip: pod, routed: true, veth: { ...veth, port: { hairpin: true, isolated: false } } })
+    expect(hairpin).to.contain('master cni0\nlink set dev v type bridge_slave hairpin on isolated off\n')
     expect(restoreBatch({ ip: pod, routed: true, previous: { device: 'v' } })).to.equal('route replace 10.244.1.5/32 dev v proto 112\n')
     expect(restoreBatch({ ip: pod, routed: false })).to.equal('')
   })

@@ -1,0 +1,127 @@
+// Opens flows of every kind to and from one pod, and collects at each end what it saw.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { V1Pod } from '@kubernetes/client-node'
+import type { World } from '../product/world.ts'
+import { outsideAddress } from '../hosts.ts'
+import { said } from '../said.ts'
+import { type Addresses, type KindOptions, type Order, type Origin, ordersOf } from './kinds.ts'
+import { flowObjects, movedApp, peersApp, traffic } from './objects.ts'
+
+export interface FlowReport {
+  kind: string
+  mode: Order['mode']
+  requests: number
+  bytes: number
+  /** Datagrams that were asked for once more. */
+  retried: number
+  worstMs: number
+  /** Answers that took long: when they came (epoch, ms), and how long. */
+  gaps: [number, number][]
+  error: string | null
+  over: boolean
+}
+
+/** Connections are opened over this time; before it nothing is measured. */
+export const settleMs = 3000
+
+export class Flows {
+  readonly #world: World
+  #outside: { kill(signal: 'SIGKILL'): boolean } | undefined
+  #reports: Promise<FlowReport[]>[] = []
+  #ordered: string[] = []
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  async deploy(startNode: number): Promise<void> {
+    const applied = await this.#world.apply(flowObjects(`node-${startNode}`))
+    if (applied.exitCode !== 0) throw new Error(`deploying the flows' pods: ${applied.all}`)
+    await this.#world.until('a peer on every node', async () => (await this.#peers()).length === this.#world.lab.options.nodes)
+    await this.#world.pod(movedApp)
+    const server = this.#world.lab.client.run('python3', ['-c', traffic, 'serve', `::ffff:${outsideAddress}`], { reject: false, stdio: 'ignore' })
+    this.#outside = server
+    await this.#serviceAnswers(movedApp)
+    await this.#serviceAnswers(peersApp)
+  }
+
+  pod(): Promise<V1Pod> {
+    return this.#world.pod(movedApp)
+  }
+
+  /** Returns when all are open. */
+  async open(seconds: number, options: Omit<KindOptions, 'startNode' | 'nodes'>): Promise<number> {
+    const pod = await this.pod()
+    const startNode = Number(pod.spec?.nodeName?.replace('node-', ''))
+    const orders = ordersOf(await this.#addresses(pod), { ...options, startNode, nodes: this.#world.lab.options.nodes })
+    const peers = await this.#peers()
+    this.#reports = []
+    this.#ordered = []
+    for (const [origin, own] of orders) await this.#start(origin, own, seconds, { pod, peers })
+    await sleep(settleMs)
+    return [...orders.values()].flat().reduce((sum, { count }) => sum + count, 0)
+  }
+
+  /** After the end of the flows: what all ends saw. */
+  async collect(): Promise<FlowReport[]> {
+    const outer = (await Promise.all(this.#reports)).flat()
+    const inner = await Promise.all(this.#ordered.map((address) => this.#order(address, {})))
+    return [...outer, ...inner.flat()]
+  }
+
+  async remove(): Promise<void> {
+    this.#outside?.kill('SIGKILL')
+    const services = [movedApp, `${movedApp}-port`, `${movedApp}-local`, peersApp].map((name) => `service/${name}`)
+    await this.#world.remove(`deployment/${movedApp}`, `daemonset/${peersApp}`, ...services)
+  }
+
+  async #start(origin: Origin, orders: Order[], seconds: number, { pod, peers }: { pod: V1Pod; peers: string[] }): Promise<void> {
+    const { lab } = this.#world
+    const args = ['-c', traffic, 'client', String(seconds), JSON.stringify(orders)]
+    if (origin === 'outside') this.#reports.push(reportOf(lab.client.run('python3', args, { reject: false, all: true })))
+    else if (origin.startsWith('node-')) this.#reports.push(reportOf(lab.node(origin).runHere('python3', args, { reject: false, all: true })))
+    else {
+      const address = origin === 'moved' ? (pod.status?.podIP ?? '') : (peers[Number(origin.replace('pod-', '')) - 1] ?? '')
+      this.#ordered.push(address)
+      await this.#order(address, { open: orders, seconds })
+    }
+  }
+
+  async #order(address: string, order: object): Promise<FlowReport[]> {
+    const args = ['-c', traffic, 'order', address, JSON.stringify(order)]
+    return reportOf(this.#world.lab.client.run('python3', args, { reject: false, all: true }))
+  }
+
+  async #addresses(pod: V1Pod): Promise<Addresses> {
+    const [serviceIp, peersIp, peerIps] = await Promise.all([
+      this.#world.serviceAddress(movedApp),
+      this.#world.serviceAddress(peersApp),
+      this.#peers(),
+    ])
+    return { podIp: pod.status?.podIP ?? '', serviceIp, peersIp, peerIps }
+  }
+
+  /** Addresses of the peers, by the number of their node. */
+  async #peers(): Promise<string[]> {
+    const pods = await this.#world.pods(peersApp)
+    const ready = pods.filter((pod) => pod.status?.containerStatuses?.every((one) => one.ready))
+    return ready.toSorted((a, b) => (a.spec?.nodeName ?? '').localeCompare(b.spec?.nodeName ?? '')).map((pod) => pod.status?.podIP ?? '')
+  }
+
+  async #serviceAnswers(name: string): Promise<void> {
+    const address = await this.#world.serviceAddress(name)
+    const orders = [{ kind: 'look', mode: 'request', address, port: 7000, count: 1, periodMs: 100 }]
+    const args = ['-c', traffic, 'client', '0.1', JSON.stringify(orders)]
+    await this.#world.until(`Service ${name} to answer`, async () => {
+      const [flow] = await reportOf(this.#world.lab.client.run('python3', args, { reject: false, all: true }))
+      return flow?.error === null
+    })
+  }
+}
+
+async function reportOf(command: Parameters<typeof said>[0]): Promise<FlowReport[]> {
+  const { stdout, all } = await said(command)
+  const line = stdout.trim().split('\n').at(-1) ?? ''
+  if (!line.startsWith('[')) throw new Error(`asking a traffic program for its report: ${all.slice(-2000)}`)
+  return JSON.parse(line)
+}

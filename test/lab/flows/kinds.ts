@@ -1,0 +1,88 @@
+// Every kind of flow that a move must not disturb: who opens it, to which address, and what it does.
+import { node, outsideAddress } from '../hosts.ts'
+
+export type Mode = 'request' | 'bulk' | 'idle' | 'connects' | 'datagrams'
+
+export interface Order {
+  kind: string
+  mode: Mode
+  address: string
+  port: number
+  count: number
+  periodMs: number
+}
+
+/** Where flows begin: a process of the outside, of a node, of a plain pod on a node, or of the pod that moves. */
+export type Origin = 'outside' | 'moved' | `node-${number}` | `pod-${number}`
+
+export interface Addresses {
+  podIp: string
+  /** Services of the moved pod and of the peers. */
+  serviceIp: string
+  peersIp: string
+  /** Pods that stay, by the number of their node. */
+  peerIps: readonly string[]
+}
+
+export const nodePort = 30700
+/** externalTrafficPolicy Local: only the node where the pod is when a flow begins lets it in. */
+export const localNodePort = 30701
+
+export interface KindOptions {
+  /** Flows of each kind. */
+  count: number
+  periodMs: number
+  /** Number of the node where the pod is when the flows begin. */
+  startNode: number
+  nodes: number
+}
+
+export function ordersOf(addresses: Addresses, options: KindOptions): Map<Origin, Order[]> {
+  const orders = new Map<Origin, Order[]>()
+  const add = (origin: Origin, kind: string, mode: Mode, address: string, port = 7000): void => {
+    const count = mode === 'bulk' ? Math.min(options.count, 2) : options.count
+    const order = { kind: `${origin}->${kind}`, mode, address, port, count, periodMs: options.periodMs }
+    orders.set(origin, [...(orders.get(origin) ?? []), order])
+  }
+  clientsInTheCluster(add, addresses, options)
+  clientsOutside(add, addresses, options)
+  ownFlows(add, addresses)
+  return orders
+}
+
+type Add = (origin: Origin, kind: string, mode: Mode, address: string, port?: number) => void
+
+function clientsInTheCluster(add: Add, { podIp, serviceIp }: Addresses, { nodes }: KindOptions): void {
+  for (let number = 1; number <= nodes; number++) {
+    for (const origin of [`pod-${number}`, `node-${number}`] as const) {
+      add(origin, 'pod', 'request', podIp)
+      add(origin, 'service', 'request', serviceIp)
+    }
+  }
+  add('pod-1', 'service bulk', 'bulk', serviceIp)
+  add('pod-2', 'service datagrams', 'datagrams', serviceIp)
+}
+
+function clientsOutside(add: Add, { podIp, serviceIp }: Addresses, { nodes, startNode }: KindOptions): void {
+  add('outside', 'pod', 'request', podIp)
+  add('outside', 'pod bulk', 'bulk', podIp)
+  add('outside', 'pod datagrams', 'datagrams', podIp)
+  add('outside', 'service', 'request', serviceIp)
+  add('outside', 'service connects', 'connects', serviceIp)
+  for (let number = 1; number <= nodes; number++) add('outside', `node port ${number}`, 'request', node(number).address, nodePort)
+  add('outside', 'node port idle', 'idle', node(startNode).address, nodePort)
+  add('outside', 'node port datagrams', 'datagrams', node(startNode).address, nodePort)
+  add('outside', 'local node port', 'request', node(startNode).address, localNodePort)
+}
+
+function ownFlows(add: Add, { serviceIp, peersIp, peerIps }: Addresses): void {
+  for (const [index, address] of peerIps.entries()) add('moved', `pod-${index + 1}`, 'request', address)
+  add('moved', 'service', 'request', peersIp)
+  add('moved', 'service bulk', 'bulk', peersIp)
+  add('moved', 'service idle', 'idle', peersIp)
+  add('moved', 'service datagrams', 'datagrams', peersIp)
+  add('moved', 'outside', 'request', outsideAddress)
+  add('moved', 'outside bulk', 'bulk', outsideAddress)
+  add('moved', 'outside datagrams', 'datagrams', outsideAddress)
+  add('moved', 'itself', 'request', serviceIp)
+}
