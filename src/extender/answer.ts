@@ -4,7 +4,7 @@ import type { HostPriority } from '../api/extender-wire.ts'
 import { annotations, runtimeClassName } from '../api/names.ts'
 import { isTerminal } from '../api/phases.ts'
 import type { Refusal } from '../api/pod-migration.ts'
-import type { ClusterIndex } from './cluster-index.ts'
+import type { ClusterIndex, NodeFacts } from './cluster-index.ts'
 import { eligibilityRefusals } from './compatibility.ts'
 import { type Asking, askingFor, freeFor, roomRefusals } from './fit.ts'
 import { scoreOf } from './score.ts'
@@ -49,23 +49,28 @@ function refuseAll(names: readonly string[], reason: string): FilterAnswer {
 }
 
 function filterByNode(index: ClusterIndex, asking: Asking, names: readonly string[], ours: boolean): FilterAnswer {
-  const answer = { passed: [] as string[], failed: {} as Record<string, string>, unresolvable: {} as Record<string, string> }
+  const passed: string[] = []
+  const failed: Record<string, string> = {}
+  const unresolvable: Record<string, string> = {}
   for (const name of names) {
-    const ineligible = ours ? eligibilityRefusals(index.node(name)?.capacity) : []
-    const broken = ineligible.length > 0 ? undefined : brokenReservation(index, asking, name)
-    if (ineligible.length > 0)
-      answer.unresolvable[name] = `pods of RuntimeClass ${runtimeClassName} cannot be moved here: ${joined(ineligible)}`
-    else if (broken) answer.failed[name] = broken
-    else answer.passed.push(name)
+    const facts = index.node(name)
+    const isEligible = !ours || facts?.capacity?.status?.eligible === true
+    // Most nodes have no reservation, and most pods then no more to ask.
+    if (isEligible && !facts?.reservationCount) passed.push(name)
+    else if (!isEligible)
+      unresolvable[name] = `pods of RuntimeClass ${runtimeClassName} cannot be moved here: ${joined(eligibilityRefusals(facts?.capacity))}`
+    else {
+      const broken = facts && brokenReservation(index, asking, facts)
+      if (broken) failed[name] = broken
+      else passed.push(name)
+    }
   }
-  return answer
+  return { passed, failed, unresolvable }
 }
 
 /** Room is kube-scheduler's own business, except where a migration keeps some that it cannot see. */
-function brokenReservation(index: ClusterIndex, asking: Asking, name: string): string | undefined {
-  const facts = index.node(name)
-  if (!facts || index.reservationCount(name) === 0) return undefined
-  const reserved = index.reserved(name, asking)
+function brokenReservation(index: ClusterIndex, asking: Asking, facts: NodeFacts): string | undefined {
+  const reserved = index.reserved(facts.name, asking)
   if (!reserved || Object.keys(reserved).length === 0) return undefined
   const refusals = roomRefusals(asking.requests, freeFor(asking, facts, index))
   return refusals.length > 0 ? `room is reserved for a live migration: ${joined(refusals)}` : undefined
@@ -74,32 +79,39 @@ function brokenReservation(index: ClusterIndex, asking: Asking, name: string): s
 /** One entry for each given name; ordinary pods get the same for all, which changes nothing. */
 export function prioritizeNames(index: ClusterIndex, pod: V1Pod, names: readonly string[], nowMs: number): HostPriority[] {
   const score = scorer(index, pod, nowMs)
-  return score ? names.map((Host) => ({ Host, Score: score(Host) })) : neutralPriorities(names)
+  if (!score) return neutralPriorities(names)
+  return names.map((Host) => {
+    const facts = index.node(Host)
+    return { Host, Score: facts?.node ? score(facts) : 0 }
+  })
 }
 
-/** The same as JSON: for thousands of names, writing objects first takes longer than scoring. */
+/** The same as JSON: for thousands of names, making objects first takes longer than scoring. */
 export function prioritizeJson(index: ClusterIndex, pod: V1Pod, names: readonly string[], nowMs: number): string {
-  const score = scorer(index, pod, nowMs) ?? (() => 0)
-  let text = '['
-  for (const name of names) {
-    if (text.length > 1) text += ','
-    text += `{"Host":${index.node(name)?.nameJson ?? JSON.stringify(name)},"Score":${score(name)}}`
-  }
-  return `${text}]`
+  const score = scorer(index, pod, nowMs)
+  const entries = names.map((name) => {
+    const facts = index.node(name)
+    if (!facts) return entryOf(name, 0)
+    const points = score && facts.node ? score(facts) : 0
+    facts.entries[points] ??= entryOf(name, points)
+    return facts.entries[points]
+  })
+  return `[${entries.join(',')}]`
+}
+
+function entryOf(Host: string, Score: number): string {
+  return JSON.stringify({ Host, Score })
 }
 
 /** Undefined: no opinion. */
-function scorer(index: ClusterIndex, pod: V1Pod, nowMs: number): ((name: string) => number) | undefined {
+function scorer(index: ClusterIndex, pod: V1Pod, nowMs: number): ((facts: NodeFacts) => number) | undefined {
   if (!isOurs(pod)) return undefined
   const asking = askingFor(pod, index, {
     migrationKey: pod.metadata?.annotations?.[annotations.migrationName],
     nowMs,
     ignoreAffinity: true,
   })
-  return (name) => {
-    const facts = index.node(name)
-    return facts?.node ? scoreOf(asking, facts, index) : 0
-  }
+  return (facts) => scoreOf(asking, facts, index)
 }
 
 export function neutralPriorities(names: readonly string[]): HostPriority[] {

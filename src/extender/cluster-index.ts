@@ -9,8 +9,8 @@ import { migrationKey, type Reservation, reservationOf } from './reservations.ts
 
 export interface NodeFacts {
   readonly name: string
-  /** The name as JSON, for answers that have thousands of them. */
-  readonly nameJson: string
+  /** Entries of a HostPriorityList by score, written once: an answer has thousands of them. */
+  readonly entries: string[]
   node: V1Node | undefined
   allocatable: Amounts
   /** Normalised image name to bytes. */
@@ -18,12 +18,18 @@ export interface NodeFacts {
   readonly requested: Record<string, number>
   readonly pods: Map<string, CountedPod>
   readonly ownerCounts: Map<string, number>
+  /** Migrations whose destination pod is counted here. */
+  readonly landed: Map<string, number>
   capacity: NodeMigrationCapacity | undefined
   cpuFeatures: ReadonlySet<string>
   /** What the node really uses, where the metrics API says so. */
   usage: Amounts | undefined
   /** Of its link, for moves. */
   bytesPerSecond: number
+  /** Migrations that keep room here. */
+  reservationCount: number
+  /** Destinations of failed moves are few. */
+  hasFailures: boolean
 }
 
 /** A link nobody has said anything about: 1 Gbit/s. */
@@ -103,7 +109,9 @@ export class ClusterIndex {
     const facts = this.#factsOf(nodeName)
     addAmounts(facts.requested, counted.amounts)
     facts.pods.set(podKey(pod), counted)
-    if (ownerUid) facts.ownerCounts.set(ownerUid, (facts.ownerCounts.get(ownerUid) ?? 0) + 1)
+    if (ownerUid) change(facts.ownerCounts, ownerUid, 1)
+    const migration = pod.metadata?.annotations?.[annotations.migrationName]
+    if (migration) change(facts.landed, migration, 1)
   }
 
   deletePod(key: string): void {
@@ -114,10 +122,9 @@ export class ClusterIndex {
     const facts = this.#factsOf(counted.nodeName)
     addAmounts(facts.requested, counted.amounts, -1)
     facts.pods.delete(key)
-    if (!counted.ownerUid) return
-    const left = (facts.ownerCounts.get(counted.ownerUid) ?? 1) - 1
-    if (left > 0) facts.ownerCounts.set(counted.ownerUid, left)
-    else facts.ownerCounts.delete(counted.ownerUid)
+    if (counted.ownerUid) change(facts.ownerCounts, counted.ownerUid, -1)
+    const migration = counted.pod.metadata?.annotations?.[annotations.migrationName]
+    if (migration) change(facts.landed, migration, -1)
   }
 
   setCapacity(capacity: NodeMigrationCapacity): void {
@@ -129,13 +136,14 @@ export class ClusterIndex {
 
   deleteCapacity(nodeName: string): void {
     const facts = this.#nodes.get(nodeName)
-    if (facts) facts.capacity = undefined
-    this.#shares.delete(nodeName)
+    if (!facts) return
+    facts.capacity = undefined
+    this.#shares.delete(facts)
   }
 
   /** Part of the nodes to which a pod could be moved on from this one. */
   compatibleShare(facts: NodeFacts): number {
-    return this.#shares.of(facts.name)
+    return this.#shares.of(facts)
   }
 
   /** Takes the place of all that was known: what is not measured any more is not known any more. */
@@ -143,6 +151,11 @@ export class ClusterIndex {
     for (const facts of this.#nodes.values()) facts.usage = nodes.get(facts.name)
     this.#podUsage.clear()
     for (const [key, amounts] of pods) this.#podUsage.set(key, amounts)
+  }
+
+  /** The node that the pod is counted on. */
+  nodeOfPod(key: string): NodeFacts | undefined {
+    return this.#nodes.get(this.#pods.get(key)?.nodeName ?? '')
   }
 
   usageOf(key: string): Amounts | undefined {
@@ -158,7 +171,9 @@ export class ClusterIndex {
     if (reservation) this.#leaving.set(reservation.sourcePodKey, (this.#leaving.get(reservation.sourcePodKey) ?? new Set()).add(key))
     const failedAtMs = failureInstantMs(migration)
     const nodeName = migration.status?.destinationNode
-    if (nodeName && failedAtMs !== undefined) put(this.#failuresByNode, nodeName, key, failedAtMs)
+    if (!nodeName || failedAtMs === undefined) return
+    put(this.#failuresByNode, nodeName, key, failedAtMs)
+    this.#factsOf(nodeName).hasFailures = true
   }
 
   deleteMigration(key: string): void {
@@ -167,27 +182,35 @@ export class ClusterIndex {
     this.#migrations.delete(key)
     if (facts.reservation) {
       remove(this.#reservationsByNode, facts.reservation.nodeName, key)
+      this.#countReservations(facts.reservation.nodeName)
       const moves = this.#leaving.get(facts.reservation.sourcePodKey)
       moves?.delete(key)
       if (moves?.size === 0) this.#leaving.delete(facts.reservation.sourcePodKey)
     }
     const nodeName = facts.migration.status?.destinationNode
-    if (nodeName) remove(this.#failuresByNode, nodeName, key)
+    if (!nodeName) return
+    remove(this.#failuresByNode, nodeName, key)
+    this.#factsOf(nodeName).hasFailures = this.#failuresByNode.has(nodeName)
   }
 
   /** Also for moves that are only planned so far (the descheduler's cycle). */
   reserve(reservation: Reservation): void {
     put(this.#reservationsByNode, reservation.nodeName, reservation.migrationKey, reservation)
+    this.#countReservations(reservation.nodeName)
+  }
+
+  #countReservations(nodeName: string): void {
+    this.#factsOf(nodeName).reservationCount = this.#reservationsByNode.get(nodeName)?.size ?? 0
   }
 
   /** Room kept on the node for others than the pod that asks; a destination pod that is counted there already is not counted twice. */
   reserved(nodeName: string, asking: { podKey: string; migrationKey?: string | undefined }): Amounts | undefined {
     const onNode = this.#reservationsByNode.get(nodeName)
     if (!onNode) return undefined
-    const landed = landedMigrations(this.#nodes.get(nodeName))
+    const landed = this.#nodes.get(nodeName)?.landed
     const total: Record<string, number> = {}
     for (const [key, reservation] of onNode) {
-      if (landed.has(key) || key === asking.migrationKey || reservation.sourcePodKey === asking.podKey) continue
+      if (landed?.has(key) || key === asking.migrationKey || reservation.sourcePodKey === asking.podKey) continue
       addAmounts(total, reservation.amounts)
     }
     return total
@@ -213,17 +236,20 @@ export class ClusterIndex {
     if (!facts) {
       facts = {
         name,
-        nameJson: JSON.stringify(name),
+        entries: [],
         node: undefined,
         allocatable: {},
         images: new Map(),
         requested: {},
         pods: new Map(),
         ownerCounts: new Map(),
+        landed: new Map(),
         capacity: undefined,
         cpuFeatures: new Set(),
         usage: undefined,
         bytesPerSecond: usualBytesPerSecond,
+        reservationCount: 0,
+        hasFailures: false,
       }
       this.#nodes.set(name, facts)
     }
@@ -247,13 +273,10 @@ export function indexOf(view: ClusterView): ClusterIndex {
   return index
 }
 
-function landedMigrations(facts: NodeFacts | undefined): Set<string> {
-  const landed = new Set<string>()
-  for (const { pod } of facts?.pods.values() ?? []) {
-    const key = pod.metadata?.annotations?.[annotations.migrationName]
-    if (key) landed.add(key)
-  }
-  return landed
+function change(counts: Map<string, number>, key: string, by: 1 | -1): void {
+  const left = (counts.get(key) ?? 0) + by
+  if (left > 0) counts.set(key, left)
+  else counts.delete(key)
 }
 
 function failureInstantMs(migration: PodMigration): number | undefined {

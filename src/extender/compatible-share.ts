@@ -15,6 +15,8 @@ interface Class {
 export class CompatibleShares {
   readonly #classes = new Map<string, Class>()
   readonly #classOf = new Map<string, { key: string; isEligible: boolean }>()
+  /** The same for those that ask. */
+  readonly #byNode = new WeakMap<NodeFacts, Class>()
 
   /** Agents report twice a minute: most reports change nothing here. */
   set(facts: NodeFacts, capacity: NodeMigrationCapacity): void {
@@ -22,19 +24,21 @@ export class CompatibleShares {
     const isEligible = capacity.status?.eligible ?? false
     const before = this.#classOf.get(facts.name)
     if (before?.key === key && before.isEligible === isEligible) return
-    this.delete(facts.name)
+    this.delete(facts)
     const found = this.#classes.get(key) ?? { sample: { ...facts }, members: 0, eligible: 0, share: undefined }
     found.members++
     if (isEligible) found.eligible++
     this.#classes.set(key, found)
     this.#classOf.set(facts.name, { key, isEligible })
+    this.#byNode.set(facts, found)
     this.#forget()
   }
 
-  delete(nodeName: string): void {
-    const before = this.#classOf.get(nodeName)
+  delete(facts: NodeFacts): void {
+    const before = this.#classOf.get(facts.name)
     if (!before) return
-    this.#classOf.delete(nodeName)
+    this.#classOf.delete(facts.name)
+    this.#byNode.delete(facts)
     const found = this.#classes.get(before.key)
     if (!found) return
     found.members--
@@ -44,9 +48,8 @@ export class CompatibleShares {
   }
 
   /** 1 for a node that no agent has looked at: nothing is known against it. */
-  of(nodeName: string): number {
-    const known = this.#classOf.get(nodeName)
-    const own = known && this.#classes.get(known.key)
+  of(facts: NodeFacts): number {
+    const own = this.#byNode.get(facts)
     if (!own) return 1
     own.share ??= this.#shareOf(own)
     return own.share

@@ -16,6 +16,8 @@ export interface Asking {
   /** Measured, or what it requests. */
   usage: Amounts
   ownerUid: string | undefined
+  /** Where the pod itself is counted: there it does not stand in its own way. */
+  countedOn: NodeFacts | undefined
   /** Normalised names of the images it needs. */
   images: readonly string[]
   source: NodeFacts | undefined
@@ -43,6 +45,7 @@ export function askingFor(pod: V1Pod, index: ClusterIndex, options: AskingOption
     requests,
     usage: index.usageOf(podKey(pod)) ?? requests,
     ownerUid: controllerUid(pod),
+    countedOn: index.nodeOfPod(podKey(pod)),
     images: [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(({ image }) => normaliseImage(image ?? '')),
     source: options.sourceNodeName === undefined ? undefined : index.node(options.sourceNodeName),
     sourceNodeName: options.sourceNodeName,

@@ -40,64 +40,56 @@ export function scoreOf(asking: Asking, facts: NodeFacts, index: ClusterIndex): 
 }
 
 function exactScore(asking: Asking, facts: NodeFacts, index: ClusterIndex): number {
-  const reserved = index.reservationCount(facts.name) > 0 ? index.reserved(facts.name, asking) : undefined
-  // A pod that is counted on the node already (its score is asked again) does not stand in its own way.
-  const own = facts.pods.get(asking.podKey)?.amounts
-  const cpu = freeShare('cpu', asking.requests, facts.requested, facts, reserved, own)
-  const memory = freeShare('memory', asking.requests, facts.requested, facts, reserved, own)
-  scratch[0] = maxScore * Math.min(cpu, memory)
-  scratch[1] = maxScore * usedShareLeft(asking, facts, reserved, own, Math.min(cpu, memory))
-  scratch[2] = maxScore / (1 + siblings(asking, facts))
+  const reserved = facts.reservationCount > 0 ? index.reserved(facts.name, asking) : undefined
+  const isOwn = asking.countedOn === facts
+  const own = isOwn ? facts.pods.get(asking.podKey)?.amounts : undefined
+  const { requests } = asking
+  const cpu = freeShare(facts.allocatable.cpu, facts.requested.cpu, reserved?.cpu, own?.cpu, requests.cpu)
+  const memory = freeShare(facts.allocatable.memory, facts.requested.memory, reserved?.memory, own?.memory, requests.memory)
+  const scarcer = cpu < memory ? cpu : memory
+  scratch[0] = maxScore * scarcer
+  scratch[1] = facts.usage ? maxScore * usedShareLeft(asking, facts, facts.usage, reserved, isOwn) : maxScore * scarcer
+  scratch[2] = asking.ownerUid === undefined ? maxScore : maxScore / (1 + siblings(asking.ownerUid, facts, own !== undefined))
   // A node that is full of CPU and empty of memory can take nobody: the two should fill together.
   scratch[3] = maxScore * (1 - Math.abs(cpu - memory))
-  scratch[4] = clamp(maxScore - pointsPerFailure * index.failuresSince(facts.name, (asking.nowMs ?? 0) - failureMemoryMs))
+  scratch[4] = facts.hasFailures ? pointsLeft(index.failuresSince(facts.name, (asking.nowMs ?? 0) - failureMemoryMs)) : maxScore
   scratch[5] = moveCost(asking, facts)
   scratch[6] = maxScore * index.compatibleShare(facts)
   let weighted = 0
-  for (let position = 0; position < names.length; position++) weighted += (weightOf[position] as number) * (scratch[position] as number)
+  for (let position = 0; position < weightOf.length; position++) weighted += (weightOf[position] as number) * (scratch[position] as number)
   return clamp(weighted / totalWeight)
+}
+
+function pointsLeft(failures: number): number {
+  return Math.max(0, maxScore - pointsPerFailure * failures)
 }
 
 function clamp(value: number): number {
   return Number.isFinite(value) ? Math.min(maxScore, Math.max(0, value)) : 0
 }
 
+type Amount = number | undefined
+
 /** What is free after the pod has come, as a part of the node. */
-function freeShare(
-  resource: string,
-  wanted: Amounts,
-  taken: Amounts,
-  { allocatable }: NodeFacts,
-  reserved: Amounts | undefined,
-  own: Amounts | undefined,
-): number {
-  const all = allocatable[resource] ?? 0
-  if (all <= 0) return 0
-  const left = all - (taken[resource] ?? 0) - (reserved?.[resource] ?? 0) + (own?.[resource] ?? 0) - (wanted[resource] ?? 0)
-  return Math.min(1, Math.max(0, left / all))
+function freeShare(all: Amount, taken: Amount = 0, reserved: Amount = 0, own: Amount = 0, wanted: Amount = 0): number {
+  if (all === undefined || all <= 0) return 0
+  const left = (all - taken - reserved + own - wanted) / all
+  return left < 0 ? 0 : left > 1 ? 1 : left
 }
 
-/** By real usage where the metrics API has it, by requests otherwise; the scarcer of CPU and memory decides. */
-function usedShareLeft(
-  asking: Asking,
-  facts: NodeFacts,
-  reserved: Amounts | undefined,
-  own: Amounts | undefined,
-  byRequests: number,
-): number {
-  if (!facts.usage) return byRequests
-  const back = own && asking.usage
+/** By real usage; the scarcer of CPU and memory decides. */
+function usedShareLeft({ usage }: Asking, facts: NodeFacts, used: Amounts, reserved: Amounts | undefined, isOwn: boolean): number {
+  const { allocatable } = facts
+  const own = isOwn ? usage : undefined
   return Math.min(
-    freeShare('cpu', asking.usage, facts.usage, facts, reserved, back),
-    freeShare('memory', asking.usage, facts.usage, facts, reserved, back),
+    freeShare(allocatable.cpu, used.cpu, reserved?.cpu, own?.cpu, usage.cpu),
+    freeShare(allocatable.memory, used.memory, reserved?.memory, own?.memory, usage.memory),
   )
 }
 
-function siblings(asking: Asking, facts: NodeFacts): number {
-  const owner = asking.ownerUid
-  if (!owner) return 0
-  const own = facts.pods.get(asking.podKey)?.ownerUid === owner ? 1 : 0
-  return Math.max(0, (facts.ownerCounts.get(owner) ?? 0) - own)
+function siblings(ownerUid: string, facts: NodeFacts, isOwn: boolean): number {
+  const count = facts.ownerCounts.get(ownerUid)
+  return count === undefined ? 0 : Math.max(0, count - (isOwn ? 1 : 0))
 }
 
 /** Half for the images that the node has already; half for the time that copying the memory takes, when there is any yet. */
