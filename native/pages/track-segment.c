@@ -1,5 +1,5 @@
 // Shared anonymous memory: every mapper is watched, what any of them wrote is copied once from the memory itself.
-#include "track.h"
+#include "track-bits.h"
 #include "track-answer.h"
 #include "track-kernel.h"
 #include "track-scan.h"
@@ -16,11 +16,6 @@
 
 enum { TMPFS = 0x01021994, SEND_SIZE = 1 << 20, COMPARE_THREADS = 2 };
 
-static size_t page_count(const segment *g)
-{
-	return g->size / PAGE;
-}
-
 // Anything that is not plain tmpfs memory of whole pages (huge pages, for one) is left to criu, and so are small segments.
 static void open_segment(const tracker *t, segment *g, pid_t pid, const mapping *m)
 {
@@ -35,9 +30,9 @@ static void open_segment(const tracker *t, segment *g, pid_t pid, const mapping 
 	g->size = (uint64_t)status.st_size;
 	g->device = status.st_dev;
 	g->memory = mmap(NULL, g->size, PROT_READ, MAP_SHARED, g->fd, 0);
-	g->written = calloc(page_count(g) / 64 + 1, 8);
-	g->data = calloc(page_count(g) / 64 + 1, 8);
-	g->hashes = calloc(page_count(g) + 1, 8);
+	g->written = calloc(bitmap_words(g), 8);
+	g->data = calloc(bitmap_words(g), 8);
+	g->hashes = calloc(g->size / PAGE + 1, 8);
 	if (!g->written || !g->data || !g->hashes || g->memory == MAP_FAILED) stop_with("tracking shared memory of %lu bytes: no memory left on this node", (unsigned long)g->size);
 }
 
@@ -112,14 +107,6 @@ void mark_new_views(tracker *t)
 	}
 }
 
-static void set_bits(uint64_t *bits, uint64_t start, uint64_t end, bool value)
-{
-	for (size_t page = start / PAGE; page < end / PAGE; page++) {
-		uint64_t bit = 1ull << (page % 64);
-		bits[page / 64] = value ? bits[page / 64] | bit : bits[page / 64] & ~bit;
-	}
-}
-
 typedef struct {
 	segment *g;
 	const view *v;
@@ -157,34 +144,6 @@ void scan_views(tracker *t, bool protect)
 	}
 }
 
-static void bits_to_spans(const segment *g, const uint64_t *bits, spans *out)
-{
-	for (size_t page = 0; page < page_count(g); page++) {
-		uint64_t word = bits[page / 64];
-		if (!word) page |= 63;
-		else if (word >> (page % 64) & 1) {
-			span *last = out->count ? &out->at[out->count - 1] : NULL;
-			if (last && last->end == page * PAGE) last->end += PAGE;
-			else add_span(out, page * PAGE, (page + 1) * PAGE);
-		}
-	}
-}
-
-// Which pages are data and which are holes. Asking takes 30 ms a gigabyte, so it is asked where something was written or taken away only.
-// Reading a hole makes it data without a trace, but what is read there is zero on both sides.
-static void refresh_data(segment *g, uint64_t start, uint64_t end)
-{
-	set_bits(g->data, start, end, false);
-	for (off_t at = (off_t)start, stop; (uint64_t)at < end; at = stop) {
-		at = lseek(g->fd, at, SEEK_DATA);
-		if (at < 0 && errno != ENXIO) stop_with("reading shared memory %lu: its data cannot be found: %s", (unsigned long)g->inode, strerror(errno));
-		if (at < 0 || (uint64_t)at >= end) return;
-		stop = lseek(g->fd, at, SEEK_HOLE);
-		if (stop <= at) stop_with("reading shared memory %lu: its holes cannot be found", (unsigned long)g->inode);
-		set_bits(g->data, (uint64_t)at, (uint64_t)stop > end ? end : (uint64_t)stop, true);
-	}
-}
-
 static void send_span(tracker *t, segment *g, uint32_t owner, uint64_t start, uint64_t end, char *buffer)
 {
 	while (start < end) {
@@ -210,12 +169,12 @@ static void find_to_send(tracker *t, segment *g, bool final, spans *changed)
 {
 	spans data = {0};
 	if (g->suspect) {
-		refresh_data(g, 0, g->size);
+		find_all_data(g);
 		bits_to_spans(g, g->data, &data);
 		find_changed(t, g, &data, final ? COMPARE_THREADS : 1, changed);
 	} else {
 		bits_to_spans(g, g->written, changed);
-		for (size_t i = 0; i < changed->count; i++) refresh_data(g, changed->at[i].start, changed->at[i].end);
+		for (size_t i = 0; i < changed->count; i++) refresh_data(g, &changed->at[i]);
 	}
 	free_spans(&data);
 }
@@ -225,7 +184,7 @@ static void send_segment(tracker *t, segment *g, uint32_t owner, bool final, cha
 	spans data = {0}, changed = {0};
 	announce(t, g, owner);
 	find_to_send(t, g, final, &changed);
-	memset(g->written, 0, (page_count(g) / 64 + 1) * 8);
+	memset(g->written, 0, bitmap_words(g) * 8);
 	g->suspect = false;
 	for (size_t i = 0; i < changed.count; i++) send_span(t, g, owner, changed.at[i].start, changed.at[i].end, buffer);
 	if (final) {
