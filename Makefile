@@ -21,6 +21,9 @@ check: node_modules ## the fast rings: types, lint, format, unused code, functio
 bench: node_modules ## run one benchmark, NAME=freeze or NAME=extender
 	node --import tsx bench/$(NAME).ts $(ARGS)
 
+sim: node_modules ## simulate moves with crashes and a bad network from 2,000 seeds (ARGS='--seeds N --moves M --minutes N --seed N')
+	npm run --silent sim -- $(ARGS)
+
 bundle: node_modules ## bundle controller, agent and kubectl plugin into dist/
 	npm run --silent bundle
 
@@ -32,4 +35,4 @@ generate: node_modules ## write the CRDs from the zod schemas
 
 -include test/lab/lab.mk
 
-.PHONY: help demo test check bench bundle native generate
+.PHONY: help demo test check bench sim bundle native generate

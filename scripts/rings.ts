@@ -30,6 +30,7 @@ const rings: Ring[] = [
     counts: 'unittest',
   },
   { name: 'unit', command: ['npx', 'mocha'], counts: 'mocha' },
+  { name: 'sim', command: ['npm', 'run', '--silent', 'sim-tests'], counts: 'mocha' },
   { name: 'lab', command: ['npm', 'run', '--silent', 'lab-tests'], counts: 'mocha' },
 ]
 

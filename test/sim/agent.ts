@@ -78,17 +78,17 @@ export class SimAgent {
 
   #sweep(): void {
     const open = new Set(this.moves.list().flatMap((move) => (move.role === 'source' && isOpen(move) ? [move.request.pod.uid] : [])))
-    for (const podUid of [...this.node.markers.keys()])
+    for (const podUid of this.node.markers.keys())
       if (!this.node.podFolders.has(podUid) && !open.has(podUid)) this.hands.removeMarker(podUid)
     const awaited = new Set(
       this.moves.list().flatMap((move) => (move.role === 'destination' && move.request && isOpen(move) ? [keyOf(move.request)] : [])),
     )
     const known = new Set(this.node.podFolders.values())
-    for (const key of [...this.node.awaited.keys()]) if (!known.has(key) && !awaited.has(key)) this.hands.removeAwaited(key)
-    for (const key of [...this.node.restored]) if (!known.has(key) && !awaited.has(key) && this.life.alive) this.node.restored.delete(key)
+    for (const key of this.node.awaited.keys()) if (!known.has(key) && !awaited.has(key)) this.hands.removeAwaited(key)
+    for (const key of this.node.restored) if (!known.has(key) && !awaited.has(key) && this.life.alive) this.node.restored.delete(key)
     this.hands.sweepHome(homeRecordsKeptMs)
     const uids = this.moves.openUids()
-    for (const images of [...this.node.images]) if (!uids.some((uid) => images.startsWith(uid))) this.hands.removeImages(images)
+    for (const images of this.node.images) if (!uids.some((uid) => images.startsWith(uid))) this.hands.removeImages(images)
   }
 
   // ---- asked by the controller

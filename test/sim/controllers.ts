@@ -87,6 +87,7 @@ export class Replica {
   }
 
   async #lead(life: Life, deps: ControllerDeps, signal: AbortSignal): Promise<void> {
+    setMaxListeners(0, signal)
     this.#world.tell(this.name, 'leads')
     await Promise.all([
       startMigrator(deps, signal, agentsFor(this.#world, life)),

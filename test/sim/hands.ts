@@ -105,12 +105,12 @@ export class Hands {
     for (const table of [this.node.diverts, this.node.holds]) {
       for (const uid of [...table.keys()]) if (!open.has(uid) && !home.has(uid)) table.delete(uid)
     }
-    for (const uid of [...this.node.locks.keys()]) if (!open.has(uid)) this.node.locks.delete(uid)
+    for (const uid of this.node.locks.keys()) if (!open.has(uid)) this.node.locks.delete(uid)
   }
 
   sweepHome(olderThanMs: number): void {
     if (this.#dead) return
-    for (const [uid, route] of [...this.node.diverts])
+    for (const [uid, route] of this.node.diverts)
       if (route.role === 'home' && this.#world.loop.nowMs - route.atMs > olderThanMs) this.node.diverts.delete(uid)
   }
 

@@ -91,6 +91,9 @@ export class Happenings {
         return
       case 'cutMove':
         return this.#cutMove(what, this.#node('source', here, uid), this.#node('destination', here, uid))
+      case 'muteSource':
+        for (const { name } of this.#replicas) wire.cut(this.#node('source', here, uid)?.name ?? '', name, what.ms)
+        return
       case 'wire':
         wire.trouble = { loss: what.loss, duplication: what.duplication, lateness: what.lateness }
         return loop.after(what.ms, () => (wire.trouble = { loss: 0, duplication: 0, lateness: 0 }))

@@ -73,8 +73,9 @@ class Client {
   async *watch<T>(path: string, query: Query, signal: AbortSignal): AsyncGenerator<WatchEvent<T>> {
     const { collection } = placeOf(path)
     const from = Number(query.resourceVersion ?? 0)
-    const missed = await this.#ask(`WATCH ${path}`, () => this.#door.server.since(collection, from))
-    const stream = new Stream(this.#door, this.#life, collection, missed, signal)
+    // It begins where the API server is when it reads the request: whatever the answer takes, nothing is missed.
+    const begin = () => new Stream(this.#door, this.#life, collection, this.#door.server.since(collection, from), signal)
+    const stream = await this.#ask(`WATCH ${path}`, begin)
     for (;;) {
       const event = await stream.next()
       if (event === 'ended') return

@@ -62,13 +62,13 @@ export class Kubelet {
   #relist(): void {
     const all = this.#world.pods().filter((pod) => pod.spec?.nodeName === this.#node.name)
     const uids = new Set(all.map((pod) => pod.metadata.uid))
-    for (const uid of [...this.#pods.keys()]) if (!uids.has(uid)) this.#pods.delete(uid)
+    for (const uid of this.#pods.keys()) if (!uids.has(uid)) this.#pods.delete(uid)
     for (const pod of all) this.#know(pod)
   }
 
   #sync(): void {
-    for (const uid of [...this.#node.podFolders.keys()]) if (!this.#pods.has(uid)) this.#tearDown(uid, 'its pod is gone')
-    for (const pod of [...this.#pods.values()]) {
+    for (const uid of this.#node.podFolders.keys()) if (!this.#pods.has(uid)) this.#tearDown(uid, 'its pod is gone')
+    for (const pod of this.#pods.values()) {
       if (pod.metadata.deletionTimestamp) this.#terminate(pod)
       else this.#keep(pod)
     }
@@ -176,7 +176,7 @@ export class Kubelet {
         this.#node.holds.delete(awaited.uid)
       }
     }
-    for (const [migration, podUid] of [...this.#node.locks]) if (podUid === uid) this.#node.locks.delete(migration)
+    for (const [migration, podUid] of this.#node.locks) if (podUid === uid) this.#node.locks.delete(migration)
     this.#node.sandboxes.delete(uid)
     this.#node.podFolders.delete(uid)
   }

@@ -12,6 +12,8 @@ export type Happening =
   | { kind: 'powerOffForGood'; side: Side; deleteAfterMs: number }
   | { kind: 'cut'; from: string; to: string; ms: number; bothWays: boolean }
   | { kind: 'cutMove'; way: 'forth' | 'back' | 'both'; ms: number }
+  /** The controllers are not answered any more by the source, but still heard. */
+  | { kind: 'muteSource'; ms: number }
   | { kind: 'wire'; loss: number; duplication: number; lateness: number; ms: number }
   | { kind: 'apiDown'; ms: number }
   | { kind: 'apiErrors'; chance: number; ms: number }
@@ -102,6 +104,7 @@ function drawAtTheGrant(dice: Dice): Event[] {
   const deaf = dice.pick<() => Happening>([
     () => ({ kind: 'cutMove', way: dice.pick(['forth', 'back', 'both']), ms: dice.pick([300, 3000, 25_000]) }),
     () => ({ kind: 'wire', loss: 0, duplication: 0.5, lateness: 0.5, ms: 20_000 }),
+    () => ({ kind: 'wire', loss: 0, duplication: 0.5, lateness: 0.8, ms: 2000 }),
     () => ({ kind: 'standStill', side: 'destination', ms: dice.pick([1000, 4000, 18_000]) }),
   ])
   const then = dice.pick<() => Happening>([
@@ -116,17 +119,18 @@ function drawAtTheGrant(dice: Dice): Event[] {
   ])
   const early = dice.pick(['step:restored', 'held -> destination held', 'step:verified'])
   const late = dice.pick([
-    'step:transferred',
     'step:restored',
     'step:verified',
     'step:granted',
     'step:granted',
+    'step:granted',
     'grant -> destination committed',
   ])
-  return [
-    { when: { label: early, count, delayMs: 0 }, what: deaf() },
-    { when: { label: late, count, delayMs: dice.pick([0, dice.between(0, 50), dice.between(0, 5000)]) }, what: then() },
-  ]
+  const delayMs = dice.pick([0, dice.between(0, 5), dice.between(0, 50), dice.between(0, 5000)])
+  const mute: Event[] = dice.chance(0.3)
+    ? [{ when: { label: 'step:dumped', count, delayMs: 0 }, what: { kind: 'muteSource', ms: 25_000 } }]
+    : []
+  return [...mute, { when: { label: early, count, delayMs: 0 }, what: deaf() }, { when: { label: late, count, delayMs }, what: then() }]
 }
 
 function drawMove(dice: Dice): Happening {

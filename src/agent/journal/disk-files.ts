@@ -74,7 +74,7 @@ export class DiskFiles implements JournalFiles {
   }
 
   close(): void {
-    for (const name of [...this.#open.keys()]) this.#close(name)
+    for (const name of this.#open.keys()) this.#close(name)
   }
 
   #fd(name: string): number {
