@@ -1,5 +1,5 @@
 // The real stock descheduler, built once from its Go module into the cache.
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 
@@ -7,15 +7,32 @@ const module = 'sigs.k8s.io/descheduler'
 const version = 'v0.36.0'
 const buildTimeoutMs = 20 * 60_000
 
+const folder = join(process.env.PODMOTION_CACHE ?? '/var/cache/podmotion-lab', 'stock-descheduler')
+const source = join(folder, 'go/pkg/mod', `${module}@${version}`)
+
 /** Its path; building takes some minutes and one time only. Throws where there is no Go or no module proxy. */
 export async function stockDescheduler(): Promise<string> {
-  const folder = join(process.env.PODMOTION_CACHE ?? '/var/cache/podmotion-lab', 'stock-descheduler')
   const program = join(folder, `descheduler-${version}`)
-  if (existsSync(program)) return program
-  const env = { GOPATH: join(folder, 'go'), GOCACHE: join(folder, 'build'), GOFLAGS: '-modcacherw', GOBIN: folder }
+  if (existsSync(program) && existsSync(source)) return program
+  const env = { GOPATH: join(folder, 'go'), GOCACHE: join(folder, 'build'), GOFLAGS: '-modcacherw' }
   mkdirSync(folder, { recursive: true })
-  // `go install` of a main package of another module: its own go.mod decides the versions of what it uses.
+  // A main package of another module: its own go.mod decides the versions of what it uses.
   await execa('go', ['install', '-p', '2', `${module}/cmd/descheduler@${version}`], { env, timeout: buildTimeoutMs })
-  await execa('mv', [join(folder, 'descheduler'), program])
+  await execa('cp', [join(folder, 'go/bin/descheduler'), program])
   return program
+}
+
+/** The policies of its documentation, as they are: name to text. stockDescheduler() first. */
+export function documentedPolicies(): Map<string, string> {
+  const policies = new Map<string, string>()
+  for (const name of readdirSync(join(source, 'examples')))
+    policies.set(`examples/${name}`, readFileSync(join(source, 'examples', name), 'utf8'))
+  for (const file of ['README.md', 'docs/user-guide.md'])
+    for (const [index, text] of yamlBlocks(readFileSync(join(source, file), 'utf8')).entries()) policies.set(`${file}#${index + 1}`, text)
+  return policies
+}
+
+function yamlBlocks(markdown: string): string[] {
+  const blocks = [...markdown.matchAll(/^```ya?ml\n([\s\S]*?)^```/gm)].map(([, text]) => text ?? '')
+  return blocks.filter((text) => /^kind: "?DeschedulerPolicy"?$/m.test(text) && /^apiVersion: "?descheduler\/v1alpha2"?$/m.test(text))
 }

@@ -4,7 +4,7 @@ import { emptySnapshot, type Snapshot } from '../../src/cli/snapshot.ts'
 import type { Dice } from './random.ts'
 
 const gib = 2 ** 30
-const namespaces = ['shop', 'bank', 'dev']
+const namespaces = ['shop', 'bank', 'dev', 'default']
 
 export function randomCluster(dice: Dice, nowMs: number): Snapshot {
   const nodes = Array.from({ length: 2 + dice.upTo(6) }, (_none, number) => randomNode(dice, number))
@@ -15,7 +15,10 @@ export function randomCluster(dice: Dice, nowMs: number): Snapshot {
     nodes,
     pods,
     namespaces: namespaces.map((name) => ({ metadata: { name, labels: { tier: name === 'dev' ? 'low' : 'high' } } })),
-    priorityClasses: [{ metadata: { name: 'important' }, value: 5000 }],
+    priorityClasses: [
+      { metadata: { name: 'important' }, value: 5000 },
+      { metadata: { name: 'priorityClassName1' }, value: 3000 },
+    ],
     pdbs: [{ metadata: { name: 'pdb', namespace: 'shop' }, spec: { selector: { matchLabels: { app: 'app-0' } } } }],
     persistentVolumeClaims: ['fast', 'slow'].flatMap((name) =>
       namespaces.map((namespace) => ({ metadata: { name, namespace }, spec: { storageClassName: name } })),
@@ -136,7 +139,8 @@ function randomConstraint(dice: Dice, app: string): object {
 function randomPod(dice: Dice, number: number, nodes: readonly V1Node[], owner: Owner, nowMs: number): V1Pod {
   const name = `pod-${number}`
   // Different ages and priorities: where both descheduler's orders are the same, so are their victims.
-  const createdMs = nowMs - (60 + dice.upTo(20) * 1000 + number) * 1000
+  const days = dice.chance(0.3) ? 8 * 86_400 : 0
+  const createdMs = nowMs - (60 + days + dice.upTo(20) * 1000 + number) * 1000
   const annotations = randomAnnotations(dice)
   const ownerReferences = [
     {
@@ -216,7 +220,9 @@ function randomStatus(dice: Dice, createdMs: number): object {
         lastTransitionTime: iso(createdMs + 5000),
       },
     ],
-    containerStatuses: [{ name: 'main', image: '', imageID: '', ready: true, restartCount: dice.upTo(40), state }],
+    containerStatuses: [
+      { name: 'main', image: '', imageID: '', ready: true, restartCount: dice.chance(0.2) ? 90 + dice.upTo(40) : dice.upTo(40), state },
+    ],
     ...(dice.chance(0.3)
       ? {
           initContainerStatuses: [
