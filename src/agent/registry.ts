@@ -1,24 +1,21 @@
 // The moves of this node as working objects: finds, opens, restarts and forgets them.
-import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import path from 'node:path'
 import type { AwaitRequest, MoveRecord, MoveRequest } from '../api/agent-wire.ts'
 import { CodedError } from '../runtime/errors.ts'
 import { log } from '../runtime/log.ts'
 import { relayedFlows } from '../runtime/metrics.ts'
 import { type AgentContext, awaitedFolder, restoredFolder } from './context.ts'
-import { sweepGonePods } from './move/gone-pods.ts'
-import { listMarkers, removeMarker } from './move/marker.ts'
 import { Receiver } from './move/receive.ts'
 import { Source } from './move/source.ts'
 import { nowMs } from './moves.ts'
 import { isOpen, type Move, toWire } from './protocol/move.ts'
+import { sweepFiles } from './sweep/sweep.ts'
 
 const recoverAgainMs = 2000
 /** How long an ended move can still be asked about. */
 const keepEndedMs = 24 * 60 * 60 * 1000
 /** The source tells the home node when a move is over; when that was lost, this ends it. */
-const homeRecordsKeptMs = 10 * 60 * 1000
+export const homeRecordsKeptMs = 10 * 60 * 1000
 
 export class Registry {
   readonly #context: AgentContext
@@ -114,13 +111,8 @@ export class Registry {
   /** What belongs to pods that are gone, and moves that ended long ago. */
   async sweep(): Promise<void> {
     const { config, moves } = this.#context
-    const openPods = new Set(moves.list().flatMap((move) => (move.role === 'source' && isOpen(move) ? [move.request.pod.uid] : [])))
-    for (const podUid of await listMarkers(config)) {
-      const gone = !existsSync(path.join(config.kubeletDir, 'pods', podUid))
-      if (gone && !openPods.has(podUid)) await removeMarker(config, podUid)
-    }
-    // A restored pod's own record stays open for as long as its migration does; that is not as long as the pod.
-    await sweepGonePods(config, new Set(moves.list().flatMap(awaitedName)))
+    const { removed } = await sweepFiles(config, () => moves.list(), false)
+    if (removed.length > 0) log.info({ removed }, 'swept')
     await this.#context.network.sweepHome(homeRecordsKeptMs)
     const relayed = await this.#context.network.sweepRelays()
     relayedFlows.reset()
@@ -153,11 +145,6 @@ export class Registry {
     if (!record) throw new CodedError('UnknownMigration', `Looking for migration ${uid}: this node does not know it`)
     return record
   }
-}
-
-/** Of a pod that may still come, or whose migration is not over. */
-function awaitedName(move: Move): string[] {
-  return move.role === 'destination' && move.request && isOpen(move) ? [`${move.request.pod.namespace}_${move.request.pod.name}`] : []
 }
 
 function take<T>(map: Map<string, T>, uid: string, make: () => T): T {

@@ -1,5 +1,5 @@
 // The marker that keeps kubelet from starting a second copy of a pod while it is moved away.
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { AgentConfig } from '../config.ts'
 import { movingMarker } from '../context.ts'
@@ -13,8 +13,4 @@ export async function writeMarker(config: AgentConfig, podUid: string, migration
 
 export async function removeMarker(config: AgentConfig, podUid: string): Promise<void> {
   await rm(movingMarker(config, podUid), { force: true })
-}
-
-export async function listMarkers(config: AgentConfig): Promise<string[]> {
-  return await readdir(path.join(config.stateDir, 'moving')).catch(() => [])
 }

@@ -1,0 +1,80 @@
+// Removes what no migration of this node needs any more: by the agent now and then, and by hand with `agent sweep [--dry-run]`.
+import { readdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import type { AgentConfig } from '../config.ts'
+import { DiskFiles } from '../journal/disk-files.ts'
+import { Journal, type JournalFiles } from '../journal/journal.ts'
+import { NetworkRecords } from '../network/records.ts'
+import { isOpen, type Move } from '../protocol/move.ts'
+import type { PodNetwork } from '../rooms.ts'
+import { isNeeded, type NodeView } from './needed.ts'
+import { listOwned, type Owned } from './owned.ts'
+
+export interface SweepReport {
+  kept: string[]
+  removed: string[]
+}
+
+/** `movesNow` is asked after the looking: what a move makes, it makes after it was journalled, so nothing young is taken for left behind. */
+export async function sweepFiles(config: AgentConfig, movesNow: () => readonly Move[], dryRun: boolean): Promise<SweepReport> {
+  const owned = await listOwned(config)
+  const pods = await podsOf(config)
+  const view: NodeView = { moves: movesNow(), ...pods }
+  const left = owned.filter((one) => !isNeeded(one, view))
+  if (!dryRun) await Promise.all(left.map((one) => rm(one.path, { recursive: true, force: true })))
+  const removed = left.map(describe)
+  return { kept: owned.filter((one) => !left.includes(one)).map(describe), removed }
+}
+
+/** Without the agent, or beside it: reads its journal and changes nothing in it. */
+export async function sweepAlone(
+  config: AgentConfig,
+  network: PodNetwork,
+  homeRecordsKeptMs: number,
+  dryRun: boolean,
+): Promise<SweepReport> {
+  const movesNow = () => [...new Journal(readOnly(new DiskFiles(`${config.stateDir}/journal`))).load().values()]
+  const files = await sweepFiles(config, movesNow, dryRun)
+  const records = await new NetworkRecords(config.stateDir).list()
+  const open = new Set(
+    movesNow()
+      .filter(isOpen)
+      .map(({ uid }) => uid),
+  )
+  const old = new Set((await new NetworkRecords(config.stateDir).list(homeRecordsKeptMs)).map(({ uid }) => uid))
+  // A home node has no move of its own to ask: a young record there may belong to one that is under way.
+  const kept = records.filter(({ uid, role }) => open.has(uid) || (role === 'home' && !old.has(uid)))
+  const removed = await network.sweep(
+    kept.map(({ uid }) => uid),
+    dryRun,
+  )
+  const keptNetwork = kept.map(({ uid, role, ip }) => `network record of migration ${uid} (${role} of ${ip})`)
+  return { kept: [...files.kept, ...keptNetwork], removed: [...files.removed, ...removed] }
+}
+
+/** Logs and folders of pods outlive a reboot, and go when kubelet has forgotten the pod. */
+async function podsOf(config: AgentConfig): Promise<Pick<NodeView, 'podUids' | 'podKeys'>> {
+  const [folders, logs] = await Promise.all([readdir(path.join(config.kubeletDir, 'pods')).catch(() => []), readdir(config.podLogDir)])
+  return { podUids: new Set(folders), podKeys: new Set(logs.map((name) => name.slice(0, name.lastIndexOf('_')))) }
+}
+
+function describe({ kind, path: where, uid, podKey }: Owned): string {
+  return `${kind} ${where} of ${uid ? `migration ${uid}` : `pod ${(podKey ?? 'nobody').replace('_', '/')}`}`
+}
+
+/** Beside an agent that runs: its journal is read, and not a byte of it is changed. */
+function readOnly(files: JournalFiles): JournalFiles {
+  const nothing = () => undefined
+  const { names, read } = { names: () => files.names(), read: (name: string) => files.read(name) }
+  return {
+    names,
+    read,
+    cut: nothing,
+    append: () => 0,
+    sync: nothing,
+    remove: nothing,
+    reserve: () => false,
+    useReserve: () => false,
+    close: nothing,
+  }
+}

@@ -1,0 +1,116 @@
+// What a node is swept of: files of closed moves go, those of open ones and of pods that exist stay, and a dry run touches nothing.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { expect } from 'chai'
+import type { AgentConfig } from '../../../src/agent/config.ts'
+import { encodeLine } from '../../../src/agent/journal/line.ts'
+import type { JournalRecord, Move } from '../../../src/agent/protocol/move.ts'
+import type { PodNetwork } from '../../../src/agent/rooms.ts'
+import { sweepAlone, sweepFiles } from '../../../src/agent/sweep/sweep.ts'
+import type { MoveState } from '../../../src/api/agent-wire.ts'
+import { awaitRequest, destinationMove, moveRequest, sourceMove, sourceOpened, uid } from '../samples.ts'
+
+const state = (to: MoveState): JournalRecord => ({ type: 'state', atMs: 2, state: to })
+const settled = (to: MoveState): JournalRecord => ({ type: 'settled', atMs: 3, state: to })
+const podUid = moveRequest.pod.uid
+const received = `${awaitRequest.pod.namespace}_${awaitRequest.pod.name}`
+
+describe('the sweep', () => {
+  let root = ''
+  const config = () =>
+    ({
+      runDir: path.join(root, 'run'),
+      stateDir: path.join(root, 'state'),
+      kubeletDir: path.join(root, 'kubelet'),
+      podLogDir: path.join(root, 'logs'),
+    }) as AgentConfig
+  const all = () =>
+    readdirSync(root, { recursive: true, encoding: 'utf8' })
+      .filter((name) => /^(run|state)\/[^/]+\/[^/]+$/.test(name))
+      .toSorted()
+
+  beforeEach(() => {
+    root = mkdtempSync(path.join(tmpdir(), 'sweep-'))
+    for (const folder of [`run/images/${uid}-source`, `run/work/${uid}-source`, `run/awaited/${received}/main`, 'kubelet/pods', 'logs'])
+      mkdirSync(path.join(root, folder), { recursive: true })
+    for (const folder of ['run/transport', 'state/moving', `state/restored/${received}`])
+      mkdirSync(path.join(root, folder), { recursive: true })
+    writeFileSync(path.join(root, 'run/transport', `${uid}.sock`), '')
+    writeFileSync(path.join(root, 'state/moving', podUid), `${uid}\n`)
+  })
+  afterEach(() => rmSync(root, { recursive: true }))
+
+  const sweep = async (moves: Move[], dryRun = false) => await sweepFiles(config(), () => moves, dryRun)
+
+  it('takes what nobody owns, and names it', async () => {
+    const { removed, kept } = await sweep([])
+    expect(all()).to.deep.equal([])
+    expect(kept).to.deep.equal([])
+    expect(removed).to.have.length(6)
+    expect(removed[0]).to.equal(`images ${path.join(root, 'run/images', `${uid}-source`)} of migration ${uid}`)
+  })
+
+  it('touches nothing when it is dry', async () => {
+    const before = all()
+    expect((await sweep([], true)).removed).to.have.length(6)
+    expect(all()).to.deep.equal(before)
+  })
+
+  it('leaves an open source everything that is its own', async () => {
+    const { removed } = await sweep([sourceMove(state('moving'), state('frozen'))])
+    expect(removed.map((what) => what.split(' ')[0])).to.deep.equal(['awaited', 'restored'])
+  })
+
+  it('leaves criu’s log of a move that was given up until it is finished', async () => {
+    const aborted = [state('moving'), state('aborted'), settled('aborted')]
+    await sweep([sourceMove(...aborted)])
+    expect(existsSync(path.join(root, 'run/work', `${uid}-source`))).to.equal(true)
+    expect(existsSync(path.join(root, 'run/images', `${uid}-source`))).to.equal(false)
+    await sweep([sourceMove(...aborted, state('finished'), settled('finished'))])
+    expect(existsSync(path.join(root, 'run/work', `${uid}-source`))).to.equal(false)
+  })
+
+  it('keeps a pod that has left from being started again for as long as kubelet knows it', async () => {
+    const left = sourceMove(state('moving'), state('frozen'), state('granted'), state('committed'), state('finished'), settled('finished'))
+    mkdirSync(path.join(root, 'kubelet/pods', podUid))
+    await sweep([left])
+    expect(existsSync(path.join(root, 'state/moving', podUid))).to.equal(true)
+    rmSync(path.join(root, 'kubelet/pods', podUid), { recursive: true })
+    await sweep([left])
+    expect(existsSync(path.join(root, 'state/moving', podUid))).to.equal(false)
+  })
+
+  it('lets a pod start again whose move came to nothing', async () => {
+    mkdirSync(path.join(root, 'kubelet/pods', podUid))
+    await sweep([sourceMove(state('moving'), state('aborted'), settled('aborted'))])
+    expect(existsSync(path.join(root, 'state/moving', podUid))).to.equal(false)
+  })
+
+  it('keeps what belongs to a received pod that is still to come, or is there', async () => {
+    await sweep([destinationMove()])
+    expect(all()).to.include.members([`run/awaited/${received}`, `state/restored/${received}`])
+    mkdirSync(path.join(root, 'logs', `${received}_pod-2`))
+    await sweep([])
+    expect(all()).to.deep.equal([`run/awaited/${received}`, `state/restored/${received}`])
+  })
+
+  it('run alone reads the journal, changes nothing in it, and asks the network for the rest', async () => {
+    const journal = path.join(root, 'state/journal', `${uid}.jsonl`)
+    mkdirSync(path.dirname(journal))
+    writeFileSync(journal, `${encodeLine(sourceOpened)}1 torn`)
+    mkdirSync(path.join(root, 'state/network'))
+    const record = (of: string, role: string) =>
+      writeFileSync(path.join(root, 'state/network', `${of}.json`), JSON.stringify({ uid: of, ip: '10.244.1.5', role }))
+    record(uid, 'source')
+    record('young', 'home')
+    record('closed', 'destination')
+    const asked: unknown[] = []
+    const network = { sweep: async (...given: unknown[]) => [asked.push(given), 'a route'].map(String).slice(1) } as unknown as PodNetwork
+    const { kept, removed } = await sweepAlone(config(), network, 60_000, true)
+    expect(asked).to.deep.equal([[[uid, 'young'].toSorted(), true]])
+    expect(removed).to.include('a route')
+    expect(kept).to.include(`network record of migration ${uid} (source of 10.244.1.5)`)
+    expect(readFileSync(journal, 'utf8')).to.match(/1 torn$/)
+  })
+})
