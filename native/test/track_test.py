@@ -310,6 +310,24 @@ class Tracking(Case):
         self.assertNotIn(' uw', read(f'/proc/{self.first_pid()}/smaps').replace('\n', ' \n'))
         self.assertRegex(self.say(p, 'verify'), '^ok ')
 
+    def test_a_tracker_that_is_killed_in_its_pause_leaves_nothing_frozen(self):
+        self.memory(16, 100, 8)
+        hits = 0
+        for _ in range(40):
+            t = self.tracker()
+            t.send('round')
+            end = time.time() + 1
+            while not self.is_frozen() and time.time() < end:
+                pass
+            t.process.kill()
+            hits += self.is_frozen()
+            t.process.wait()
+            wait_for(lambda: not self.is_frozen(), 2)
+            t.close()
+            if hits == 3:
+                break
+        self.assertGreater(hits, 0, 'never killed while it held the processes')
+
     def test_a_program_that_becomes_another_is_tracked_anew(self):
         p = self.start('sh', '-c', f'x=$(head -c 1000000 /dev/zero | tr "\\0" x); echo ready; read go; exec {self.build}/memory 16 1000 1 churn')
         self.assertEqual(p.stdout.readline(), 'ready\n')
@@ -370,6 +388,21 @@ class Tracking(Case):
         self.assertGreater(len(self.ranges(t, pid)), 0)
         self.check_all(t, pid)
 
+    def test_where_criu_runs_its_own_calls_is_left_to_it(self):
+        """The first executable mapping: its bytes change while criu dumps."""
+        p = self.script(self.ANONYMOUS)
+        self.say(p, 'libc.mmap.restype = ctypes.c_void_p; x = libc.mmap(ctypes.c_void_p(0x10000000), 1 << 20, 7, 0x32, -1, 0); assert x == 0x10000000; ctypes.memset(x, 0x90, 1 << 20)')
+        t = self.tracker()
+        t('round')
+        self.freeze()
+        _, final = t.final()
+        self.assertEqual(final['missing'], 0)
+        pid = self.first_pid()
+        first = next(x for x in read(f'/proc/{pid}/maps').splitlines() if x.split()[1][2] == 'x')
+        self.assertTrue(first.startswith('10000000-10100000 rwxp'), first)
+        self.assertFalse([r for r in self.ranges(t, pid) if r[0] < 0x10100000 and 0x10000000 < r[1]])
+        self.check_all(t, pid)
+
     def test_guard_pages_are_left_to_criu(self):
         p = self.script(self.ANONYMOUS)
         if self.say(p, 'print(libc.madvise(ctypes.c_void_p(at + (1 << 18)), 4096, 102))') != '0\n':
@@ -424,6 +457,46 @@ class Tracking(Case):
         self.assertEqual((final['missing'], final['compared']), (0, 0))
         self.assertEqual(self.check_all(t, self.first_pid())[1], 256)
 
+    SHARED = 's = mmap.mmap(-1, 8 << 20); s[:] = b"s" * (8 << 20); sat = ctypes.addressof(ctypes.c_char.from_buffer(s))'
+
+    def check_shared_after(self, *lines, before=(), suspect):
+        """Two rounds, then LINES: how many segments the probe suspects, and that the end has every page right."""
+        p = self.script(self.SHARED)
+        for line in before:
+            self.assertEqual(self.say(p, line), 'done\n')
+        t = self.tracker()
+        t('round')
+        self.assertEqual(t('round')['suspect'], 0)
+        for line in lines:
+            self.assertEqual(self.say(p, line), 'done\n')
+        self.freeze()
+        self.assertEqual(t('probe')['suspect'], suspect)
+        _, final = t.final()
+        self.assertEqual((final['missing'], final['compared'] > 0), (0, suspect > 0))
+        self.assertEqual(self.check_all(t, self.first_pid())[1], 2048)
+
+    def test_a_write_whose_page_table_entry_is_gone_is_seen(self):
+        self.check_shared_after('s[40960:40965] = b"12345"; assert libc.madvise(ctypes.c_void_p(sat + 40960), 4096, 4) == 0', suspect=0)
+
+    def test_writes_whose_page_tables_are_gone_are_seen(self):
+        self.check_shared_after('s[:] = b"t" * (8 << 20); assert libc.madvise(ctypes.c_void_p(sat), 8 << 20, 4) == 0', suspect=0)
+
+    def test_a_writer_that_came_and_went_between_two_looks_is_not_missed(self):
+        self.check_shared_after('k = os.fork() or (s.seek(81920), s.write(b"child"), os._exit(0)); os.waitpid(k, 0)', suspect=1)
+
+    def test_a_known_writer_that_went_is_not_missed(self):
+        self.check_shared_after('os.write(w, b"x"); os.waitpid(k, 0)', suspect=1,
+                                before=['r, w = os.pipe(); k = os.fork() or (os.read(r, 1), s.seek(81920), s.write(b"child"), os._exit(0))'])
+
+    def test_a_writer_that_unmaps_what_it_wrote_to_is_not_missed(self):
+        # A second mapping of the same memory: mremap of size 0 makes one.
+        again = 'libc.mremap.restype = ctypes.c_void_p; libc.mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]; x = libc.mremap(sat, 0, 8 << 20, 1); assert x != sat'
+        self.check_shared_after('ctypes.memset(x + 12288, 7, 5); assert libc.munmap(ctypes.c_void_p(x), 8 << 20) == 0', suspect=1, before=[again])
+
+    def test_a_mapping_that_came_last_is_not_missed(self):
+        again = 'libc.mremap.restype = ctypes.c_void_p; libc.mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]; x = libc.mremap(sat, 0, 8 << 20, 1); assert x != sat'
+        self.check_shared_after(again, 'ctypes.memset(x + 12288, 7, 5)', suspect=1)
+
     def test_processes_of_child_cgroups_belong_to_it(self):
         os.mkdir(self.cgroup + '/inner')
         self.start('sleep', '100', cgroup=self.cgroup + '/inner')
@@ -465,6 +538,16 @@ class Tracking(Case):
         self.freeze()
         t.final()
         self.assertFalse(os.path.exists(f'{t.skip}/{pid}.smaps'))
+
+    def test_smaps_that_changed_between_two_readings_is_not_given(self):
+        p = self.script(self.ANONYMOUS)
+        t = self.tracker()
+        t('round'), t('round')
+        self.say(p, 'assert libc.madvise(ctypes.c_void_p(at), 1 << 20, 10) == 0')  # MADV_DONTFORK: shows in VmFlags only
+        t('round')
+        self.freeze()
+        t.final()
+        self.assertFalse(os.path.exists(f'{t.skip}/{self.first_pid()}.smaps'))
 
     def test_errors_end_it_with_what_is_wrong(self):
         self.script()
