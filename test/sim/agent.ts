@@ -2,10 +2,12 @@
 import { Journal, type JournalFiles } from '../../src/agent/journal/journal.ts'
 import { Moves } from '../../src/agent/moves.ts'
 import type { DestinationAction, DestinationMessage } from '../../src/agent/protocol/destination.ts'
-import { isOpen, type Move, toWire } from '../../src/agent/protocol/move.ts'
+import { type Move, toWire } from '../../src/agent/protocol/move.ts'
 import type { SourceAction, SourceMessage } from '../../src/agent/protocol/source.ts'
+import { isNeeded } from '../../src/agent/sweep/needed.ts'
+import type { Owned } from '../../src/agent/sweep/owned.ts'
 import type { AwaitRequest, Inventory, MoveRecord, MoveRequest, MoveStep } from '../../src/api/agent-wire.ts'
-import { CodedError, messageOf } from '../../src/runtime/errors.ts'
+import { CodedError } from '../../src/runtime/errors.ts'
 import type { Dice } from './dice.ts'
 import { Hands, type Image } from './hands.ts'
 import type { Life } from './life.ts'
@@ -76,19 +78,17 @@ export class SimAgent {
     return move.role === 'source' ? this.source(move.uid).tell({ type: 'restarted' }) : this.receiver(move.uid).tell({ type: 'restarted' })
   }
 
+  /** What is still needed the real sweep decides. */
   #sweep(): void {
-    const open = new Set(this.moves.list().flatMap((move) => (move.role === 'source' && isOpen(move) ? [move.request.pod.uid] : [])))
-    for (const podUid of this.node.markers.keys())
-      if (!this.node.podFolders.has(podUid) && !open.has(podUid)) this.hands.removeMarker(podUid)
-    const awaited = new Set(
-      this.moves.list().flatMap((move) => (move.role === 'destination' && move.request && isOpen(move) ? [keyOf(move.request)] : [])),
-    )
-    const known = new Set(this.node.podFolders.values())
-    for (const key of this.node.awaited.keys()) if (!known.has(key) && !awaited.has(key)) this.hands.removeAwaited(key)
-    for (const key of this.node.restored) if (!known.has(key) && !awaited.has(key) && this.life.alive) this.node.restored.delete(key)
-    this.hands.sweepHome(homeRecordsKeptMs)
-    const uids = this.moves.openUids()
-    for (const images of this.node.images) if (!uids.some((uid) => images.startsWith(uid))) this.hands.removeImages(images)
+    const { node, hands } = this
+    const view = { moves: this.moves.list(), podUids: new Set(node.podFolders.keys()), podKeys: new Set(node.podFolders.values()) }
+    const left = (owned: Omit<Owned, 'path'>) => this.life.alive && !isNeeded({ path: '', ...owned }, view)
+    for (const [podUid, uid] of node.markers) if (left({ kind: 'marker', podUid, uid })) hands.removeMarker(podUid)
+    for (const podKey of node.awaited.keys()) if (left({ kind: 'awaited', podKey })) hands.removeAwaited(podKey)
+    for (const podKey of node.restored) if (left({ kind: 'restored', podKey })) node.restored.delete(podKey)
+    for (const images of node.images)
+      if (left({ kind: 'images', uid: images.replace(/-(source|destination)$/, '') })) hands.removeImages(images)
+    hands.sweepHome(homeRecordsKeptMs)
   }
 
   // ---- asked by the controller
@@ -227,10 +227,6 @@ export class SimAgent {
     if (!move) throw new CodedError('UnknownMigration', 'this node does not know it')
     return move.role === 'source' ? this.source(uid) : this.receiver(uid)
   }
-}
-
-function keyOf({ pod }: AwaitRequest): string {
-  return `${pod.namespace}_${pod.name}`
 }
 
 function take<T>(map: Map<string, T>, uid: string, make: () => T): T {

@@ -103,7 +103,7 @@ export class Hands {
     if (this.#dead) return
     const home = new Set([...this.node.diverts].filter(([, { role }]) => role === 'home').map(([uid]) => uid))
     for (const table of [this.node.diverts, this.node.holds]) {
-      for (const uid of [...table.keys()]) if (!open.has(uid) && !home.has(uid)) table.delete(uid)
+      for (const uid of table.keys()) if (!open.has(uid) && !home.has(uid)) table.delete(uid)
     }
     for (const uid of this.node.locks.keys()) if (!open.has(uid)) this.node.locks.delete(uid)
   }
