@@ -98,9 +98,15 @@ function ourDestination(status: PodMigrationStatus, { destinationPod }: Observed
   return destinationPod
 }
 
+function sourceNow(status: PodMigrationStatus, observed: Observed): string {
+  if (!observed.sourcePod) return 'the source pod is gone'
+  return isNodeGone(observed, status.sourceNode)
+    ? `node ${status.sourceNode} is gone, and the pod with it`
+    : `the pod runs on ${status.sourceNode} as before`
+}
+
 function rolledBack(status: PodMigrationStatus, observed: Observed, nowMs: Instant): Decision {
-  const where = observed.sourcePod ? `the pod runs on ${status.sourceNode} as before` : 'the source pod is gone'
-  const message = `${where}: ${status.failure?.message ?? 'the move was given up'}`
+  const message = `${sourceNow(status, observed)}: ${status.failure?.message ?? 'the move was given up'}`
   const closed = closeConditions(status, 'RolledBack', nowMs)
   return end('RolledBack', { ...closed, message }, isoTime(nowMs), [{ kind: 'event', type: 'Warning', reason: 'RolledBack', message }])
 }
