@@ -146,6 +146,8 @@ function unrestOfPods(world: World): string | undefined {
   }
   for (const pod of world.pods()) {
     if (pod.metadata.deletionTimestamp) return `pod ${pod.metadata.name} is still terminating`
+    if (world.nodes.some((node) => node.gone && node.name === pod.spec.nodeName))
+      return `pod ${pod.metadata.name} is on a node that is off for good`
     if (!pod.metadata.labels?.app && !pod.metadata.labels?.['podmotion.io/kept']) return `pod ${pod.metadata.name} belongs to nobody`
     if (!isReady(pod)) return `pod ${pod.metadata.name} is not Ready`
   }
