@@ -39,11 +39,13 @@ static bool send_segments(const store *s, int connection)
 void hand_out_segments(store *s, int fd)
 {
 	pthread_mutex_lock(&s->lock);
-	// The lock is kept: serving, which drops them, begins under it.
-	bool sent = s->state == READY && send_segments(s, fd);
-	if (sent) s->handed_out = true;
+	bool ready = s->state == READY;
+	if (ready) s->handed_out = true;
 	pthread_mutex_unlock(&s->lock);
-	if (sent) await_restore(s);
+	if (!ready) return;
+	// Before the first byte goes: criu connects as soon as it has them all, and serving begins no sooner.
+	await_restore(s);
+	if (!send_segments(s, fd)) note(s, "handing out the segments: criu's preload went away");
 }
 
 void end_store(store *s)

@@ -149,12 +149,16 @@ class Containers(Case):
         self.agent = Lines(self.d + '/standin.sock')
         self.assertEqual(self.agent.ask('status'), 'waiting')
 
+    def what_went_wrong(self):
+        log = self.dir + '/rwork/restore.log'
+        return (read(log)[-3000:] if os.path.exists(log) else 'criu has written no log\n') + read(self.dir + '/log.json')[-3000:]
+
     def reach_the_gate(self):
         self.gate = Lines(self.d + '/gate.sock')
         self.events = []
         while 'post-restore' not in self.events:
             word = self.gate.hear().split()
-            self.assertEqual(word[:1], ['event'], read(self.dir + '/rwork/restore.log')[-3000:])
+            self.assertEqual(word[:1], ['event'], self.what_went_wrong())
             self.events.append(word[1])
         self.restored = int(read(self.d + '/gate.pid'))
 
