@@ -48,10 +48,20 @@ export interface Diversion {
  */
 export function divertBatch({ ip, destinationNodeIp, veth, bridgeMac, homeBridge }: Diversion): string {
   return lines(
+    ...(veth ? [vethAddress(veth.name)] : []),
     gatewayRoute(ip, destinationNodeIp),
     ...(homeBridge ? [proxyNeighbour('replace', ip, homeBridge)] : []),
     ...(veth?.bridge && bridgeMac ? leaveBridge(veth.name, veth.bridge, bridgeMac) : []),
   )
+}
+
+/**
+ * The pod runs until it is frozen, and its packets come from a device that its address does not lead to any more. A loose rp_filter lets
+ * that pass only on a device that has an address, whichever; without one every packet is dropped. After a rollback it stays until the veth
+ * goes: with the last address the kernel would take the device's routes and neighbours too.
+ */
+function vethAddress(veth: string): string {
+  return `addr replace 169.254.112.1/32 dev ${veth}`
 }
 
 function leaveBridge(veth: string, bridge: string, bridgeMac: string): string[] {

@@ -29,8 +29,7 @@ export function holdSysctls(hostVeth: string): Sysctl[] {
 
 export function vethSysctls(hostVeth: string): Sysctl[] {
   return [
-    // 2 (loose), not 0: the kernel takes the greater of this and conf/all. While a pod is diverted, its own packets come from a device that its
-    // address no longer leads to.
+    // 2 (loose), not 0: the kernel takes the greater of this and conf/all (ip-batches.ts, vethAddress).
     { path: `net/ipv4/conf/${hostVeth}/rp_filter`, value: '2' },
     { path: `net/ipv4/conf/${hostVeth}/send_redirects`, value: '0' },
   ]

@@ -131,8 +131,8 @@ export class Nodes {
   }
 
   /** The same server somewhere else than in a pod. */
-  async serve(namespace: string): Promise<void> {
-    await this.#start(namespace)
+  async serve(namespace: string): Promise<Pod> {
+    return await this.#start(namespace)
   }
 
   async #start(name: string): Promise<Pod> {

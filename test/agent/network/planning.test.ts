@@ -259,9 +259,12 @@ describe('the texts for ip and nft', () => {
 
   it('divert: a point-to-point pod needs the route alone, a bridged one leaves the bridge after it', () => {
     const way = { ip: pod, destinationNodeIp: '172.30.0.2' }
-    expect(divertBatch({ ...way, veth: { name: 'v', mac: 'm' } })).to.equal('route replace 10.244.1.5/32 via 172.30.0.2 proto 112\n')
+    expect(divertBatch({ ...way, veth: { name: 'v', mac: 'm' } })).to.equal(
+      'addr replace 169.254.112.1/32 dev v\nroute replace 10.244.1.5/32 via 172.30.0.2 proto 112\n',
+    )
     const bridged = divertBatch({ ...way, veth: { name: 'v', mac: 'm', bridge: 'cni0' }, bridgeMac: 'b', homeBridge: 'cni0' })
     expect(bridged.trim().split('\n')).to.deep.equal([
+      'addr replace 169.254.112.1/32 dev v',
       'route replace 10.244.1.5/32 via 172.30.0.2 proto 112',
       'neigh replace proxy 10.244.1.5 dev cni0 protocol 112',
       'link set dev cni0 address b',

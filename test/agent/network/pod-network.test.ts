@@ -38,6 +38,24 @@ describe('the network of a moving pod', function () {
     expect(await client.ask(`udp ${podIp} 7000 again`)).to.match(/^count 0 5555 pb|^again 5555 pb/)
   })
 
+  it('lets the pod speak until it is frozen, whatever the node thinks of where its packets come from', async () => {
+    const peer = await nodes.serve('c')
+    for (const reversePath of [0, 1, 2]) {
+      nodes.in('a', `for d in all default; do echo ${reversePath} > /proc/sys/net/ipv4/conf/$d/rp_filter; done`)
+      const destination = await nodes.addAwaitedPod('b', `pb${reversePath}`, podIp)
+      const uid = `m${reversePath}`
+      await nodes.call('b', 'arm', { ...move, uid, nodeIp: nodeIps.b, legs: [], openPorts: [7000] })
+      await nodes.call('b', 'hold', { ...move, uid, attached: destination.attached })
+      await nodes.call('a', 'divert', { ...move, uid, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
+      const before = peer.output.seen.length
+      await nodes.client('pa').ask(`burst ${clientIp} 7000 3`)
+      await sleep(200)
+      expect(peer.output.seen.slice(before)).to.deep.equal(['count 0', 'count 1', 'count 2'])
+      await nodes.call('a', 'undo', { ...move, uid, role: 'source', sandboxPid: source.pid })
+      await nodes.call('b', 'undo', { ...move, uid, role: 'destination' })
+    }
+  })
+
   it('undoes a move so that no connection notices and nothing is left', async () => {
     const lease = path.join(nodes.folder, 'a/cni/networks/lab', podIp)
     writeFileSync(lease, 'abc123\neth0')

@@ -40,7 +40,7 @@ export interface KindOptions {
 export function ordersOf(addresses: Addresses, options: KindOptions): Map<Origin, Order[]> {
   const orders = new Map<Origin, Order[]>()
   const add = (origin: Origin, kind: string, mode: Mode, address: string, port = 7000): void => {
-    const count = mode === 'bulk' ? Math.min(options.count, 2) : options.count
+    const count = mode === 'bulk' ? Math.min(options.count, 4) : options.count
     const order = { kind: `${origin}->${kind}`, mode, address, port, count, periodMs: options.periodMs }
     orders.set(origin, [...(orders.get(origin) ?? []), order])
   }
