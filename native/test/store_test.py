@@ -187,6 +187,9 @@ class Store(Case):
     def test_follows_what_a_process_does_to_its_memory_before_anything_was_filled(self):
         self.restore_well(64 * MIB, 'change-before')
 
+    def test_follows_threads_that_all_change_their_memory(self):
+        self.restore_well(64 * MIB, 'churn')
+
     def test_follows_forks(self):
         self.restore_well(64 * MIB, 'fork')
 
