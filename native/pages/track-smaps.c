@@ -14,6 +14,21 @@ static size_t line_length(const char *line)
 	return end ? (size_t)(end - line) + 1 : strlen(line);
 }
 
+static bool has_flag(const smaps_entry *e, const char *flag)
+{
+	for (const char *at = e->flags; at + 3 <= e->flags + e->flags_length; at++)
+		if (at[0] == ' ' && at[1] == flag[0] && at[2] == flag[1]) return true;
+	return false;
+}
+
+static void take_flags(smaps_entry *e, const char *line)
+{
+	static const char *const left[] = {"lo", "ss", "ht", "io", "pf", "mm"};
+	e->flags = line;
+	e->flags_length = line_length(line);
+	for (size_t i = 0; i < sizeof left / sizeof *left; i++) e->left |= has_flag(e, left[i]);
+}
+
 static bool parse_entries(smaps_cache *cache)
 {
 	for (const char *line = cache->text; *line; line += line_length(line)) {
@@ -23,8 +38,7 @@ static bool parse_entries(smaps_cache *cache)
 			cache->at[cache->count++] = (smaps_entry){.start = m.start, .end = m.end, .head = line, .head_length = line_length(line)};
 		} else if (!strncmp(line, "VmFlags:", 8)) {
 			if (!cache->count) return false;
-			cache->at[cache->count - 1].flags = line;
-			cache->at[cache->count - 1].flags_length = line_length(line);
+			take_flags(&cache->at[cache->count - 1], line);
 		}
 	}
 	return true;
@@ -62,13 +76,6 @@ bool refresh_smaps(smaps_cache *cache, pid_t pid, bool fresh)
 	return whole;
 }
 
-static bool has_flag(const smaps_entry *e, const char *flag)
-{
-	for (const char *at = e->flags; at + 3 <= e->flags + e->flags_length; at++)
-		if (at[0] == ' ' && at[1] == flag[0] && at[2] == flag[1]) return true;
-	return false;
-}
-
 // The first entry that ends behind ADDRESS.
 static size_t first_behind(const smaps_cache *cache, uint64_t address)
 {
@@ -83,10 +90,8 @@ static size_t first_behind(const smaps_cache *cache, uint64_t address)
 
 bool is_left_by_flags(const smaps_cache *cache, uint64_t start, uint64_t end)
 {
-	static const char *const left[] = {"lo", "ss", "ht", "io", "pf", "mm"};
 	for (size_t i = first_behind(cache, start); i < cache->count && cache->at[i].start < end; i++)
-		for (size_t k = 0; k < sizeof left / sizeof *left; k++)
-			if (has_flag(&cache->at[i], left[k])) return true;
+		if (cache->at[i].left) return true;
 	return false;
 }
 

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -69,10 +68,10 @@ static bool start_reader(unseen_watch *w, pid_t pid)
 
 static void stop_reader(unseen_watch *w)
 {
-	if (!w->space) return;
+	if (!w->running) return;
 	close(w->ask);
 	close(w->hear);
-	w->space = 0;
+	w->running = false;
 }
 
 void close_unseen(unseen_watch *w)
@@ -90,15 +89,6 @@ static int64_t last_pid(unseen_watch *w)
 	if (heard) return last;
 	stop_reader(w);
 	return -1;
-}
-
-static uint64_t pid_space(pid_t pid)
-{
-	struct stat status;
-	int fd = open_process(pid, "ns/pid", O_RDONLY);
-	uint64_t space = fd >= 0 && !fstat(fd, &status) ? status.st_ino : 0;
-	if (fd >= 0) close(fd);
-	return space;
 }
 
 // The outermost namespace that the processes have: what is born in an inner one gets a pid in this one too.
@@ -171,17 +161,16 @@ static bool lives(const unseen_watch *w, int64_t inner)
 	return false;
 }
 
+// A container's processes are born in one namespace, or in ones inside it.
 bool prepare_for_unseen(unseen_watch *w, const pid_t *pids, size_t count)
 {
-	pid_t first = outermost(pids, count);
-	uint64_t space = first ? pid_space(first) : 0;
-	if (!space || space != w->space) {
-		stop_reader(w);
+	pid_t first = w->running ? 0 : outermost(pids, count);
+	if (first) {
 		w->judged = false;
-		if (space && start_reader(w, first)) w->space = space;
+		w->running = start_reader(w, first);
 	}
 	refresh_threads(w, pids, count);
-	return w->space != 0;
+	return w->running;
 }
 
 bool look_for_unseen(unseen_watch *w, const pid_t *pids, size_t count)

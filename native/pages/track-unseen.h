@@ -14,7 +14,7 @@ typedef struct {
 	int ask, hear; // pipes to the child inside the pod's pid namespace
 	int64_t last; // the last pid that the namespace gave out, at the last look
 	bool judged; // LAST is of this namespace
-	uint64_t space; // which pid namespace; 0: none
+	bool running; // the child
 	seen_thread *threads;
 	size_t count, room;
 } unseen_watch;
