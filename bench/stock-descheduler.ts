@@ -9,7 +9,7 @@ import type { Snapshot } from '../src/cli/snapshot.ts'
 import { readPolicy } from '../src/descheduler/policy-text/read-policy.ts'
 import type { Victim } from '../src/descheduler/stock/evictor.ts'
 import { runStockPolicy } from '../src/descheduler/stock/run-policy.ts'
-import { sameVictims } from './stock-descheduler/compare.ts'
+import { difference } from './stock-descheduler/compare.ts'
 import { servePicture } from './stock-descheduler/picture-api.ts'
 import { documentedPolicies, stockDescheduler } from './stock-descheduler/program.ts'
 import { Dice } from './stock-descheduler/random.ts'
@@ -78,7 +78,8 @@ async function judge(
 ): Promise<string | undefined> {
   if (choices.length === 0) return 'the stock descheduler did not run'
   victims += choices[0]?.length ?? 0
-  const verdicts = (list: StockVictim[][]) => list.map((theirs) => sameVictims(ours, theirs, pods))
+  const own = ours.map(({ pod, strategy }) => ({ namespace: pod.metadata?.namespace ?? '', name: pod.metadata?.name ?? '', strategy }))
+  const verdicts = (list: StockVictim[][]) => list.map((theirs) => difference(own, theirs, pods))
   const first = verdicts(choices)
   if (first.includes(undefined)) return undefined
   const more = verdicts((await runStock(stock, policy, 30)).choices)
