@@ -1,12 +1,47 @@
-// How long kube-scheduler waits for the extender with 5000 nodes in its cache; prints one line that starts with `extender:`.
-import { measureLatency } from './extender/latency.ts'
+// How long kube-scheduler waits for the extender, and what that costs it; prints one last line that starts with `extender:`. `--latency`: without the lab.
+import { writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { type Latency, measureLatency } from './extender/latency.ts'
+import { measureThroughput, type Throughput } from './extender/throughput.ts'
 
 const rounds = 500
+const nodeCounts = [1000, 5000]
+const podCount = 2000
+const turns = 2
+const results = fileURLToPath(new URL('./results/extender', import.meta.url))
+const lines: string[] = []
+
+function say(line: string): void {
+  lines.push(line)
+  console.log(line)
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((one, other) => one - other)
+  return sorted[Math.floor(sorted.length / 2)] ?? 0
+}
+
+function throughputText({ nodeCount, with: ours, without }: Throughput): string {
+  const ratio = median(ours) / median(without)
+  return `scheduler with/without ${median(ours).toFixed(0)}/${median(without).toFixed(0)} pods/s · ratio ${ratio.toFixed(2)} (${nodeCount} kwok nodes)`
+}
+
+function latencyText(latencies: readonly Latency[]): string {
+  const [few, many] = latencies
+  return `extender: p99 ${few?.p99.toFixed(2)} ms for 500 names, ${many?.p99.toFixed(2)} ms for 5000`
+}
 
 const { latencies, builtMs } = await measureLatency(rounds)
 for (const { title, p50, p99, worst } of latencies)
-  console.log(`${title}: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, worst ${worst.toFixed(2)} ms`)
-const [few, many] = latencies
-console.log(
-  `extender: p99 ${few?.p99.toFixed(2)} ms for 500 names, ${many?.p99.toFixed(2)} ms for 5000 · filter + prioritize over HTTPS, 5000 nodes indexed in ${builtMs.toFixed(0)} ms`,
-)
+  say(`${title}: filter + prioritize over HTTPS p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, worst ${worst.toFixed(2)} ms`)
+say(`5000 nodes and 30000 pods indexed in ${builtMs.toFixed(0)} ms`)
+const throughputs = process.argv.includes('--latency') ? [] : await measureThroughput(nodeCounts, podCount, turns)
+for (const { nodeCount, with: ours, without } of throughputs)
+  say(
+    `${nodeCount} kwok nodes, ${podCount} ordinary pods: with ${ours.map(Math.round).join(', ')} pods/s, without ${without.map(Math.round).join(', ')} pods/s`,
+  )
+say([latencyText(latencies), ...throughputs.map(throughputText)].join(' · '))
+if (throughputs.length > 0) {
+  await writeFile(`${results}.txt`, `${lines.join('\n')}\n`)
+  await writeFile(`${results}.json`, `${JSON.stringify({ latencies, builtMs, throughputs }, null, 2)}\n`)
+}

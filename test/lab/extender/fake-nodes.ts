@@ -1,0 +1,71 @@
+// Nodes that exist in the API only, and pods for them: what kube-scheduler and the extender look at, and nobody runs.
+import type { KubeClient } from '../../../src/kube/client.ts'
+import { nodeMigrationCapacityPath, nodePath } from '../../../src/kube/paths.ts'
+
+export const fakeLabel = 'test.podmotion.io/fake'
+
+export interface FakeNode {
+  name: string
+  cpu?: string
+  memory?: string
+  annotations?: Record<string, string>
+}
+
+export function fakeNode({ name, cpu = '32', memory = '128Gi', annotations = {} }: FakeNode) {
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name, labels: { 'kubernetes.io/hostname': name, [fakeLabel]: 'true' }, annotations },
+    status: {
+      capacity: { cpu, memory, pods: '250' },
+      allocatable: { cpu, memory, pods: '250' },
+      conditions: [{ type: 'Ready', status: 'True', reason: 'Fake', message: 'there is no kubelet' }],
+    },
+  }
+}
+
+/** The agent's report of such a node. */
+export async function reportCapacity(client: KubeClient, name: string): Promise<void> {
+  await client.create(nodeMigrationCapacityPath(), {
+    apiVersion: 'podmotion.io/v1alpha1',
+    kind: 'NodeMigrationCapacity',
+    metadata: { name },
+    spec: { nodeName: name },
+  })
+  await client.mergePatch(nodeMigrationCapacityPath(name, 'status'), {
+    status: { eligible: true, reasons: [], kernel: '6.12.1', observedAt: new Date().toISOString() },
+  })
+}
+
+/** It bears every taint: without a kubelet the nodes get some. */
+export function fakePod(
+  name: string,
+  { cpu = '100m', memory = '64Mi', runtimeClassName }: { cpu?: string; memory?: string; runtimeClassName?: string } = {},
+) {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: 'default', labels: { [fakeLabel]: 'true' } },
+    spec: {
+      ...(runtimeClassName ? { runtimeClassName } : {}),
+      nodeSelector: { [fakeLabel]: 'true' },
+      tolerations: [{ operator: 'Exists' }],
+      terminationGracePeriodSeconds: 0,
+      containers: [{ name: 'app', image: 'podmotion.local/app:1', resources: { requests: { cpu, memory } } }],
+    },
+  }
+}
+
+export async function createNodes(client: KubeClient, nodes: readonly FakeNode[]): Promise<void> {
+  await inParallel(nodes, (node) => client.create(nodePath(), fakeNode(node)))
+}
+
+/** The API server has room for many at once. */
+export async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<unknown>, atOnce = 24): Promise<void> {
+  const waiting = [...items].reverse()
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      for (let item = waiting.pop(); item !== undefined; item = waiting.pop()) await work(item)
+    }),
+  )
+}
