@@ -5,6 +5,7 @@ import { parse } from 'yaml'
 import { kinds } from '../../scripts/crd-definitions.ts'
 import { readConfig } from '../../src/agent/config.ts'
 import { MigrationWebhookConfigSpec } from '../../src/api/migration-webhook-config.ts'
+import { deschedulerOptions } from '../../src/descheduler/options.ts'
 import { findHelm, type Rendered, refusal, render } from './helm.ts'
 
 const helm = findHelm()
@@ -150,6 +151,19 @@ describe('chart', function () {
     expect(find(given, 'MigrationPolicy', 'low').spec).to.deep.equal({ strategies })
   })
 
+  it('gives the controller a policy of the stock descheduler, where there is one', () => {
+    const policy = 'apiVersion: descheduler/v1alpha2\nkind: DeschedulerPolicy\n'
+    const given = render(helm, { stockDescheduler: { policy, interval: '90s', dryRun: true } })
+    expect(find(given, 'ConfigMap', 'podmotion-stock-policy').data['policy.yaml']).to.equal(policy)
+    const [controller] = find(given, 'Deployment', 'podmotion-controller').spec.template.spec.containers
+    const options = deschedulerOptions(controller.args)
+    expect(options).to.deep.equal({ policyFile: '/etc/podmotion/policy/policy.yaml', intervalMs: 90_000, dryRun: true, once: false })
+    const mount = controller.volumeMounts.find((one: any) => one.name === 'policy')
+    expect(options.policyFile?.startsWith(`${mount.mountPath}/`)).to.equal(true)
+    expect(find(objects, 'Deployment', 'podmotion-controller').spec.template.spec.containers[0].args).to.equal(undefined)
+    expect(has(objects, 'ConfigMap', 'podmotion-stock-policy')).to.equal(false)
+  })
+
   it('puts the registry before images and pull secrets into pods', () => {
     const given = render(helm, { global: { imageRegistry: 'registry.example/', imagePullSecrets: ['pull'] }, 'agent.image.tag': '1.2' })
     const pod = find(given, 'DaemonSet', 'podmotion-agent').spec.template.spec
@@ -173,6 +187,8 @@ describe('chart', function () {
     ['extender.clusterIP', 'ten'],
     ['unknown', true],
     ['agent.imagee', {}],
+    ['stockDescheduler.policy', 'kind: Other'],
+    ['stockDescheduler.interval', 'often'],
   ] as const) {
     it(`refuses ${path} = ${JSON.stringify(value)}`, () => {
       expect(refusal(helm, { [path]: value })).to.include(path.split('.').at(-1))
