@@ -109,6 +109,8 @@ export interface PodStorage {
   measure(pod: StoragePod): Promise<{ writableBytes: number; reasons: NodeReason[] }>
   /** One pass; final=true inside the freeze. Returns bytes sent. */
   sync(move: { uid: string; pod: StoragePod; destination: StorageDestination; final: boolean; bandwidthLimitMbps: number }): Promise<number>
+  /** Ends what was started ahead for a last pass that did not come. */
+  forget(uid: string): void
 }
 
 export interface StoragePod {

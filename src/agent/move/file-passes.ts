@@ -82,6 +82,7 @@ export class FilePasses {
   }
 
   close(): void {
+    this.#files.context.storage.forget(this.#files.uid)
     this.#transport.close()
   }
 

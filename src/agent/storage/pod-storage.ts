@@ -39,6 +39,11 @@ class NodePodStorage implements PodStorage {
     return (await Promise.all(passes)).reduce((sum, bytes) => sum + bytes, 0)
   }
 
+  forget(uid: string): void {
+    for (const root of this.#copies.get(uid)?.roots ?? []) root.cancel()
+    this.#copies.delete(uid)
+  }
+
   async #copiesOf({ uid, pod, destination }: Move): Promise<RootCopy[]> {
     const known = this.#copies.get(uid)
     if (known?.socket === destination.transportSocket) return known.roots

@@ -14,6 +14,9 @@ import { listChanges } from './upper-tree.ts'
 const passTimeoutMs = 3_600_000
 /** Coarsest kernel tick in use (100 Hz), doubled: change times are no finer than that before Linux 6.13. */
 const tickMs = 20
+/** About 100 bytes a file. A listing that was cut would be no listing. */
+const listingLimitBytes = 1 << 30
+
 /** The wall clock was set between two passes: change times cannot be compared with it. */
 const clockStepMs = 5
 
@@ -35,6 +38,7 @@ export class RootCopy {
   readonly #mapped = new Set<string>()
   /** Through its handshake already. Without a last pass the peer's rsync gives up after its I/O timeout, and this one with it. */
   #prepared: WaitingRun | undefined
+  #preparedList: WaitingRun | undefined
 
   constructor(root: SyncedRoot, remoteShell: string) {
     this.#root = root
@@ -50,8 +54,7 @@ export class RootCopy {
     for (const name of [...pass.listing.keys(), ...sentNames(result.stdout)]) this.#known.add(name)
     if (result.exitCode === 0) this.#complete = pass
     await this.#noteMapped(pod)
-    if (!this.#prepared?.waits)
-      this.#prepared = new WaitingRun('rsync', copyArguments(this.#copy({ listed: true, distrustTimes: true, whole: true })))
+    this.#prepare()
     return this.#check(result, [0, vanishedExitCode])
   }
 
@@ -70,6 +73,12 @@ export class RootCopy {
       big.length === 0 ? 0 : this.#run({ distrustTimes: true }, big).then((result) => this.#check(result, [0])),
     ])
     return sent + sentBig
+  }
+
+  /** There will be no last pass. */
+  cancel(): void {
+    this.#prepared?.cancel()
+    this.#preparedList?.cancel()
   }
 
   /** The one that waits ends well with an empty list, and nobody has to wait for that. */
@@ -104,13 +113,30 @@ export class RootCopy {
   async #look(strict: boolean): Promise<Pass> {
     const clockOffsetMs = Date.now() - performance.now()
     const sinceMs = Date.now() - tickMs
-    const folder = this.#root.layers?.upper ?? this.#root.folder
-    const { stdout } = await run('find', [folder, '-xdev', '-printf', listingFormat], {
-      reject: strict,
-      encoding: 'latin1',
-      timeoutMs: passTimeoutMs,
-    })
-    return { listing: parseListing(stdout), sinceMs, clockOffsetMs }
+    return { listing: parseListing(await (strict ? this.#listStrictly() : this.#list(false))), sinceMs, clockOffsetMs }
+  }
+
+  async #list(strict: boolean): Promise<string> {
+    const [command = '', ...args] = this.#find
+    return (await run(command, args, { reject: strict, encoding: 'latin1', timeoutMs: passTimeoutMs })).stdout
+  }
+
+  /** By the one that has started before the freeze. */
+  async #listStrictly(): Promise<string> {
+    const result = await this.#preparedList?.finish('\n')
+    this.#preparedList = undefined
+    return result?.exitCode === 0 && result.stderr === '' ? result.stdout : await this.#list(true)
+  }
+
+  get #find(): string[] {
+    return ['find', this.#root.layers?.upper ?? this.#root.folder, '-xdev', '-printf', listingFormat]
+  }
+
+  #prepare(): void {
+    if (!this.#preparedList?.waits)
+      this.#preparedList = new WaitingRun('sh', ['-c', 'read _; exec "$@"', 'sh', ...this.#find], listingLimitBytes)
+    if (!this.#prepared?.waits)
+      this.#prepared = new WaitingRun('rsync', copyArguments(this.#copy({ listed: true, distrustTimes: true, whole: true })))
   }
 
   async #noteMapped(pod: StoragePod): Promise<void> {

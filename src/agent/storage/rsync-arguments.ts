@@ -40,7 +40,8 @@ export function copyArguments(copy: Copy): string[] {
     '--filter=-x security.selinux',
     ...(copy.listed ? ['--files-from=-', '--from0', '--no-implied-dirs', '--delete-missing-args'] : ['--delete', '--one-file-system']),
     ...(copy.distrustTimes ? ['--ignore-times'] : []),
-    ...(copy.whole ? ['--whole-file'] : []),
+    // Through two agents and TLS every byte costs more than lz4 does.
+    ...(copy.whole ? ['--whole-file', '--compress', '--compress-choice=lz4'] : []),
     ...(copy.bandwidthLimitMbps > 0 ? [`--bwlimit=${bandwidthLimitKiB(copy.bandwidthLimitMbps)}`] : []),
     '--no-human-readable',
     '--stats',

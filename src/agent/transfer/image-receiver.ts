@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { messageOf } from '../../runtime/errors.ts'
 import { type DataKind, encodeJson, FrameParser } from './frame.ts'
 import { isSharedFile, splitImageName } from './names.ts'
+import { pageBytes, SentPages } from './page-repeats.ts'
 
 const id = z.int().min(0).max(0xffffffff)
 const SharedFile = z.object({ bytes: z.int().nonnegative(), mode: z.int().min(0).max(0o7777), uid: id, gid: id })
@@ -61,9 +62,16 @@ export function receiveImages(socket: Duplex, target: ReceiveTarget): Promise<nu
   })
 }
 
+function write(file: OpenFile, piece: Buffer): void {
+  let written = 0
+  while (written < piece.length) written += writeSync(file.fd, piece, written)
+  file.bytes += piece.length
+}
+
 class ReceivedFiles {
   readonly #target: ReceiveTarget
   readonly #files = new Map<string, OpenFile>()
+  readonly #sent = new SentPages()
   #closed = false
 
   constructor(target: ReceiveTarget) {
@@ -71,11 +79,23 @@ class ReceivedFiles {
   }
 
   append(kind: DataKind, name: string, piece: Buffer): void {
-    const file = this.#files.get(`${kind}:${name}`) ?? this.#open(kind, name)
+    if (kind === 'again') return this.#again(name)
+    const ofKind = kind === 'pages' ? 'image' : kind
+    if (kind === 'pages') this.#sent.append(piece)
+    const file = this.#files.get(`${ofKind}:${name}`) ?? this.#open(ofKind, name)
+    if (file) write(file, piece)
+  }
+
+  #again(words: string): void {
+    const [, first = '', pages = '', name = ''] = /^(\d{1,9}):(\d{1,9}):(.*)$/.exec(words) ?? []
+    const file = this.#files.get(`image:${name}`) ?? this.#open('image', name)
     if (!file) return
-    let written = 0
-    while (written < piece.length) written += writeSync(file.fd, piece, written)
-    file.bytes += piece.length
+    for (let [at, left] = [Number(first), Number(pages)]; left > 0; ) {
+      const piece = this.#sent.read(at, left)
+      write(file, piece)
+      at += piece.length / pageBytes
+      left -= piece.length / pageBytes
+    }
   }
 
   complete({ files, shared }: End): number {

@@ -2,10 +2,18 @@
 import { closeSync, constants, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
 import { type DataKind, encodeHeader, encodeJson, FrameParser } from './frame.ts'
+import { PageRepeats, type Piece, pageBytes } from './page-repeats.ts'
 
 const chunkBytes = 1 << 20
 /** While dumping only files that are at least this much ahead are worth a frame. */
 const eagerBytes = 1 << 20
+const gatheredLimitBytes = 256 << 10
+const nothing = Buffer.alloc(0)
+
+/** criu's files of whole pages. */
+function isPages(name: string): boolean {
+  return /\/pages-\d+\.img$/.test(name)
+}
 
 export interface ImageFolder {
   container: string
@@ -30,7 +38,10 @@ export class ImageSender {
   readonly #files = new Map<string, Progress>()
   readonly #shared: Record<string, SharedFile> = {}
   readonly #buffers: Buffer[] = []
+  readonly #repeats = new PageRepeats()
   readonly #answer: Promise<unknown>
+  #gathered: Buffer[] = []
+  #gatheredBytes = 0
   #bytes = 0
 
   constructor(socket: Duplex) {
@@ -46,9 +57,10 @@ export class ImageSender {
   /** What is there before the dump begins: runc describes the container's descriptors first. */
   async sendDescriptions(folders: readonly ImageFolder[]): Promise<void> {
     for (const { container, folder } of folders) await this.#sendGrowth(`${container}/descriptors.json`, `${folder}/descriptors.json`, 0)
+    await this.#flush()
   }
 
-  /** What has grown by a good piece since the last time; returns the bytes sent. */
+  /** What has grown by a good piece since the last time; returns by how much. */
   async sendGrown(folders: readonly ImageFolder[]): Promise<number> {
     return await this.#sendFolders(folders, eagerBytes)
   }
@@ -64,6 +76,7 @@ export class ImageSender {
   /** Appends a part of a container's log on the peer. */
   async sendLog(container: string, path: string, fromByte: number, toByte: number): Promise<void> {
     await this.#sendFile('log', container, path, fromByte, toByte)
+    await this.#flush()
   }
 
   /** Everything in the pod's /dev/shm, once: the pod is frozen. */
@@ -75,23 +88,28 @@ export class ImageSender {
       await this.#sendFile('shared', name, `${folder}/${name}`, 0, size)
       this.#shared[name] = { bytes: size, mode: mode & 0o7777, uid, gid }
     }
+    await this.#flush()
   }
 
   async #sendFolders(folders: readonly ImageFolder[], leastBytes: number): Promise<number> {
-    const before = this.#bytes
+    let taken = 0
     for (const { container, folder } of folders) {
-      for (const file of readdirSync(folder)) await this.#sendGrowth(`${container}/${file}`, `${folder}/${file}`, leastBytes)
+      for (const file of readdirSync(folder)) taken += await this.#sendGrowth(`${container}/${file}`, `${folder}/${file}`, leastBytes)
     }
-    return this.#bytes - before
+    await this.#flush()
+    return taken
   }
 
-  async #sendGrowth(name: string, path: string, leastBytes: number): Promise<void> {
+  async #sendGrowth(name: string, path: string, leastBytes: number): Promise<number> {
     const known = this.#files.get(name)
-    const { size } = statSync(path)
+    const now = statSync(path).size
+    // While it grows only whole pages are looked at: half a page would shift all that follow.
+    const size = leastBytes > 0 ? now - (now % pageBytes) : now
     const sentBytes = known?.sentBytes ?? 0
-    if (size - sentBytes < leastBytes || (known && size === sentBytes)) return
+    if (size - sentBytes < leastBytes || (known && size === sentBytes)) return 0
     await this.#sendFile('image', name, path, sentBytes, size)
     this.#files.set(name, { path, sentBytes: size })
+    return size - sentBytes
   }
 
   async #sendFile(kind: DataKind, name: string, path: string, fromByte: number, toByte: number): Promise<void> {
@@ -113,15 +131,35 @@ export class ImageSender {
     const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(chunkBytes)
     const read = length === 0 ? 0 : readSync(fd, buffer, 0, length, at)
     if (read !== length) throw new Error(`Sending ${name}: read ${read} bytes at ${at}, expected ${length}: the file shrank`)
-    await this.#write(encodeHeader(kind, name, length), buffer.subarray(0, length), () => this.#buffers.push(buffer))
+    if (kind === 'image' && isPages(name)) return await this.#sendPages(name, buffer, length)
+    await this.#write(encodeHeader(kind, name, length), buffer.subarray(0, length))
+    this.#buffers.push(buffer)
   }
 
-  async #write(header: Buffer, data: Buffer, done?: () => void): Promise<void> {
-    this.#socket.cork()
-    this.#socket.write(header)
-    const more = this.#socket.write(data, done)
-    this.#socket.uncork()
+  async #sendPages(name: string, buffer: Buffer, length: number): Promise<void> {
+    for (const piece of this.#repeats.split(buffer, length)) await this.#sendPiece(name, buffer, piece)
+    this.#buffers.push(buffer)
+  }
+
+  async #sendPiece(name: string, buffer: Buffer, piece: Piece): Promise<void> {
+    if (piece.kind === 'again') return await this.#write(encodeHeader('again', `${piece.first}:${piece.pages}:${name}`, 0), nothing)
+    const data = buffer.subarray(piece.at, piece.at + piece.length)
+    await this.#write(encodeHeader(piece.kind === 'new' ? 'pages' : 'image', name, data.length), data)
+  }
+
+  /** Gathered: some hundred small files, each by itself, would be as many records of TLS and system calls. */
+  async #write(header: Buffer, data: Buffer): Promise<void> {
+    this.#gathered.push(header, Buffer.from(data))
+    this.#gatheredBytes += header.length + data.length
     this.#bytes += data.length
+    if (this.#gatheredBytes >= gatheredLimitBytes) await this.#flush()
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#gatheredBytes === 0) return
+    const more = this.#socket.write(Buffer.concat(this.#gathered, this.#gatheredBytes))
+    this.#gathered = []
+    this.#gatheredBytes = 0
     if (!more) await drained(this.#socket)
   }
 }

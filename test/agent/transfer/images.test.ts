@@ -57,6 +57,32 @@ describe('images over a socket', () => {
       expect(readFileSync(at('to', 'main', file)).equals(readFileSync(at('source', file))), file).to.equal(true)
   })
 
+  it('names pages that were sent before instead of sending them again', async () => {
+    const sender = new ImageSender(client)
+    const page = (value: number): Buffer => Buffer.alloc(4096, value)
+    const common = Array.from({ length: 300 }, (_, index) => page(index % 251).fill(index >> 8, 0, 8))
+    for (const process of [1, 2, 3]) {
+      const own = [...common.slice(0, 100), page(250 + process).fill(process, 0, 4), ...common.slice(100), page(99)]
+      writeFileSync(at('source', `pages-${process}.img`), Buffer.concat(own))
+    }
+    await sender.finish(folders())
+    await received
+    for (const process of [1, 2, 3]) {
+      const [sent, arrived] = ['source', 'to/main'].map((folder) => readFileSync(at(folder, `pages-${process}.img`)))
+      expect(arrived?.equals(sent as Buffer), `pages-${process}.img`).to.equal(true)
+    }
+    expect(sender.bytes).to.be.lessThan(310 * 4096)
+  })
+
+  it('refuses pages again that were never sent', async () => {
+    client.write(Buffer.concat([encodeHeader('again', '7:1:main/pages-1.img', 0)]))
+    const error = await received.then(
+      () => undefined,
+      (reason: Error) => reason,
+    )
+    expect(error?.message).to.match(/page 7 and 1 from it were never sent/)
+  })
+
   it('appends logs', async () => {
     const sender = new ImageSender(client)
     writeFileSync(at('source-log'), 'one\ntwo\nthree\n')
