@@ -39,6 +39,7 @@ describe('copying the files of a pod', function () {
   })
 
   afterEach(async () => {
+    storage?.forget('m1')
     for (const id of ['aaa', 'bbb']) await unmount(path.join(folder, 'task', id, 'rootfs'))
     peer?.close()
     rmSync(folder, { recursive: true, force: true })
