@@ -21,13 +21,16 @@ export interface FlowReport {
   over: boolean
 }
 
+/** Flows end when they are told to; this is for those that cannot be told. */
+const longestSeconds = 1800
+const lastAnswersMs = 1500
 /** Connections are opened over this time; before it nothing is measured. */
-export const settleMs = 3000
+const settleMs = 3000
 
 export class Flows {
   readonly #world: World
-  #outside: { kill(signal: 'SIGKILL'): boolean } | undefined
-  #reports: Promise<FlowReport[]>[] = []
+  #outside: { stdin: { end(): void } } | undefined
+  #clients: { reports: Promise<FlowReport[]>; stop(): void }[] = []
   #ordered: string[] = []
 
   constructor(world: World) {
@@ -39,7 +42,10 @@ export class Flows {
     if (applied.exitCode !== 0) throw new Error(`deploying the flows' pods: ${applied.all}`)
     await this.#world.until('a peer on every node', async () => (await this.#peers()).length === this.#world.lab.options.nodes)
     await this.#world.pod(movedApp)
-    const server = this.#world.lab.client.run('python3', ['-c', traffic, 'serve', `::ffff:${outsideAddress}`], { reject: false, stdio: 'ignore' })
+    const server = this.#world.lab.client.run('python3', ['-c', traffic, 'serve', `::ffff:${outsideAddress}`], {
+      reject: false,
+      stdin: 'pipe',
+    })
     this.#outside = server
     await this.#serviceAnswers(movedApp)
     await this.#serviceAnswers(peersApp)
@@ -49,41 +55,45 @@ export class Flows {
     return this.#world.pod(movedApp)
   }
 
-  /** Returns when all are open. */
-  async open(seconds: number, options: Omit<KindOptions, 'startNode' | 'nodes'>): Promise<number> {
+  /** Returns how many there are, when all are open. */
+  async open(options: Omit<KindOptions, 'startNode' | 'nodes'>): Promise<number> {
     const pod = await this.pod()
     const startNode = Number(pod.spec?.nodeName?.replace('node-', ''))
     const orders = ordersOf(await this.#addresses(pod), { ...options, startNode, nodes: this.#world.lab.options.nodes })
     const peers = await this.#peers()
-    this.#reports = []
+    this.#clients = []
     this.#ordered = []
-    for (const [origin, own] of orders) await this.#start(origin, own, seconds, { pod, peers })
+    for (const [origin, own] of orders) await this.#start(origin, own, { pod, peers })
     await sleep(settleMs)
     return [...orders.values()].flat().reduce((sum, { count }) => sum + count, 0)
   }
 
-  /** After the end of the flows: what all ends saw. */
-  async collect(): Promise<FlowReport[]> {
-    const outer = (await Promise.all(this.#reports)).flat()
+  /** Ends the flows, each after its last answer. What all ends saw. */
+  async close(): Promise<FlowReport[]> {
+    for (const client of this.#clients) client.stop()
+    await Promise.all(this.#ordered.map((address) => this.#order(address, { stop: true })))
+    const outer = (await Promise.all(this.#clients.map(({ reports }) => reports))).flat()
+    await sleep(lastAnswersMs)
     const inner = await Promise.all(this.#ordered.map((address) => this.#order(address, {})))
     return [...outer, ...inner.flat()]
   }
 
   async remove(): Promise<void> {
-    this.#outside?.kill('SIGKILL')
+    this.#outside?.stdin.end()
     const services = [movedApp, `${movedApp}-port`, `${movedApp}-local`, peersApp].map((name) => `service/${name}`)
     await this.#world.remove(`deployment/${movedApp}`, `daemonset/${peersApp}`, ...services)
   }
 
-  async #start(origin: Origin, orders: Order[], seconds: number, { pod, peers }: { pod: V1Pod; peers: string[] }): Promise<void> {
+  async #start(origin: Origin, orders: Order[], { pod, peers }: { pod: V1Pod; peers: string[] }): Promise<void> {
     const { lab } = this.#world
-    const args = ['-c', traffic, 'client', String(seconds), JSON.stringify(orders)]
-    if (origin === 'outside') this.#reports.push(reportOf(lab.client.run('python3', args, { reject: false, all: true })))
-    else if (origin.startsWith('node-')) this.#reports.push(reportOf(lab.node(origin).runHere('python3', args, { reject: false, all: true })))
+    const args = ['-c', traffic, 'client', String(longestSeconds), JSON.stringify(orders)]
+    const options = { reject: false, all: true, stdin: 'pipe' } as const
+    if (origin === 'outside') this.#clients.push(clientOf(lab.client.run('python3', args, options)))
+    else if (origin.startsWith('node-')) this.#clients.push(clientOf(lab.node(origin).runHere('python3', args, options)))
     else {
       const address = origin === 'moved' ? (pod.status?.podIP ?? '') : (peers[Number(origin.replace('pod-', '')) - 1] ?? '')
       this.#ordered.push(address)
-      await this.#order(address, { open: orders, seconds })
+      await this.#order(address, { open: orders, seconds: longestSeconds })
     }
   }
 
@@ -113,10 +123,16 @@ export class Flows {
     const orders = [{ kind: 'look', mode: 'request', address, port: 7000, count: 1, periodMs: 100 }]
     const args = ['-c', traffic, 'client', '0.1', JSON.stringify(orders)]
     await this.#world.until(`Service ${name} to answer`, async () => {
-      const [flow] = await reportOf(this.#world.lab.client.run('python3', args, { reject: false, all: true }))
+      const [flow] = await reportOf(this.#world.lab.client.run('python3', args, { reject: false, all: true, stdin: 'ignore' }))
       return flow?.error === null
     })
   }
+}
+
+type Running = Parameters<typeof said>[0] & { stdin: { end(): void } }
+
+function clientOf(command: Running): { reports: Promise<FlowReport[]>; stop(): void } {
+  return { reports: reportOf(command), stop: () => command.stdin.end() }
 }
 
 async function reportOf(command: Parameters<typeof said>[0]): Promise<FlowReport[]> {

@@ -1,7 +1,8 @@
-# Both ends of the flows that a move must not disturb: `serve [ADDRESS]` answers (TCP and UDP 7000, orders on 7001), `client` opens flows and reports.
+# Both ends of the flows that a move must not disturb: `serve [ADDRESS]` answers (TCP and UDP 7000, orders on 7001), `client` opens flows, and
+# reports when its input ends and they have.
 # A flow is {"kind", "mode", "address", "port", "count", "periodMs"}; modes: request, bulk, idle, connects, datagrams.
 # Every byte that comes back is compared. A gap is the time from a request to its answer; those over GAP_MS are told with their end.
-import heapq, json, selectors, socket, sys, time
+import heapq, json, os, selectors, socket, stat, sys, time
 
 GAP_MS = 25
 STUCK_SECONDS = 15
@@ -193,6 +194,13 @@ def open_flows(orders, seconds):
             Flow(order, index, end)
 
 
+def finish():
+    for flow in flows:
+        flow.end = min(flow.end, time.time())
+        if flow.mode == "idle" and not flow.over and flow.waiting is None and flow.socket:
+            flow.ask()
+
+
 class Echo:
     def __init__(self, peer):
         self.peer, self.rest = peer, b""
@@ -234,6 +242,8 @@ class Orders:
             if "open" in order:
                 flows.clear()
                 open_flows(order["open"], order["seconds"])
+            if "stop" in order:
+                finish()
             self.peer.settimeout(10)
             self.peer.sendall(json.dumps(report()).encode() + b"\n")
         loop.unregister(self.peer)
@@ -258,10 +268,17 @@ def answer_datagrams(address, port):
     loop.register(server, selectors.EVENT_READ, ready)
 
 
+# Somebody holds the other end of the input and will close it.
+def is_told():
+    return stat.S_ISFIFO(os.fstat(0).st_mode) or stat.S_ISSOCK(os.fstat(0).st_mode)
+
+
 def serve(address, port):
     listen(port, Echo)
     listen(port + 1, Orders)
     answer_datagrams(address, port)
+    if is_told():
+        loop.register(sys.stdin, selectors.EVENT_READ, sys.exit)
     print("serving", flush=True)
     while True:
         turn()
@@ -269,11 +286,19 @@ def serve(address, port):
 
 def client(orders, seconds):
     open_flows(orders, seconds)
-    end = time.time() + seconds + STUCK_SECONDS + 3
-    while not all(flow.over for flow in flows) and time.time() < end:
+    limit = [time.time() + seconds + STUCK_SECONDS + 3]
+
+    def stop():
+        if not sys.stdin.buffer.read1(1024):
+            loop.unregister(sys.stdin)
+            finish()
+            limit[0] = min(limit[0], time.time() + STUCK_SECONDS + 3)
+
+    if is_told():
+        loop.register(sys.stdin, selectors.EVENT_READ, stop)
+    while not all(flow.over for flow in flows) and time.time() < limit[0]:
         turn()
-        if time.time() > end - 2:
-            report()
+    report()
     print(json.dumps(report()), flush=True)
 
 

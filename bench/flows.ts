@@ -1,0 +1,77 @@
+// Every kind of flow at once through a pod that moves from node to node: errors, resets, and waits beyond the freeze, as the ends saw them.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import { Flows } from '../test/lab/flows/flows.ts'
+import { moveOn } from '../test/lab/flows/moves.ts'
+import { errorsOf, lastLine, type MoveTimes, tableOf, totalsOf, waitsBeyondFreeze } from '../test/lab/flows/summary.ts'
+import { Lab } from '../test/lab/lab.ts'
+import { projectRoot } from '../test/lab/layout.ts'
+import { installProduct } from '../test/lab/product/install.ts'
+import { World } from '../test/lab/product/world.ts'
+import { type FlowOptions, flowOptions } from './flows/options.ts'
+import { ms, percentile } from './freeze/statistics.ts'
+
+const name = process.env.LAB_NAME ?? 'bench'
+const shownErrors = 20
+const betweenMovesMs = 1500
+
+async function main(options: FlowOptions): Promise<void> {
+  const lab = await preparedLab(options)
+  try {
+    process.exitCode = (await run(new World(lab), options)) ? 0 : 1
+  } finally {
+    if (!options.keep) await lab.down()
+  }
+}
+
+/** LAB_AS_IS=1: the product that is in the lab already. */
+async function preparedLab({ proxyMode }: FlowOptions): Promise<Lab> {
+  if (process.env.LAB_AS_IS) return Lab.attach(name)
+  await execa('make', ['--no-print-directory', 'bundle', 'native'], { cwd: projectRoot, stdout: 'ignore' })
+  const wasUp = Lab.isUp(name)
+  const lab = wasUp ? Lab.attach(name) : await Lab.up({ name, proxyMode })
+  if (lab.options.proxyMode !== proxyMode)
+    throw new Error(`Lab ${name} is up with ${lab.options.proxyMode}, not ${proxyMode}: end it first`)
+  await lab.loadImages()
+  await installProduct(lab, { restart: wasUp })
+  return lab
+}
+
+async function run(world: World, options: FlowOptions): Promise<boolean> {
+  const flows = new Flows(world)
+  await flows.deploy(1)
+  try {
+    const count = await flows.open(options)
+    console.log(`${world.lab.versions}; kube-proxy ${world.lab.options.proxyMode}; ${count} flows`)
+    const moves = await moveAround(world, options)
+    const reports = await flows.close()
+    for (const line of tableOf(reports)) console.log(line)
+    for (const error of errorsOf(reports).slice(0, shownErrors)) console.log(`error: ${error}`)
+    const beyond = waitsBeyondFreeze(reports, moves)
+    console.log(
+      `beyond the freeze, over flows and moves: p50 ${ms(percentile(beyond, 0.5))} p99 ${ms(percentile(beyond, 0.99))} worst ${ms(Math.max(0, ...beyond))}`,
+    )
+    const totals = totalsOf(reports, moves)
+    console.log(lastLine(totals))
+    return totals.errors === 0 && totals.resets === 0 && moves.length === options.moves
+  } finally {
+    await flows.remove()
+    await world.remove('podmigrations', '--all')
+  }
+}
+
+async function moveAround(world: World, { moves, rollback }: FlowOptions): Promise<MoveTimes[]> {
+  const done: MoveTimes[] = []
+  for (let number = 1; number <= moves; number++) {
+    const move = await moveOn(world, rollback && number % 2 === 0)
+    const { status } = move.migration
+    console.log(
+      `move ${number}: ${status?.phase}, ${status?.sourceNode} to ${status?.destinationNode}, freeze ${ms(move.freezeMs)}, relayed ${move.relayed}`,
+    )
+    done.push(move)
+    await sleep(betweenMovesMs)
+  }
+  return done
+}
+
+await main(flowOptions(process.argv.slice(2)))

@@ -1,0 +1,45 @@
+// What can be chosen about the benchmark of flows.
+import { parseArgs } from 'node:util'
+import type { ProxyMode } from '../../test/lab/options.ts'
+
+export interface FlowOptions {
+  moves: number
+  /** Flows of each kind. */
+  count: number
+  periodMs: number
+  proxyMode: ProxyMode
+  /** Each second move is rolled back. */
+  rollback: boolean
+  keep: boolean
+}
+
+export function flowOptions(args: readonly string[]): FlowOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      moves: { type: 'string', default: '10' },
+      count: { type: 'string', default: '10' },
+      'period-ms': { type: 'string', default: '400' },
+      proxy: { type: 'string', default: 'nftables' },
+      rollback: { type: 'boolean', default: false },
+      keep: { type: 'boolean', default: false },
+    },
+  })
+  if (values.proxy !== 'nftables' && values.proxy !== 'iptables') {
+    throw new Error(`Reading --proxy: expected nftables or iptables, got ${JSON.stringify(values.proxy)}`)
+  }
+  return {
+    moves: positive('--moves', values.moves),
+    count: positive('--count', values.count),
+    periodMs: positive('--period-ms', values['period-ms']),
+    proxyMode: values.proxy,
+    rollback: values.rollback,
+    keep: values.keep,
+  }
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value > 0) return value
+  throw new Error(`Reading ${name}: expected a whole number above 0, got ${JSON.stringify(text)}`)
+}

@@ -1,0 +1,38 @@
+// One move of the flows' pod and when it held and froze it, from the steps that the agents journalled.
+import type { PodMigration } from '../../../src/api/pod-migration.ts'
+import type { World } from '../product/world.ts'
+import { movedApp } from './objects.ts'
+import type { MoveTimes } from './summary.ts'
+
+export interface FlowMove extends MoveTimes {
+  migration: PodMigration
+}
+
+/** No freeze is as short as this: the move is rolled back with everything in place. */
+const impossibleBudgetMs = 50
+
+/** To the next node; `rollBack`: only nearly. Throws when it ends otherwise. */
+export async function moveOn(world: World, rollBack = false): Promise<FlowMove> {
+  const pod = await world.pod(movedApp)
+  const names = world.lab.nodes.map((node) => node.name)
+  const target = names[(names.indexOf(pod.spec?.nodeName ?? '') + 1) % names.length] ?? ''
+  const migration = await world.migrate(pod.metadata?.name ?? '', {
+    targetNodeName: target,
+    ...(rollBack ? { freezeWindowBudgetMs: impossibleBudgetMs } : {}),
+  })
+  const wanted = rollBack ? 'RolledBack' : 'Complete'
+  if (migration.status?.phase === wanted) return { migration, ...timesOf(migration) }
+  const said = `${migration.status?.phase}: ${migration.status?.failure?.code ?? ''} ${migration.status?.message ?? ''}`
+  throw new Error(`moving ${pod.metadata?.name} to ${target}: expected ${wanted}, it is ${said}`)
+}
+
+function timesOf({ status }: PodMigration): MoveTimes {
+  const at = (...steps: string[]): number | undefined => {
+    const found = status?.timeline?.find(({ step }) => steps.includes(step))
+    return found && Date.parse(found.at)
+  }
+  const fromMs = at('held', 'frozen') ?? 0
+  const untilMs = at('resumed', 'thawed') ?? fromMs
+  const freezeMs = status?.freeze?.freezeMs ?? untilMs - (at('frozen') ?? untilMs)
+  return { fromMs, untilMs, freezeMs, relayed: status?.flows?.relayed ?? 0 }
+}

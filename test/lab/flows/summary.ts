@@ -1,0 +1,80 @@
+// What the flows say about the moves: errors, resets, and how much longer than the freeze each flow waited. Pure.
+import type { FlowReport } from './flows.ts'
+
+export interface MoveTimes {
+  /** Epoch, ms: of the traffic being held, and of the pod running again. */
+  fromMs: number
+  untilMs: number
+  freezeMs: number
+  /** Flows that go through another node. */
+  relayed: number
+}
+
+/** ECONNRESET and EPIPE, as the traffic program writes them. */
+const resetError = /errno (104|32)\b/
+/** After the pod runs again a held request is answered within this time, or it is another request's wait. */
+const afterMs = 6000
+
+export function errorsOf(reports: readonly FlowReport[]): string[] {
+  return reports.flatMap(({ kind, error, over }) => (error !== null ? [error] : over ? [] : [`${kind}: it did not end`]))
+}
+
+export function resetsOf(reports: readonly FlowReport[]): number {
+  return reports.filter(({ error }) => error !== null && resetError.test(error)).length
+}
+
+/** For each request/response flow and move the longest wait in it, beyond the freeze; none: it never waited. */
+export function waitsBeyondFreeze(reports: readonly FlowReport[], moves: readonly MoveTimes[]): number[] {
+  const asking = reports.filter(({ mode }) => mode === 'request' || mode === 'connects')
+  return asking.flatMap(({ gaps }) =>
+    moves.map(({ fromMs, untilMs, freezeMs }) => {
+      const waits = gaps.filter(([endMs]) => endMs >= fromMs && endMs <= untilMs + afterMs).map(([, gapMs]) => gapMs)
+      return Math.max(0, ...waits.map((waitMs) => waitMs - freezeMs))
+    }),
+  )
+}
+
+/** By kind: flows, requests, the longest wait, datagrams asked for twice. */
+export function tableOf(reports: readonly FlowReport[]): string[] {
+  const kinds = new Map<string, FlowReport[]>()
+  for (const report of reports) kinds.set(report.kind, [...(kinds.get(report.kind) ?? []), report])
+  return [...kinds].map(([kind, own]) => {
+    const sum = (pick: (report: FlowReport) => number): number => own.reduce((total, report) => total + pick(report), 0)
+    const worstMs = Math.max(...own.map((report) => report.worstMs))
+    const retried = sum((report) => report.retried)
+    return `${kind.padEnd(32)} ${cell(own.length)} flows ${cell(sum((report) => report.requests))} answers   worst ${cell(Math.round(worstMs))} ms${retried > 0 ? `   datagrams asked for twice ${retried}` : ''}`
+  })
+}
+
+function cell(value: number): string {
+  return String(value).padStart(6)
+}
+
+export interface Totals {
+  kinds: number
+  flows: number
+  moves: number
+  errors: number
+  resets: number
+  worstGapMs: number
+  freezeMs: number
+  relayed: number
+}
+
+export function totalsOf(reports: readonly FlowReport[], moves: readonly MoveTimes[]): Totals {
+  return {
+    kinds: new Set(reports.map(({ kind }) => kind)).size,
+    flows: reports.length,
+    moves: moves.length,
+    errors: errorsOf(reports).length,
+    resets: resetsOf(reports),
+    worstGapMs: Math.max(0, ...reports.map(({ worstMs }) => worstMs)),
+    freezeMs: Math.max(0, ...moves.map(({ freezeMs }) => freezeMs)),
+    relayed: Math.max(0, ...moves.map(({ relayed }) => relayed)),
+  }
+}
+
+export function lastLine({ kinds, flows, moves, errors, resets, worstGapMs, freezeMs, relayed }: Totals): string {
+  const outcome = `errors ${errors} · resets ${resets} · worst gap ${Math.round(worstGapMs)} ms`
+  return `flows: kinds ${kinds} flows ${flows} moves ${moves} · ${outcome} · freeze ${Math.round(freezeMs)} ms · relayed ${relayed}`
+}
