@@ -1,7 +1,8 @@
 """The whole path with a program that never stops: threads, short-lived children, memory that is mapped, moved and given back."""
-import json, unittest
-import moved_test
-from restore_test import CRIU, RUNC
+import json, os, unittest
+import moved_test, track_test
+from restore_test import CRIU, ID_B, RUNC
+from support import program, run
 
 
 @unittest.skipUnless(RUNC and CRIU, 'set PODMOTION_TEST_RUNC and PODMOTION_TEST_CRIU to real ones')
@@ -30,6 +31,25 @@ class Busy(moved_test.Moved):
         self.assertRegex(self.ask('verify'), '^ok ')  # also while its memory still comes
         self.assertEqual(json.loads(self.store('wait'))['state'], 'local')
         self.assertRegex(self.ask('verify'), '^ok ')
+        self.track_again()
+        self.assertRegex(self.ask('verify'), '^ok ')
+
+    def track_again(self):
+        """What criu and the store left is memory like any other: the next move can go ahead of its freeze too."""
+        os.mkdir(self.dir + '/again')
+        t = track_test.Tracker(self.dir + '/again', self.cgroup(ID_B))
+        self.addCleanup(t.close)
+        for _ in range(3):
+            done = t('round')
+        self.assertEqual(done['segments'], 4, done)
+        run(program('helper'), 'freeze', self.cgroup(ID_B))
+        _, final = t.final()
+        self.assertEqual(final['missing'], 0)
+        private, shared = track_test.Tracking('check_all').check_all(t, self.restored)
+        self.assertGreater(private, 100)
+        self.assertGreater(shared, 64 * 256)
+        t.close()
+        run(program('helper'), 'thaw', self.cgroup(ID_B))
 
     def test_a_busy_program_goes_on_here_when_it_is_given_up(self):
         self.dump_ahead()
