@@ -178,7 +178,7 @@ export class ApiServer {
 
   #put(actor: string, verb: string, place: Place, before: Thing | undefined, object: Thing, type: Change['type']): Thing {
     const version = ++this.#version
-    const after: Thing = frozen(structuredClone({ ...object, metadata: { ...object.metadata, resourceVersion: String(version) } }))
+    const after: Thing = frozen({ ...object, metadata: { ...object.metadata, resourceVersion: String(version) } })
     const things = this.#objects.get(place.collection) ?? new Map<string, Thing>()
     this.#objects.set(place.collection, things)
     things.set(keyOf(place), after)

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { runSeed } from './run.ts'
 import { shrink } from './shrink.ts'
 import { storyOf } from './story.ts'
+import { rewriteTable } from './table.ts'
 
 const { values } = parseArgs({
   options: {
@@ -17,6 +18,8 @@ const { values } = parseArgs({
     /** Tell the story of a clean seed too; of a failing one tell it whole, not cut down. */
     story: { type: 'boolean', default: false },
     whole: { type: 'boolean', default: false },
+    /** Writes the table of docs/protocol.md anew. */
+    table: { type: 'boolean', default: false },
   },
 })
 /** Far enough apart that runs of many minutes do not meet. */
@@ -87,6 +90,10 @@ function child(args: readonly string[]): Promise<number> {
 }
 
 async function main(): Promise<number> {
+  if (values.table) {
+    await rewriteTable()
+    return 0
+  }
   if (values.seed !== undefined) return await one(number('seed'))
   const workers = number('workers')
   return workers > 1 ? await inParallel(workers) : await many()

@@ -161,9 +161,9 @@ export class Happenings {
   // ---- who is meant
 
   #node(side: Side, here: SimNode | undefined, uid: string | undefined): SimNode | undefined {
-    const truth = uid === undefined ? undefined : this.#world.truthOf(uid)
-    const name =
-      side === 'source' ? truth?.sourceNode : side === 'destination' ? truth?.destinationNode : side === 'here' ? here?.name : side
+    const { sourceNode, destinationNode } = (uid === undefined ? undefined : this.#migration(uid)?.status) ?? {}
+    const names: Partial<Record<Side, string | undefined>> = { source: sourceNode, destination: destinationNode, here: here?.name }
+    const name = side in names ? names[side] : side
     return this.#world.nodes.find((node) => node.name === name) ?? here
   }
 

@@ -87,11 +87,11 @@ export const labels = [
 
 const firstMoveMs = 3000
 /** All faults have ended by then; from there on everything has to come to rest. */
-export const healedAtMs = 90_000
+export const healedAtMs = 60_000
 
 export function drawPlan(seed: number, moves: number, dice: Dice): Plan {
   const events: Event[] = []
-  for (let count = 0; count < moves; count++) events.push({ when: { atMs: dice.between(firstMoveMs, 30_000) }, what: drawMove(dice) })
+  for (let count = 0; count < moves; count++) events.push({ when: { atMs: dice.between(firstMoveMs, 20_000) }, what: drawMove(dice) })
   const faults = dice.chance(0.05) ? 0 : dice.integer(1, 5)
   for (let count = 0; count < faults; count++) events.push({ when: drawWhen(dice), what: drawFault(dice) })
   if (dice.chance(0.5)) events.push(...drawAtTheGrant(dice))
@@ -145,7 +145,7 @@ function drawMove(dice: Dice): Happening {
 }
 
 function drawWhen(dice: Dice): When {
-  if (dice.chance(0.25)) return { atMs: dice.between(1000, 40_000) }
+  if (dice.chance(0.25)) return { atMs: dice.between(1000, 30_000) }
   return { label: dice.pick(labels), count: dice.integer(1, 2), delayMs: dice.chance(0.6) ? 0 : dice.between(0.1, 40) }
 }
 

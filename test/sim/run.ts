@@ -25,6 +25,8 @@ export interface RunOptions {
   plan?: Plan
   rules?: Partial<Rules>
   wrong?: Wrong
+  /** Looks at the world after every event that is told. */
+  watch?: (world: World) => void
 }
 
 export interface RunResult {
@@ -41,7 +43,7 @@ export function planFor(seed: number, moves: number): Plan {
   return drawPlan(seed, moves, new Dice(seed).fork('plan'))
 }
 
-export async function runSeed({ seed, moves, plan = planFor(seed, moves), rules, wrong }: RunOptions): Promise<RunResult> {
+export async function runSeed({ seed, moves, plan = planFor(seed, moves), rules, wrong, watch }: RunOptions): Promise<RunResult> {
   const world = new World(seed, rules, wrong)
   watchPods(world)
   const replicas = [new Replica(world, 'c0'), new Replica(world, 'c1')]
@@ -51,7 +53,7 @@ export async function runSeed({ seed, moves, plan = planFor(seed, moves), rules,
   start(world, replicas, happenings)
   happenings.plan(plan)
   world.loop.at(healedAtMs, () => happenings.heal())
-  await play(world, happenings)
+  await play(world, happenings, watch)
   return {
     plan,
     violations: world.violations,
@@ -62,7 +64,7 @@ export async function runSeed({ seed, moves, plan = planFor(seed, moves), rules,
   }
 }
 
-async function play(world: World, happenings: Happenings): Promise<void> {
+async function play(world: World, happenings: Happenings, watch?: (world: World) => void): Promise<void> {
   const failed = () => world.violations.length > 0
   let looked = 0
   let rest: string | undefined = 'not looked yet'
@@ -77,7 +79,10 @@ async function play(world: World, happenings: Happenings): Promise<void> {
   let told = 0
   // Whatever changes a process is told.
   const check = () => {
-    if (world.story.length > told) checkAlways(world)
+    if (world.story.length > told) {
+      checkAlways(world)
+      watch?.(world)
+    }
     told = world.story.length
   }
   await world.loop.run(healedAtMs + restWithinMs, check, atRest)

@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { runSeed } from './run.ts'
 import { shrink } from './shrink.ts'
 import { storyOf } from './story.ts'
+import { tableInDocument } from './table.ts'
 import { variants } from './variants.ts'
 
 /** `make sim` runs 2,000 of them. */
@@ -21,6 +22,11 @@ describe('the simulation', function () {
       for (const end of Object.keys(result.ends)) ends.add(end)
     }
     expect([...ends]).to.include.members(['Complete', 'RolledBack', 'Failed'])
+  })
+
+  it('plays every crash as docs/protocol.md tells it (npm run sim -- --table writes it anew)', async () => {
+    const { said, meant } = await tableInDocument()
+    expect(said).to.equal(meant)
   })
 
   it('replays a seed exactly', async () => {

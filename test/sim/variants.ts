@@ -54,7 +54,7 @@ export const variants: readonly Variant[] = [
         message.type === 'grant' && !move.committed ? { records: [committed(nowMs)], actions: ['release'] } : undefined,
       ),
     },
-    foundBy: 112,
+    foundBy: 11,
     checkers: ['neverIsForEver', 'oneCopy'],
   },
   {
@@ -70,8 +70,8 @@ export const variants: readonly Variant[] = [
     rules: {
       source: sourceThat((move, message, nowMs) => (message.type === 'abort' && move.state === 'granted' ? thawAnyway(nowMs) : undefined)),
     },
-    foundBy: 330,
-    checkers: ['oneCopy', 'noOldState', 'deletesOnlyOurs', 'endIsTrue'],
+    foundBy: 355,
+    checkers: ['oneCopy', 'noOldState', 'deletesOnlyOurs', 'endIsTrue', 'comesToRest'],
   },
   {
     name: 'the source thaws after a restart with a grant out',
@@ -80,19 +80,19 @@ export const variants: readonly Variant[] = [
         message.type === 'restarted' && move.state === 'granted' ? thawAnyway(nowMs) : undefined,
       ),
     },
-    foundBy: 58,
+    foundBy: 94,
     checkers: ['oneCopy', 'noOldState', 'comesToRest'],
   },
   {
     name: 'kubelet restarts the source while its copy runs',
     wrong: { noMarker: true },
-    foundBy: 89,
+    foundBy: 71,
     checkers: ['oneCopy'],
   },
   {
     name: 'the journal is not on disk before the act',
     wrong: { notSynced: true },
-    foundBy: 20,
+    foundBy: 60,
     checkers: ['oneCopy', 'commitNeedsGrant', 'noOldState', 'neverNone', 'commitIsForEver', 'restIsTrue', 'endIsTrue', 'comesToRest'],
   },
   {

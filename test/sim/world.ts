@@ -62,7 +62,8 @@ export class World {
   /** Pods that somebody else has deleted: they go, whatever moves. */
   readonly deleted = new Set<string>()
   readonly names = new Map<string, string>()
-  readonly #born = new Set<string>()
+  /** Family to how often it was started, rather than moved. */
+  readonly #starts = new Map<string, number>()
   readonly #agents = new Map<string, SimAgent>()
   readonly #points: ((node: SimNode, label: string, uid: string) => void)[] = []
   #versions = 0
@@ -212,14 +213,18 @@ export class World {
     const family = this.families.get(podUid) ?? podUid
     const process: Process = { podUid, family, version: this.nextVersion(), frozen: false, ended: false, gate: 'none' }
     node.processes.push(process)
-    this.#born.add(family)
+    this.#starts.set(family, this.freshStarts(family) + 1)
     if (!this.deleted.has(podUid)) this.excuses.delete(family)
     this.tell(node.name, `pod ${this.podName(podUid)} runs`)
     return process
   }
 
+  freshStarts(family: string): number {
+    return this.#starts.get(family) ?? 0
+  }
+
   wasBorn(family: string): boolean {
-    return this.#born.has(family)
+    return this.#starts.has(family)
   }
 
   /** The copy takes over: it must have the last state that ran. */
