@@ -8,8 +8,12 @@ const namespaces = ['shop', 'bank', 'dev', 'default']
 
 export function randomCluster(dice: Dice, nowMs: number): Snapshot {
   const nodes = Array.from({ length: 2 + dice.upTo(6) }, (_none, number) => randomNode(dice, number))
+  // In a full cluster nothing fits elsewhere, in an empty one nothing is over a threshold.
+  const fullness = dice.of([0.2, 0.5, 1])
   const owners = Array.from({ length: 3 + dice.upTo(5) }, (_none, number) => randomOwner(dice, number))
-  const pods = Array.from({ length: 10 + dice.upTo(60) }, (_none, number) => randomPod(dice, number, nodes, dice.of(owners), nowMs))
+  const pods = Array.from({ length: 10 + dice.upTo(60) }, (_none, number) =>
+    randomPod(dice, number, { nodes, fullness }, dice.of(owners), nowMs),
+  )
   return {
     ...emptySnapshot(),
     nodes,
@@ -72,6 +76,11 @@ interface Owner {
   image: string
 }
 
+interface Where {
+  nodes: readonly V1Node[]
+  fullness: number
+}
+
 /** Pods of one owner are alike, as those of a ReplicaSet are. */
 function randomOwner(dice: Dice, number: number): Owner {
   const app = `app-${number % 4}`
@@ -85,13 +94,13 @@ function randomOwner(dice: Dice, number: number): Owner {
       ...(Object.keys(affinity).length > 0 ? { affinity } : {}),
       ...(dice.chance(0.3) ? { tolerations: [randomToleration(dice)] } : {}),
       ...(dice.chance(0.1) ? { nodeSelector: { disk: 'ssd' } } : {}),
-      ...(dice.chance(0.5) ? { topologySpreadConstraints: [randomConstraint(dice, app)] } : {}),
+      ...(dice.chance(0.7) ? { topologySpreadConstraints: [randomConstraint(dice, app)] } : {}),
     },
   }
 }
 
 function randomNodeAffinity(dice: Dice): object {
-  if (!dice.chance(0.3)) return {}
+  if (!dice.chance(0.5)) return {}
   const requirement = dice.of([
     { key: 'disk', operator: 'In', values: ['ssd'] },
     { key: 'zone', operator: 'NotIn', values: ['z1'] },
@@ -136,7 +145,7 @@ function randomConstraint(dice: Dice, app: string): object {
   }
 }
 
-function randomPod(dice: Dice, number: number, nodes: readonly V1Node[], owner: Owner, nowMs: number): V1Pod {
+function randomPod(dice: Dice, number: number, { nodes, fullness }: Where, owner: Owner, nowMs: number): V1Pod {
   const name = `pod-${number}`
   // Different ages and priorities: where both descheduler's orders are the same, so are their victims.
   const days = dice.chance(0.3) ? 8 * 86_400 : 0
@@ -166,7 +175,7 @@ function randomPod(dice: Dice, number: number, nodes: readonly V1Node[], owner: 
       ...owner.spec,
       ...randomSpec(dice, number),
       nodeName: dice.of(nodes).metadata?.name ?? '',
-      containers: [randomContainer(dice, owner.image)],
+      containers: [randomContainer(dice, owner.image, fullness)],
     },
     status: randomStatus(dice, createdMs),
   } as unknown as V1Pod
@@ -191,10 +200,10 @@ function randomSpec(dice: Dice, number: number): object {
   }
 }
 
-function randomContainer(dice: Dice, image: string): object {
+function randomContainer(dice: Dice, image: string, fullness: number): object {
   const requests = {
-    ...(dice.chance(0.8) ? { cpu: `${100 + dice.upTo(1200)}m` } : {}),
-    ...(dice.chance(0.8) ? { memory: String(Math.round((0.2 + dice.next() * 2) * gib)) } : {}),
+    ...(dice.chance(0.8) ? { cpu: `${Math.round((100 + dice.upTo(1200)) * fullness)}m` } : {}),
+    ...(dice.chance(0.8) ? { memory: String(Math.round((0.2 + dice.next() * 2) * fullness * gib)) } : {}),
     ...(dice.chance(0.1) ? { 'example.com/gpu': '1' } : {}),
   }
   return { name: 'main', image, resources: { requests, ...(dice.chance(0.2) ? { limits: requests } : {}) } }
