@@ -131,7 +131,7 @@ export class ImageSender {
     const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(chunkBytes)
     const read = length === 0 ? 0 : readSync(fd, buffer, 0, length, at)
     if (read !== length) throw new Error(`Sending ${name}: read ${read} bytes at ${at}, expected ${length}: the file shrank`)
-    if (kind === 'image' && isPages(name)) return await this.#sendPages(name, buffer, length)
+    if (kind === 'image' && isPages(name) && length > 0) return await this.#sendPages(name, buffer, length)
     await this.#write(encodeHeader(kind, name, length), buffer.subarray(0, length))
     this.#buffers.push(buffer)
   }
