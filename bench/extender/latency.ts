@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { loadTls } from '../../src/runtime/tls.ts'
 import { testAuthority } from '../../test/extender/certificates.ts'
 import { pod } from '../../test/extender/cluster.ts'
+import { beFirstInLine } from './first-in-line.ts'
 import type { ServeWish } from './serve.ts'
 
 export interface Latency {
@@ -18,8 +19,10 @@ export interface Latency {
 const nodeCount = 5000
 const podsPerNode = 6
 const warmUpRounds = 100
+const rotations = 11
 
 export async function measureLatency(rounds: number): Promise<{ latencies: Latency[]; builtMs: number }> {
+  beFirstInLine()
   const authority = await testAuthority()
   const names = Array.from({ length: nodeCount }, (_none, number) => `node-${String(number).padStart(4, '0')}.zone-${number % 3}.example`)
   const wish: ServeWish = { names, podsPerNode, reservationCount: 200, tlsDir: await authority.issue('podmotion-controller') }
@@ -57,9 +60,14 @@ class Asking {
   }
 
   async times(asked: object, names: readonly string[], rounds: number): Promise<Omit<Latency, 'title'>> {
-    const body = Buffer.from(JSON.stringify({ Pod: asked, Nodes: null, NodeNames: names }))
+    // A scheduler starts its search at another node for each pod.
+    const bodies = Array.from({ length: rotations }, (_none, number) => {
+      const start = Math.floor((number * names.length) / rotations)
+      return Buffer.from(JSON.stringify({ Pod: asked, Nodes: null, NodeNames: [...names.slice(start), ...names.slice(0, start)] }))
+    })
     const times: number[] = []
     for (let round = 0; round < rounds + warmUpRounds; round++) {
+      const body = bodies[round % rotations] as Buffer
       const fromMs = performance.now()
       await this.#post('/filter', body)
       await this.#post('/prioritize', body)

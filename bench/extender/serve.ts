@@ -6,6 +6,7 @@ import { indexOf } from '../../src/extender/cluster-index.ts'
 import { extenderRoutes } from '../../src/extender/server.ts'
 import { serveHttps } from '../../src/runtime/tls.ts'
 import { capacity, node, nowMs, pod, reserving } from '../../test/extender/cluster.ts'
+import { beFirstInLine } from './first-in-line.ts'
 
 export interface ServeWish {
   names: string[]
@@ -16,12 +17,19 @@ export interface ServeWish {
 
 const [{ names, podsPerNode, reservationCount, tlsDir }] = (await once(process, 'message')) as [ServeWish]
 
+beFirstInLine()
+
 const startedMs = performance.now()
 const index = indexOf({
   nodes: names.map((name) => node(name, { images: ['app:1', 'registry/other:2'] })),
   pods: names.flatMap((name, number) =>
     Array.from({ length: podsPerNode }, (_none, pods) =>
-      pod(`shop/p-${number}-${pods}`, { on: name, cpu: `${(number % 7) * 50}m`, memory: '256Mi', owner: `rs-${pods}` }),
+      pod(`shop/p-${number}-${pods}`, {
+        on: name,
+        cpu: `${(number % 7) * 50}m`,
+        memory: '256Mi',
+        owner: `rs-${(number * podsPerNode + pods) % 1500}`,
+      }),
     ),
   ),
   capacities: names.map((name, number) => capacity(name, { kernel: number % 2 ? '6.12.1' : '6.1.4' })),

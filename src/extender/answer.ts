@@ -52,8 +52,10 @@ function filterByNode(index: ClusterIndex, asking: Asking, names: readonly strin
   const passed: string[] = []
   const failed: Record<string, string> = {}
   const unresolvable: Record<string, string> = {}
-  for (const name of names) {
-    const facts = index.node(name)
+  const nodes = index.nodesOf(names)
+  for (let position = 0; position < names.length; position++) {
+    const name = names[position] as string
+    const facts = nodes[position]
     const isEligible = !ours || facts?.capacity?.status?.eligible === true
     // Most nodes have no reservation, and most pods then no more to ask.
     if (isEligible && !facts?.reservationCount) passed.push(name)
@@ -65,7 +67,8 @@ function filterByNode(index: ClusterIndex, asking: Asking, names: readonly strin
       else passed.push(name)
     }
   }
-  return { passed, failed, unresolvable }
+  // The very list that was asked about says that nobody was left out.
+  return { passed: passed.length === names.length ? names : passed, failed, unresolvable }
 }
 
 /** Room is kube-scheduler's own business, except where a migration keeps some that it cannot see. */
@@ -89,8 +92,9 @@ export function prioritizeNames(index: ClusterIndex, pod: V1Pod, names: readonly
 /** The same as JSON: for thousands of names, making objects first takes longer than scoring. */
 export function prioritizeJson(index: ClusterIndex, pod: V1Pod, names: readonly string[], nowMs: number): string {
   const score = scorer(index, pod, nowMs)
-  const entries = names.map((name) => {
-    const facts = index.node(name)
+  const nodes = index.nodesOf(names)
+  const entries = names.map((name, position) => {
+    const facts = nodes[position]
     if (!facts) return entryOf(name, 0)
     const points = score && facts.node ? score(facts) : 0
     facts.entries[points] ??= entryOf(name, points)

@@ -12,6 +12,8 @@ const bodyLimitBytes = 2 ** 27
 export interface Asked {
   pod: V1Pod | undefined
   names: readonly string[]
+  /** The names as they came, where that is known. */
+  namesJson?: string | undefined
   /** Present when the scheduler sent objects: the same objects must come back. */
   items: readonly object[] | undefined
 }
@@ -31,7 +33,7 @@ export class WrongRequest extends Error {
   }
 }
 
-export async function readJson(request: IncomingMessage): Promise<unknown> {
+export async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -40,22 +42,48 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
     if (size > bodyLimitBytes)
       throw new WrongRequest(413, `Reading ExtenderArgs: more than ${bodyLimitBytes} bytes: set nodeCacheCapable: true`)
   }
+  return chunks.length === 1 ? String(chunks[0]) : Buffer.concat(chunks, size).toString()
+}
+
+function parseJson(text: string): unknown {
   try {
-    return JSON.parse(chunks.length === 1 ? String(chunks[0]) : Buffer.concat(chunks, size).toString())
+    return JSON.parse(text)
   } catch (error) {
     throw new WrongRequest(400, `Reading ExtenderArgs: ${messageOf(error)}: expected JSON`)
   }
 }
 
-export function askedOf(body: unknown): Asked {
-  return askedByNames(body) ?? askedByObjects(checked(ExtenderArguments, body))
+export function askedOf(text: string): Asked {
+  return askedByNames(text) ?? askedByObjects(checked(ExtenderArguments, parseJson(text)))
 }
 
-/** The usual case, without a look at anything that nobody uses. */
-function askedByNames(body: unknown): Asked | undefined {
-  const { Pod, NodeNames } = (body ?? {}) as { Pod?: unknown; NodeNames?: unknown }
-  const isUsual = typeof Pod === 'object' && Pod !== null && Array.isArray(NodeNames) && NodeNames.every((name) => typeof name === 'string')
-  return isUsual ? { pod: Pod as V1Pod, names: NodeNames as string[], items: undefined } : undefined
+/** The list that was read last: kube-scheduler asks about the same names twice, to filter and to prioritize. */
+let lastNames: { json: string; names: readonly string[] } = { json: '[]', names: [] }
+
+/**
+ * The usual case: Go writes the fields in the order of the struct, so the names are what follows the last such key. It cannot be inside of a
+ * string, where its quotes would be escaped. Whatever looks different is read the ordinary way.
+ */
+function askedByNames(text: string): Asked | undefined {
+  const key = '"NodeNames":'
+  const start = text.lastIndexOf(key)
+  const json = start < 0 ? '' : text.slice(start + key.length, text.lastIndexOf('}'))
+  if (!json.startsWith('["')) return undefined
+  try {
+    const { Pod } = JSON.parse(`${text.slice(0, start)}"NodeNames":null}`) as { Pod?: unknown }
+    if (json !== lastNames.json) lastNames = { json, names: namesIn(json) }
+    return typeof Pod === 'object' && Pod !== null
+      ? { pod: Pod as V1Pod, names: lastNames.names, namesJson: json, items: undefined }
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function namesIn(json: string): string[] {
+  const names: unknown = JSON.parse(json)
+  if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names
+  throw new TypeError('names are strings')
 }
 
 function askedByObjects({ Pod, Nodes, NodeNames }: ExtenderArguments): Asked {
@@ -63,8 +91,8 @@ function askedByObjects({ Pod, Nodes, NodeNames }: ExtenderArguments): Asked {
   return { pod: (Pod ?? undefined) as V1Pod | undefined, names: NodeNames ?? (items ?? []).map(nameOf), items }
 }
 
-export function askedVictims(body: unknown): AskedVictims {
-  const parsed = checked(ExtenderPreemptionArguments, body)
+export function askedVictims(text: string): AskedVictims {
+  const parsed = checked(ExtenderPreemptionArguments, parseJson(text))
   return { pod: (parsed.Pod ?? undefined) as V1Pod | undefined, victims: victimsOf(parsed) }
 }
 

@@ -17,7 +17,6 @@ export interface NodeFacts {
   images: ReadonlyMap<string, number>
   readonly requested: Record<string, number>
   readonly pods: Map<string, CountedPod>
-  readonly ownerCounts: Map<string, number>
   /** Migrations whose destination pod is counted here. */
   readonly landed: Map<string, number>
   capacity: NodeMigrationCapacity | undefined
@@ -59,6 +58,9 @@ export class ClusterIndex {
   readonly #guarding = new Map<string, CountedPod>()
   readonly #shares = new CompatibleShares()
   readonly #podUsage = new Map<string, Amounts>()
+  readonly #owners = new Map<string, Map<NodeFacts, number>>()
+  /** Nodes are never forgotten, only emptied: what was found stays right until a new one comes. */
+  readonly #lookedUp = new WeakMap<readonly string[], { nodeCount: number; nodes: readonly (NodeFacts | undefined)[] }>()
 
   get nodes(): IterableIterator<NodeFacts> {
     return this.#nodes.values()
@@ -109,7 +111,7 @@ export class ClusterIndex {
     const facts = this.#factsOf(nodeName)
     addAmounts(facts.requested, counted.amounts)
     facts.pods.set(podKey(pod), counted)
-    if (ownerUid) change(facts.ownerCounts, ownerUid, 1)
+    if (ownerUid) this.#countOwner(ownerUid, facts, 1)
     const migration = pod.metadata?.annotations?.[annotations.migrationName]
     if (migration) change(facts.landed, migration, 1)
   }
@@ -122,7 +124,7 @@ export class ClusterIndex {
     const facts = this.#factsOf(counted.nodeName)
     addAmounts(facts.requested, counted.amounts, -1)
     facts.pods.delete(key)
-    if (counted.ownerUid) change(facts.ownerCounts, counted.ownerUid, -1)
+    if (counted.ownerUid) this.#countOwner(counted.ownerUid, facts, -1)
     const migration = counted.pod.metadata?.annotations?.[annotations.migrationName]
     if (migration) change(facts.landed, migration, -1)
   }
@@ -151,6 +153,27 @@ export class ClusterIndex {
     for (const facts of this.#nodes.values()) facts.usage = nodes.get(facts.name)
     this.#podUsage.clear()
     for (const [key, amounts] of pods) this.#podUsage.set(key, amounts)
+  }
+
+  /** Pods of an owner by node: an owner has them on a few nodes, a node has many owners. */
+  podsOfOwner(ownerUid: string): ReadonlyMap<NodeFacts, number> | undefined {
+    return this.#owners.get(ownerUid)
+  }
+
+  #countOwner(ownerUid: string, facts: NodeFacts, by: 1 | -1): void {
+    const counts = this.#owners.get(ownerUid) ?? new Map<NodeFacts, number>()
+    change(counts, facts, by)
+    if (counts.size > 0) this.#owners.set(ownerUid, counts)
+    else this.#owners.delete(ownerUid)
+  }
+
+  /** The same names are asked about twice, to filter and to prioritize: they are looked up once. */
+  nodesOf(names: readonly string[]): readonly (NodeFacts | undefined)[] {
+    const known = this.#lookedUp.get(names)
+    if (known?.nodeCount === this.#nodes.size) return known.nodes
+    const nodes = names.map((name) => this.#nodes.get(name))
+    this.#lookedUp.set(names, { nodeCount: this.#nodes.size, nodes })
+    return nodes
   }
 
   /** The node that the pod is counted on. */
@@ -242,7 +265,6 @@ export class ClusterIndex {
         images: new Map(),
         requested: {},
         pods: new Map(),
-        ownerCounts: new Map(),
         landed: new Map(),
         capacity: undefined,
         cpuFeatures: new Set(),
@@ -273,7 +295,7 @@ export function indexOf(view: ClusterView): ClusterIndex {
   return index
 }
 
-function change(counts: Map<string, number>, key: string, by: 1 | -1): void {
+function change<K>(counts: Map<K, number>, key: K, by: 1 | -1): void {
   const left = (counts.get(key) ?? 0) + by
   if (left > 0) counts.set(key, left)
   else counts.delete(key)

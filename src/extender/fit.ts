@@ -16,6 +16,8 @@ export interface Asking {
   /** Measured, or what it requests. */
   usage: Amounts
   ownerUid: string | undefined
+  /** Where other pods of its owner are. */
+  siblings: ReadonlyMap<NodeFacts, number> | undefined
   /** Where the pod itself is counted: there it does not stand in its own way. */
   countedOn: NodeFacts | undefined
   /** Normalised names of the images it needs. */
@@ -39,12 +41,14 @@ export interface AskingOptions {
 export function askingFor(pod: V1Pod, index: ClusterIndex, options: AskingOptions): Asking {
   const ignoreAffinity = options.ignoreAffinity ?? false
   const requests = podRequests(pod)
+  const ownerUid = controllerUid(pod)
   return {
     pod,
     podKey: podKey(pod),
     requests,
     usage: index.usageOf(podKey(pod)) ?? requests,
-    ownerUid: controllerUid(pod),
+    ownerUid,
+    siblings: ownerUid === undefined ? undefined : index.podsOfOwner(ownerUid),
     countedOn: index.nodeOfPod(podKey(pod)),
     images: [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(({ image }) => normaliseImage(image ?? '')),
     source: options.sourceNodeName === undefined ? undefined : index.node(options.sourceNodeName),

@@ -49,7 +49,7 @@ function exactScore(asking: Asking, facts: NodeFacts, index: ClusterIndex): numb
   const scarcer = cpu < memory ? cpu : memory
   scratch[0] = maxScore * scarcer
   scratch[1] = facts.usage ? maxScore * usedShareLeft(asking, facts, facts.usage, reserved, isOwn) : maxScore * scarcer
-  scratch[2] = asking.ownerUid === undefined ? maxScore : maxScore / (1 + siblings(asking.ownerUid, facts, own !== undefined))
+  scratch[2] = maxScore / (1 + siblings(asking, facts, own !== undefined))
   // A node that is full of CPU and empty of memory can take nobody: the two should fill together.
   scratch[3] = maxScore * (1 - Math.abs(cpu - memory))
   scratch[4] = facts.hasFailures ? pointsLeft(index.failuresSince(facts.name, (asking.nowMs ?? 0) - failureMemoryMs)) : maxScore
@@ -87,8 +87,8 @@ function usedShareLeft({ usage }: Asking, facts: NodeFacts, used: Amounts, reser
   )
 }
 
-function siblings(ownerUid: string, facts: NodeFacts, isOwn: boolean): number {
-  const count = facts.ownerCounts.get(ownerUid)
+function siblings({ siblings: counts }: Asking, facts: NodeFacts, isOwn: boolean): number {
+  const count = counts?.get(facts)
   return count === undefined ? 0 : Math.max(0, count - (isOwn ? 1 : 0))
 }
 

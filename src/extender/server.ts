@@ -6,7 +6,7 @@ import type { ControllerDeps } from '../controller-deps.ts'
 import { extenderSeconds } from '../runtime/metrics.ts'
 import { requireClient } from '../runtime/tls.ts'
 import { type FilterAnswer, filterNames, neutralPriorities, prioritizeJson } from './answer.ts'
-import { type Asked, askedOf, askedVictims, nameOf, readJson, WrongRequest } from './asked.ts'
+import { type Asked, askedOf, askedVictims, nameOf, readBody, WrongRequest } from './asked.ts'
 import { explain } from './explain.ts'
 import { neutralAnswers } from './metrics.ts'
 import { everythingAsAsked, preemptOn } from './preempt.ts'
@@ -45,10 +45,9 @@ export function extenderRoutes(view: ExtenderView): Router {
 type Verb = 'filter' | 'prioritize' | 'preempt'
 
 /** Written straight to the socket: an ETag of a quarter of a megabyte is of no use to a scheduler. */
-function answered(verb: Verb, view: ExtenderView, answer: (view: ExtenderView, body: unknown) => string) {
+function answered(verb: Verb, view: ExtenderView, answer: (view: ExtenderView, body: string) => string) {
   return async (request: Request, response: Response): Promise<void> => {
-    const body = readJson(request)
-    const json = await body.then(
+    const json = await readBody(request).then(
       (asked) => timed(verb, () => answer(view, asked)),
       (error: unknown) => error,
     )
@@ -82,11 +81,17 @@ function knownPod(view: ExtenderView, verb: Verb, pod: V1Pod | undefined): V1Pod
   return undefined
 }
 
-function answerFilter(view: ExtenderView, body: unknown): string {
+function answerFilter(view: ExtenderView, body: string): string {
   const asked = askedOf(body)
   const pod = knownPod(view, 'filter', asked.pod)
   const answer = pod ? filterNames(view.index, pod, asked.names) : { passed: asked.names, failed: {}, unresolvable: {} }
+  if (answer.passed === asked.names && asked.namesJson !== undefined) return everybodyPassed(asked.namesJson)
   return JSON.stringify(filterResult(asked, answer))
+}
+
+/** The same as below, without writing thousands of names again. */
+function everybodyPassed(namesJson: string): string {
+  return `{"Nodes":null,"NodeNames":${namesJson},"FailedNodes":{},"FailedAndUnresolvableNodes":{},"Error":""}`
 }
 
 /** Never `{}` and never a null list where names were given: kube-scheduler would take it as "no node at all". */
@@ -101,13 +106,13 @@ function filterResult({ items }: Asked, answer: FilterAnswer): ExtenderFilterRes
   }
 }
 
-function answerPrioritize(view: ExtenderView, body: unknown): string {
+function answerPrioritize(view: ExtenderView, body: string): string {
   const { pod: asked, names } = askedOf(body)
   const pod = knownPod(view, 'prioritize', asked)
   return pod ? prioritizeJson(view.index, pod, names, view.nowMs()) : JSON.stringify(neutralPriorities(names))
 }
 
-function answerPreempt(view: ExtenderView, body: unknown): string {
+function answerPreempt(view: ExtenderView, body: string): string {
   const { pod: asked, victims } = askedVictims(body)
   const pod = knownPod(view, 'preempt', asked)
   return JSON.stringify(pod ? preemptOn(view.index, pod, victims) : everythingAsAsked(victims))

@@ -24,6 +24,8 @@ export interface ServeOptions {
 // kubelet itself takes up to a minute to bring a changed Secret to a node, so looking more often gains nothing.
 const usualReloadMs = 10_000
 const shutdownGraceMs = 5000
+// Go's clients (API server, kube-scheduler) drop idle connections after 90 s themselves; who closes first could do it while the other one asks.
+const keepAliveMs = 120_000
 
 export function loadTls(dir: string): TlsFiles {
   try {
@@ -43,6 +45,7 @@ export function loadTls(dir: string): TlsFiles {
 export async function serveHttps(app: RequestListener, options: ServeOptions, signal: AbortSignal): Promise<https.Server> {
   const files = new FreshTls(options.tlsDir, options.reloadEveryMs)
   const server = https.createServer({ ...files.current(), ...clientRules(options.clientCertificates) }, app)
+  server.keepAliveTimeout = keepAliveMs
   await listening(server, options)
   const timer = setInterval(
     () => files.onChange((changed) => server.setSecureContext({ ...changed })),

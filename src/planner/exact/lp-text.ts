@@ -4,8 +4,11 @@ import type { ExactProblem, Row } from './problem.ts'
 /** For each distance the points at which its square has a tangent. */
 export type Tangents = ReadonlyMap<string, readonly number[]>
 
+/** Few: each is a row that the solver drags along, and where it matters more are added. */
+const firstPoints = [-0.4, -0.2, -0.1, -0.05, -0.02, 0, 0.02, 0.05, 0.1, 0.2, 0.4]
+
 export function firstTangents({ distances }: ExactProblem): Map<string, number[]> {
-  return new Map(distances.map(({ column, start }) => [column, [-0.4, -0.2, -0.1, -0.05, -0.02, 0, 0.02, 0.05, 0.1, 0.2, 0.4, start]]))
+  return new Map(distances.map(({ column, start }) => [column, [...firstPoints, start]]))
 }
 
 export function lpText({ objective, rows, distances, binaries }: ExactProblem, tangents: Tangents): string {

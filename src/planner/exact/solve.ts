@@ -14,7 +14,7 @@ export interface ExactAnswer {
 }
 
 /** Good enough: the plan is chosen between on larger differences. */
-const gap = 0.002
+const gap = 0.005
 const mostRounds = 30
 
 /** Undefined: no answer in the time, or there is none. */

@@ -2,6 +2,7 @@
 import { costOf, movesOf, type Prices, pricesFor } from '../cost.ts'
 import { evenShares, unevenness } from '../imbalance.ts'
 import type { Limits } from '../limits.ts'
+import type { Model } from '../model.ts'
 import type { Placement } from '../placement.ts'
 import { below, type Chance, shuffle } from '../random.ts'
 import { bestStep } from './step.ts'
@@ -10,6 +11,10 @@ import { bestStep } from './step.ts'
 const noiseWidth = 0.4
 /** Moves that are taken back at once, at most. */
 const mostTakenBack = 12
+
+/** Part of the rounds that begin with a move that nobody would choose: the best first move is not always part of the best plan. */
+const strayPart = 0.5
+const strayTries = 8
 
 interface Search {
   placement: Placement
@@ -49,6 +54,7 @@ function improve(search: Search): void {
   let bestCost = costOf(placement, shares, prices)
   for (let idle = 0; idle < limits.patienceRounds && !limits.isOver(); idle++) {
     takeSomeBack(placement, limits.chance)
+    if (limits.chance() < strayPart) stray(search)
     climb(search, () => 1 + noiseWidth * (limits.chance() - 0.5))
     climb(search, () => 1)
     const cost = costOf(placement, shares, prices)
@@ -71,5 +77,21 @@ function takeSomeBack(placement: Placement, chance: Chance): void {
   for (const pod of shuffle(away, chance).slice(0, count)) {
     const home = placement.model.pods[pod]?.home ?? 0
     if (placement.fits(pod, home)) placement.move(pod, home)
+  }
+}
+
+/** Any move that is allowed, of a pod that may still move. */
+function stray({ placement, limits }: Search): void {
+  const { model } = placement
+  const mayLeave = movesOf(placement) < limits.mostMoves
+  for (let attempt = 0; attempt < strayTries; attempt++) {
+    const pod = below(limits.chance, model.pods.length)
+    const node = below(limits.chance, model.nodes.length)
+    const { stays, home } = model.pods[pod] as Model['pods'][number]
+    const isAllowed =
+      stays === undefined && (mayLeave || placement.at[pod] !== home) && model.nodes[placement.at[pod] as number]?.isBalanced
+    if (!isAllowed || !placement.can(pod, node)) continue
+    placement.move(pod, node)
+    return
   }
 }

@@ -57,7 +57,8 @@ export class OurExtender {
     return port
   }
 
-  async start(): Promise<void> {
+  /** `first`: before all others when processors are short, for benches on a machine that does other things too. */
+  async start({ first = false } = {}): Promise<void> {
     const env = {
       KUBECONFIG: this.#lab.kubeconfigPath,
       TLS_DIR: this.#tlsDir,
@@ -66,7 +67,10 @@ export class OurExtender {
       LOG_LEVEL: 'warn',
     }
     const program = join(projectRoot, 'src', 'controller.ts')
-    this.#controller = this.#lab.control.runHere(process.execPath, ['--import', 'tsx', program], {
+    // A session of its own: where sessions share processors, it is its session's weight that counts.
+    const before = first ? ['setsid', '--wait', 'sh', '-c', 'echo -20 > /proc/self/autogroup; exec nice -n -20 "$@"', 'sh'] : []
+    const [command = '', ...args] = [...before, process.execPath, '--import', 'tsx', program]
+    this.#controller = this.#lab.control.runHere(command, args, {
       env,
       cwd: projectRoot,
       reject: false,
