@@ -1,8 +1,8 @@
 // Opens flows of every kind to and from one pod, and collects at each end what it saw.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { V1Pod } from '@kubernetes/client-node'
-import type { World } from '../product/world.ts'
 import { outsideAddress } from '../hosts.ts'
+import type { World } from '../product/world.ts'
 import { said } from '../said.ts'
 import { type Addresses, type KindOptions, type Order, type Origin, ordersOf } from './kinds.ts'
 import { flowObjects, movedApp, peersApp, traffic } from './objects.ts'

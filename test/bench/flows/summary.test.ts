@@ -1,0 +1,53 @@
+// What the flows' reports are condensed to, and the last line that people and scripts read.
+import { expect } from 'chai'
+import type { FlowReport } from '../../lab/flows/flows.ts'
+import { errorsOf, lastLine, resetsOf, totalsOf, waitsBeyondFreeze } from '../../lab/flows/summary.ts'
+
+const report = (more: Partial<FlowReport>): FlowReport => ({
+  kind: 'outside->pod',
+  mode: 'request',
+  requests: 100,
+  bytes: 0,
+  retried: 0,
+  worstMs: 1,
+  gaps: [],
+  error: null,
+  over: true,
+  ...more,
+})
+const move = { fromMs: 1000, untilMs: 1300, freezeMs: 250, relayed: 4 }
+
+describe('the summary of flows', () => {
+  it('a wait counts to the move in which it ended, beyond the freeze', () => {
+    const gaps: [number, number][] = [
+      [900, 80],
+      [1305, 310],
+      [1400, 30],
+      [9000, 700],
+    ]
+    expect(waitsBeyondFreeze([report({ gaps }), report({})], [move])).to.deep.equal([60, 0])
+  })
+
+  it('streams and datagrams are no requests', () => {
+    const gaps: [number, number][] = [[1305, 900]]
+    expect(waitsBeyondFreeze([report({ mode: 'bulk', gaps }), report({ mode: 'datagrams', gaps })], [move])).to.deep.equal([])
+  })
+
+  it('an error, a reset and a flow that never ended', () => {
+    const reports = [
+      report({ error: 'outside->pod 0: errno 104 after 3 requests at 1.0' }),
+      report({ error: 'outside->pod 1: closed by the other end after 3 requests at 1.0' }),
+      report({ over: false }),
+      report({}),
+    ]
+    expect(errorsOf(reports)).to.have.length(3)
+    expect(resetsOf(reports)).to.equal(1)
+  })
+
+  it('the last line', () => {
+    const reports = [report({ worstMs: 312.4 }), report({ kind: 'moved->outside' })]
+    expect(lastLine(totalsOf(reports, [move, { ...move, relayed: 0 }]))).to.equal(
+      'flows: kinds 2 flows 2 moves 2 · errors 0 · resets 0 · worst gap 312 ms · freeze 250 ms · relayed 4',
+    )
+  })
+})
