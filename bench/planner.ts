@@ -16,9 +16,9 @@ interface Run extends ClusterPlan {
   residentMiB: number
 }
 
-const seeds = [1, 2, 3, 4, 5]
-const gapSeeds = Array.from({ length: 24 }, (_none, number) => number + 1)
-const exactSeconds = 20
+const seeds = [1, 2, 3]
+const gapSeeds = Array.from({ length: 16 }, (_none, number) => number + 1)
+const exactSeconds = 12
 const results = fileURLToPath(new URL('./results/planner', import.meta.url))
 const highs = await (loadHighs as unknown as typeof loadHighs.default)()
 const lines: string[] = []
@@ -61,7 +61,7 @@ const middles = []
 for (const seed of seeds) middles.push(await middle(seed))
 
 const gaps: Gap[] = gapSeeds.map((seed) =>
-  measureGap(highs, { seed, nodeCount: 5 + (seed % 3), podCount: 20 + 4 * (seed % 4), mostMoves: 2 + (seed % 4) }, exactSeconds),
+  measureGap(highs, { seed, nodeCount: 4 + (seed % 2), podCount: 12 + 4 * (seed % 3), mostMoves: 2 + (seed % 3) }, exactSeconds),
 )
 for (const { seed, nodeCount, podCount, mostMoves, overOptimum, searchMs, exactMs } of gaps)
   say(
