@@ -45,3 +45,6 @@ enum {
 };
 
 enum { CALL_PIDFD_OPEN = 434, CALL_PIDFD_GETFD = 438, TRACE_SUSPEND_SECCOMP = 1 << 21 };
+
+// What this kernel lacks, with errno, or NULL.
+const char *missing_in_kernel(void);

@@ -4,6 +4,7 @@
 #include "json.h"
 #include "lines.h"
 #include "track-answer.h"
+#include "track-kernel.h"
 #include "track.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -171,6 +172,8 @@ int track_main(int argc, char **argv)
 	const char *stream = NULL;
 	const char *wrong = read_options(&t, argc, argv, &stream);
 	if (wrong) stop_with("reading arguments (%s): expected --freezer FOLDER --stream SOCKET --skip FOLDER [--minimum BYTES]", wrong);
+	const char *missing = missing_in_kernel();
+	if (missing) stop_with("starting: this kernel has no %s (%s): tracking needs Linux 6.7", missing, strerror(errno));
 	signal(SIGPIPE, SIG_IGN);
 	if (!start_watchdog(&t.freezer)) stop_with("starting the watchdog: %s", strerror(errno));
 	clean_skip_folder(&t);
