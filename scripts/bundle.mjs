@@ -1,5 +1,7 @@
 // Bundles the programs into single files: the images and the kubectl plugin carry no node_modules.
 import { existsSync } from 'node:fs'
+import { copyFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 const programs = {
@@ -7,6 +9,7 @@ const programs = {
   agent: 'src/agent/main.ts',
   'kubectl-podmotion': 'src/plugin/main.ts',
   podmotion: 'src/cli/main.ts',
+  'plan-worker': 'src/planner/exact/worker.ts',
 }
 const commands = ['kubectl-podmotion', 'podmotion']
 
@@ -29,3 +32,6 @@ for (const [name, entry] of Object.entries(programs)) {
     banner: { js: commands.includes(name) ? `#!/usr/bin/env node\n${ownUrl}` : ownUrl },
   })
 }
+
+// HiGHS looks for it beside itself; without it plans are made by search alone.
+await copyFile(fileURLToPath(import.meta.resolve('highs/runtime')), 'dist/highs.wasm')

@@ -1,6 +1,7 @@
 // Pods a second of a real kube-scheduler over kwok nodes, with and without our extender, in turns, in one lab.
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { KubeConfig, type V1Pod } from '@kubernetes/client-node'
 import { parse, stringify } from 'yaml'
 import { KubeClient } from '../../src/kube/client.ts'
@@ -21,6 +22,7 @@ export interface Throughput {
   without: number[]
 }
 
+const stages = fileURLToPath(new URL('../../test/lab/extender/kwok-stages.yaml', import.meta.url))
 const labName = process.env.EXTENDER_LAB ?? 'bench-extender'
 // A lease is renewed at a quarter of this: well within the 50 s after which the node controller gives a node up.
 const leaseSeconds = 120
@@ -61,7 +63,7 @@ class Bench {
   }
 
   async start(kwok: string): Promise<void> {
-    const args = ['--kubeconfig', this.#lab.kubeconfigPath, `--manage-nodes-with-label-selector=${fakeLabel}=true`]
+    const args = ['--kubeconfig', this.#lab.kubeconfigPath, `--manage-nodes-with-label-selector=${fakeLabel}=true`, '--config', stages]
     this.#kwok = this.#lab.control.runHere(kwok, [...args, `--node-lease-duration-seconds=${leaseSeconds}`], {
       reject: false,
       stdio: 'ignore',

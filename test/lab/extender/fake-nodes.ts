@@ -1,5 +1,5 @@
 // Nodes that exist in the API only, and pods for them: what kube-scheduler and the extender look at, and nobody runs.
-import type { KubeClient } from '../../../src/kube/client.ts'
+import { isAlreadyExists, type KubeClient } from '../../../src/kube/client.ts'
 import { nodeMigrationCapacityPath, nodePath } from '../../../src/kube/paths.ts'
 
 export const fakeLabel = 'test.podmotion.io/fake'
@@ -57,7 +57,14 @@ export function fakePod(
 }
 
 export async function createNodes(client: KubeClient, nodes: readonly FakeNode[]): Promise<void> {
-  await inParallel(nodes, (node) => client.create(nodePath(), fakeNode(node)))
+  await inParallel(nodes, async (node) => {
+    try {
+      await client.create(nodePath(), fakeNode(node))
+    } catch (error) {
+      // Left over from a run that was ended.
+      if (!isAlreadyExists(error)) throw error
+    }
+  })
 }
 
 /** The API server has room for many at once. */
