@@ -64,6 +64,8 @@ class Bench {
 
   async start(kwok: string): Promise<void> {
     const args = ['--kubeconfig', this.#lab.kubeconfigPath, `--manage-nodes-with-label-selector=${fakeLabel}=true`, '--config', stages]
+    // Leases of an earlier kwok are respected until they end.
+    await this.#lab.kubectl(['delete', 'leases', '-n', 'kube-node-lease', '--all'], { reject: false, stdio: 'ignore' })
     this.#kwok = this.#lab.control.runHere(kwok, [...args, `--node-lease-duration-seconds=${leaseSeconds}`], {
       reject: false,
       stdio: 'ignore',

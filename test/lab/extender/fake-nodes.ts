@@ -37,18 +37,24 @@ export async function reportCapacity(client: KubeClient, name: string): Promise<
   })
 }
 
+export interface FakePod {
+  cpu?: string
+  memory?: string
+  runtimeClassName?: string
+  /** The only node that it may go to. */
+  only?: string
+  priorityClassName?: string
+}
+
 /** It bears every taint: without a kubelet the nodes get some. */
-export function fakePod(
-  name: string,
-  { cpu = '100m', memory = '64Mi', runtimeClassName }: { cpu?: string; memory?: string; runtimeClassName?: string } = {},
-) {
+export function fakePod(name: string, { cpu = '100m', memory = '64Mi', only, ...spec }: FakePod = {}) {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace: 'default', labels: { [fakeLabel]: 'true' } },
     spec: {
-      ...(runtimeClassName ? { runtimeClassName } : {}),
-      nodeSelector: { [fakeLabel]: 'true' },
+      ...spec,
+      nodeSelector: { [fakeLabel]: 'true', ...(only ? { 'kubernetes.io/hostname': only } : {}) },
       tolerations: [{ operator: 'Exists' }],
       terminationGracePeriodSeconds: 0,
       containers: [{ name: 'app', image: 'podmotion.local/app:1', resources: { requests: { cpu, memory } } }],

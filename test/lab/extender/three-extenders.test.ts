@@ -11,7 +11,7 @@ import { schedulerConfiguration } from '../config/scheduler.ts'
 import { Lab } from '../lab.ts'
 import { projectRoot } from '../layout.ts'
 import { doubleScore } from './double-score.ts'
-import { createNodes, fakeLabel, fakePod, reportCapacity } from './fake-nodes.ts'
+import { createNodes, type FakePod, fakeLabel, fakePod, reportCapacity } from './fake-nodes.ts'
 import { OurExtender, type Program } from './our-extender.ts'
 
 // Not the lab of the other tests: they have the product's own entry in the scheduler's configuration.
@@ -90,9 +90,7 @@ describe('three extenders', function () {
     await lab.restartScheduler(stringify(configuration), ours.files)
   }
 
-  async function schedule(
-    wish: Parameters<typeof fakePod>[1] = {},
-  ): Promise<{ pod: ReturnType<typeof fakePod>; nodeName: string; tookMs: number }> {
+  async function schedule(wish: FakePod = {}): Promise<{ pod: ReturnType<typeof fakePod>; nodeName: string; tookMs: number }> {
     const pod = fakePod(`pod-${++count}`, wish)
     const startMs = performance.now()
     await client.create(podPath('default'), pod)
@@ -102,6 +100,26 @@ describe('three extenders', function () {
       if (performance.now() - startMs > 60_000) throw new Error(`Scheduling ${pod.metadata.name}: nobody did within a minute`)
       await sleep(50)
     }
+  }
+
+  /** Keeps 20 cores of a node; the controller of these tests does not lead, so nobody goes on with it. */
+  async function openMigration(podName: string, nodeName: string): Promise<void> {
+    await client.create(podMigrationPath('default'), {
+      apiVersion: 'podmotion.io/v1alpha1',
+      kind: 'PodMigration',
+      metadata: { name: 'held', namespace: 'default' },
+      spec: { podName, podNamespace: 'default' },
+    })
+    const reservation = { nodeName, cpuMillis: 20_000, memoryBytes: 2 ** 30 }
+    await client.mergePatch(podMigrationPath('default', 'held', 'status'), { status: { phase: 'PreCopyMemory', reservation } })
+    await until(async () => (await ours.metrics()).includes(`podmotion_reservations{node="${nodeName}"} 1`))
+  }
+
+  /** The scheduler is not told of it: it tries again with the next change in the cluster, a node's label for instance. */
+  async function endMigration(nodeName: string, changed: string): Promise<void> {
+    await client.delete(podMigrationPath('default', 'held'))
+    await until(async () => (await ours.metrics()).includes(`podmotion_reservations{node="${nodeName}"} 0`))
+    await client.mergePatch(nodePath(changed), { metadata: { labels: { changed: String(performance.now()) } } })
   }
 
   const doubles = (pod: string, node: string) =>
@@ -138,15 +156,7 @@ describe('three extenders', function () {
 
   it('keeps reserved room: a pod that fits nowhere else waits, says why, and is placed once the room is free', async () => {
     const large = 'fake-5'
-    await client.create(podMigrationPath('default'), {
-      apiVersion: 'podmotion.io/v1alpha1',
-      kind: 'PodMigration',
-      metadata: { name: 'held', namespace: 'default' },
-      spec: { podName: 'cart', podNamespace: 'default' },
-    })
-    const reservation = { nodeName: large, cpuMillis: 20_000, memoryBytes: 2 ** 30 }
-    await client.mergePatch(podMigrationPath('default', 'held', 'status'), { status: { phase: 'PreCopyMemory', reservation } })
-    await until(async () => (await ours.metrics()).includes(`podmotion_reservations{node="${large}"} 1`))
+    await openMigration('cart', large)
     const pod = fakePod('waiting', { cpu: '29' })
     await client.create(podPath('default'), pod)
     const seen = () => client.get<V1Pod>(podPath('default', 'waiting'))
@@ -154,11 +164,27 @@ describe('three extenders', function () {
       (await seen()).status?.conditions?.some(({ message }) => message?.includes('room is reserved for a live migration')),
     )
     expect((await seen()).spec?.nodeName).to.equal(undefined)
-    await client.delete(podMigrationPath('default', 'held'))
-    // The scheduler is not told: it tries again with the next change in the cluster, a node's label for instance.
-    await until(async () => (await ours.metrics()).includes(`podmotion_reservations{node="${large}"} 0`))
-    await client.mergePatch(nodePath(large), { metadata: { labels: { changed: 'true' } } })
+    await endMigration(large, large)
     await until(async () => (await seen()).spec?.nodeName === large)
+  })
+
+  it('preempts nobody who is being moved, and somebody once the move is over', async () => {
+    const urgent = { apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', metadata: { name: 'urgent' }, value: 1000 }
+    await lab.kubectl(['apply', '-f', '-'], { input: JSON.stringify(urgent) })
+    // What earlier tests left there would do as victims as well.
+    await lab.kubectl(['delete', 'pods', '-l', fakeLabel, '--now'])
+    const { pod } = await schedule({ cpu: '3', only: 'fake-1' })
+    await openMigration(pod.metadata.name, 'fake-4')
+    await client.create(podPath('default'), fakePod('pressing', { cpu: '3', only: 'fake-1', priorityClassName: 'urgent' }))
+    const seen = () => client.get<V1Pod>(podPath('default', 'pressing'))
+    await until(async () => /podmotion_extender_request_seconds_count\{verb="preempt"\} [1-9]/.test(await ours.metrics()))
+    await until(async () => (await seen()).status?.conditions?.some(({ reason }) => reason === 'Unschedulable'))
+    expect((await seen()).status?.nominatedNodeName).to.equal(undefined)
+    expect((await client.get<V1Pod>(podPath('default', pod.metadata.name))).metadata?.deletionTimestamp).to.equal(undefined)
+    await endMigration('fake-4', 'fake-1')
+    await until(async () => (await seen()).spec?.nodeName === 'fake-1')
+    const victims = await client.list<V1Pod>(podPath('default'))
+    expect(victims.items.map(({ metadata }) => metadata?.name)).not.to.include(pod.metadata.name)
   })
 
   it('goes on when ours is killed, and listens to it again when it is back', async () => {
