@@ -100,6 +100,14 @@ class Tracker:
         self.process.stdout.close()
 
 
+def refuse_userfaultfd():
+    """In a child before its exec: the call does not exist (ENOSYS), as on an old kernel."""
+    code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *x) for x in ((0x20, 0, 0, 0), (0x15, 0, 1, 323), (6, 0, 0, 0x50026), (6, 0, 0, 0x7fff0000))))
+    filters = ctypes.create_string_buffer(struct.pack('HxxxxxxQ', 4, ctypes.addressof(code)))
+    libc = ctypes.CDLL(None)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.c_void_p(ctypes.addressof(filters)), 0, 0) == 0
+
+
 class Tracking(Case):
     @classmethod
     def setUpClass(cls):
@@ -648,3 +656,8 @@ int main(void) {
         done = t('round')
         self.assertEqual((done['processes'], done['untracked']), (2, []))
         self.assertNotIn('anon_inode:[userfaultfd]', targets())
+
+    def test_an_old_kernel_is_said_to_be_one(self):
+        old = run(program('pages'), 'track', '--freezer', self.cgroup, '--stream', self.dir + '/s', '--skip', self.dir + '/skip', check=False, preexec_fn=refuse_userfaultfd)
+        self.assertEqual(old.returncode, 1)
+        self.assertRegex(json.loads(old.stdout)['error'], r'^starting: this kernel has no userfaultfd .*: tracking needs Linux 6\.7$')
