@@ -212,6 +212,19 @@ describe('a grant that came to nothing', () => {
     expect(status.phase).to.equal('RollingBack')
   })
 
+  it('is given up when the source is gone for good and the destination says never', () => {
+    const follow = { phase: 'DisengageHold', granted: true, moveStartedAt: started } as const
+    const phaseWith = (destination: Observed['destination'], nodes: Observed['nodes']) =>
+      decideIn({ status: follow, observed: { source: 'unreachable', destination, nodes } }).status.phase
+    const [na, nb] = [makeNode('na', 1), makeNode('nb', 2)]
+    for (const destination of ['absent', record('destination', 'aborted'), record('destination', 'finished')] as const) {
+      expect(phaseWith(destination, [nb])).to.equal('RollingBack')
+      expect(phaseWith(destination, [na, nb])).to.equal('DisengageHold')
+    }
+    expect(phaseWith('unreachable', [nb])).to.equal('DisengageHold')
+    expect(phaseWith(record('destination', 'held'), [nb])).to.equal('DisengageHold')
+  })
+
   it('is seen from the source’s end, too', () => {
     const follow = { phase: 'DisengageHold', granted: true, moveStartedAt: started } as const
     for (const state of ['aborted', 'finished'] as const) {

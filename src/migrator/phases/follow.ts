@@ -72,12 +72,17 @@ function committed(status: PodMigrationStatus, observed: Observed): Decision {
 }
 
 // Granted and not heard of: the source stays frozen until somebody who knows speaks. Time alone proves nothing.
-function granted({ metadata, status }: Migration, observed: Observed, nowMs: Instant): Decision {
+function granted(migration: Migration, observed: Observed, nowMs: Instant): Decision {
+  const { metadata, status } = migration
   const next: PodMigrationStatus = { ...status, phase: 'DisengageHold', granted: true }
   const resolved = metadata.annotations?.[annotations.resolved] === 'destinationGone'
   if (status.sourceNode && (resolved || isNodeGone(observed, status.destinationNode))) {
     const effects: Effect[] = [{ kind: 'resolve', nodeName: status.sourceNode, verdict: 'destinationGone' }]
     return stay({ ...next, message: `the destination node ${status.destinationNode} is gone for good: the source may thaw` }, effects)
+  }
+  if (isLostWithSource(observed, status)) {
+    const message = `node ${status.sourceNode} is gone for good with the pod, and ${status.destinationNode} never commits`
+    return becomeRollingBack({ ...migration, status: next }, { code: 'SourceGone', message }, nowMs)
   }
   const waitedMs = nowMs - Date.parse(status.moveStartedAt ?? '')
   if (!(waitedMs > patienceMs)) return stay({ ...next, message: 'granted: the destination is about to commit' }, [], followEveryMs)
@@ -86,6 +91,14 @@ function granted({ metadata, status }: Migration, observed: Observed, nowMs: Ins
     message: `granted, but ${status.destinationNode} has not said whether it committed; the source stays frozen until that is known`,
     nextStep: `bring the agent on ${status.destinationNode} back; if the node is gone for good: kubectl podmotion resolve ${status.sourcePodName} --destination-gone`,
   })
+}
+
+/** Nobody is left who waits for the outcome, and the destination has none to tell. */
+function isLostWithSource(observed: Observed, status: PodMigrationStatus): boolean {
+  const { destination } = observed
+  if (observed.source !== 'unreachable' || !isNodeGone(observed, status.sourceNode)) return false
+  if (isRecord(destination)) return destination.state === 'aborted' || destination.state === 'finished'
+  return destination === 'absent'
 }
 
 // A commit takes milliseconds; after this a person should know what is being waited for.
