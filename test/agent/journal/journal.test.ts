@@ -1,5 +1,5 @@
 // The journal: what was appended comes back, a torn end is cut, a damaged middle is refused.
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect } from 'chai'
@@ -78,5 +78,41 @@ describe('the journal', () => {
         expect(decodeLines(records.map(encodeLine).join('')).records).to.deep.equal(records)
       }),
     )
+  })
+
+  it('stops a loop of ours before it fills the disk', () => {
+    const journal = new Journal(new DiskFiles(folder))
+    journal.append(uid, [sourceOpened, ...Array.from({ length: 1999 }, () => frozen)], false)
+    expect(() => journal.append(uid, [granted], true)).to.throw('it has 2000 records')
+    journal.close()
+    // What is there counts after a restart, too.
+    const next = new Journal(new DiskFiles(folder))
+    next.load()
+    expect(() => next.append(uid, [granted], true)).to.throw('it has 2000 records')
+  })
+
+  it('keeps space aside, gives it back once, and fills it up again', () => {
+    const files = new DiskFiles(folder)
+    const kept = () => (existsSync(path.join(folder, 'reserve')) ? statSync(path.join(folder, 'reserve')).size : 0)
+    expect(files.useReserve()).to.equal(false)
+    written(sourceOpened)
+    expect(kept()).to.equal(512 * 1024)
+    expect(files.useReserve()).to.equal(true)
+    expect(kept()).to.equal(0)
+    writeFileSync(path.join(folder, 'reserve'), 'half of it')
+    expect(files.reserve()).to.equal(true)
+    expect(kept()).to.equal(512 * 1024)
+  })
+
+  it('takes back what the disk took only half of', () => {
+    written(sourceOpened)
+    const files = new DiskFiles(folder)
+    const journal = new Journal(files)
+    journal.load()
+    const append = files.append.bind(files)
+    files.append = (name, text) => append(name, text.slice(0, 5))
+    files.useReserve = () => false
+    expect(() => journal.append(uid, [frozen], true)).to.throw('the disk took 5 of')
+    expect(readFileSync(file(), 'utf8')).to.equal(encodeLine(sourceOpened))
   })
 })
