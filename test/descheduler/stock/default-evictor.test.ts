@@ -17,7 +17,7 @@ const owned = (kind: string): V1Pod => {
 const withVolume = (volume: object) => old('shop/x', { spec: { volumes: [{ name: 'v', ...volume } as never] } })
 const claiming = withVolume({ persistentVolumeClaim: { claimName: 'data' } })
 const claim = (storageClassName?: string) => ({
-  persistentVolumeClaims: [{ metadata: { name: 'data', namespace: 'shop' }, spec: { ...(storageClassName ? { storageClassName } : {}) } }],
+  persistentVolumeClaims: [{ metadata: { name: 'data', namespace: 'shop' }, spec: storageClassName ? { storageClassName } : {} }],
 })
 const started = (secondsAgo: number) => old('shop/x', { status: { startTime: at(-secondsAgo * 1000) } })
 const goes = true
