@@ -4,9 +4,10 @@ import type { HostPriority } from '../api/extender-wire.ts'
 import { annotations, runtimeClassName } from '../api/names.ts'
 import { isTerminal } from '../api/phases.ts'
 import type { Refusal } from '../api/pod-migration.ts'
-import type { ClusterIndex, NodeFacts } from './cluster-index.ts'
+import type { ClusterIndex } from './cluster-index.ts'
 import { eligibilityRefusals } from './compatibility.ts'
 import { type Asking, askingFor, freeFor, roomRefusals } from './fit.ts'
+import type { NodeFacts } from './node-facts.ts'
 import { scoreOf } from './score.ts'
 
 export interface FilterAnswer {

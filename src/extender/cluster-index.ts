@@ -4,35 +4,9 @@ import { annotations } from '../api/names.ts'
 import type { NodeMigrationCapacity } from '../api/node-migration-capacity.ts'
 import type { PodMigration } from '../api/pod-migration.ts'
 import { CompatibleShares } from './compatible-share.ts'
+import { emptyNode, imagesOf, type NodeFacts } from './node-facts.ts'
 import { type Amounts, addAmounts, allocatableOf, controllerUid, podKey, podRequests, takesRoom } from './requests.ts'
 import { migrationKey, type Reservation, reservationOf } from './reservations.ts'
-
-export interface NodeFacts {
-  readonly name: string
-  /** Entries of a HostPriorityList by score, written once: an answer has thousands of them. */
-  readonly entries: string[]
-  node: V1Node | undefined
-  allocatable: Amounts
-  /** Normalised image name to bytes. */
-  images: ReadonlyMap<string, number>
-  readonly requested: Record<string, number>
-  readonly pods: Map<string, CountedPod>
-  /** Migrations whose destination pod is counted here. */
-  readonly landed: Map<string, number>
-  capacity: NodeMigrationCapacity | undefined
-  cpuFeatures: ReadonlySet<string>
-  /** What the node really uses, where the metrics API says so. */
-  usage: Amounts | undefined
-  /** Of its link, for moves. */
-  bytesPerSecond: number
-  /** Migrations that keep room here. */
-  reservationCount: number
-  /** Destinations of failed moves are few. */
-  hasFailures: boolean
-}
-
-/** A link nobody has said anything about: 1 Gbit/s. */
-const usualBytesPerSecond = 125_000_000
 
 export interface CountedPod {
   pod: V1Pod
@@ -257,22 +231,7 @@ export class ClusterIndex {
   #factsOf(name: string): NodeFacts {
     let facts = this.#nodes.get(name)
     if (!facts) {
-      facts = {
-        name,
-        entries: [],
-        node: undefined,
-        allocatable: {},
-        images: new Map(),
-        requested: {},
-        pods: new Map(),
-        landed: new Map(),
-        capacity: undefined,
-        cpuFeatures: new Set(),
-        usage: undefined,
-        bytesPerSecond: usualBytesPerSecond,
-        reservationCount: 0,
-        hasFailures: false,
-      }
+      facts = emptyNode(name)
       this.#nodes.set(name, facts)
     }
     return facts
@@ -305,19 +264,6 @@ function failureInstantMs(migration: PodMigration): number | undefined {
   const { phase, completedAt } = migration.status ?? {}
   if (phase !== 'Failed' && phase !== 'RolledBack') return undefined
   return completedAt ? Date.parse(completedAt) : 0
-}
-
-function imagesOf(node: V1Node): Map<string, number> {
-  const images = new Map<string, number>()
-  for (const image of node.status?.images ?? [])
-    for (const name of image.names ?? []) images.set(normaliseImage(name), image.sizeBytes ?? 0)
-  return images
-}
-
-/** `nginx`, `docker.io/library/nginx` and `docker.io/library/nginx:latest` are one image. */
-export function normaliseImage(name: string): string {
-  const short = name.replace(/^docker\.io\//, '').replace(/^library\//, '')
-  return short.includes('@') || /:[^/]*$/.test(short) ? short : `${short}:latest`
 }
 
 function put<V>(outer: Map<string, Map<string, V>>, outerKey: string, key: string, value: V): void {

@@ -1,7 +1,7 @@
 // Can a process that runs on one node go on on another: kernel, CRIU, CPU, agent?
 import type { NodeMigrationCapacity, NodeMigrationCapacityStatus } from '../api/node-migration-capacity.ts'
 import type { Refusal } from '../api/pod-migration.ts'
-import type { NodeFacts } from './cluster-index.ts'
+import type { NodeFacts } from './node-facts.ts'
 
 /** An agent reports every half minute; after four missed reports it is away and cannot receive a pod. */
 const staleAfterMs = 120_000

@@ -1,7 +1,7 @@
 // To how many nodes could a pod go on from a node: nodes with equal kernel, CRIU and CPU are one class, and classes are few.
 import type { NodeMigrationCapacity } from '../api/node-migration-capacity.ts'
-import type { NodeFacts } from './cluster-index.ts'
 import { compatibilityRefusals } from './compatibility.ts'
+import type { NodeFacts } from './node-facts.ts'
 
 interface Class {
   /** The first node of it as it was then: they are alike, and it may change. */

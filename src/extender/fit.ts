@@ -1,9 +1,10 @@
 // May the pod go to this node, and if not: every reason at once.
 import type { V1Node, V1Pod } from '@kubernetes/client-node'
 import type { Refusal } from '../api/pod-migration.ts'
-import { type ClusterIndex, type NodeFacts, normaliseImage } from './cluster-index.ts'
+import { type ClusterIndex } from './cluster-index.ts'
 import { compatibilityRefusals, eligibilityRefusals, freshnessRefusal } from './compatibility.ts'
 import { affinityRefusal } from './node-affinity.ts'
+import { type NodeFacts, normaliseImage } from './node-facts.ts'
 import { type NeighbourRules, neighbourRules } from './pod-affinity.ts'
 import { type Amounts, controllerUid, podKey, podRequests } from './requests.ts'
 import { cordonRefusal, taintRefusal } from './taints.ts'

@@ -1,8 +1,9 @@
 // Required rules between pods (affinity, anti-affinity), both those of the pod and those that others have against it.
 import type { V1Pod, V1PodAffinityTerm } from '@kubernetes/client-node'
 import type { Refusal } from '../api/pod-migration.ts'
-import type { ClusterIndex, NodeFacts } from './cluster-index.ts'
+import type { ClusterIndex } from './cluster-index.ts'
 import { matchesSelector } from './label-selector.ts'
+import type { NodeFacts } from './node-facts.ts'
 import { podKey } from './requests.ts'
 
 /** Looked up once per pod, asked once per node. */

@@ -2,9 +2,10 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import type { ExtenderPreemptionArguments, ExtenderPreemptionResult, MetaVictims } from '../api/extender-wire.ts'
 import { annotations, runtimeClassName } from '../api/names.ts'
-import type { ClusterIndex, CountedPod, NodeFacts } from './cluster-index.ts'
+import type { ClusterIndex, CountedPod } from './cluster-index.ts'
 import { eligibilityRefusals } from './compatibility.ts'
 import { type Asking, askingFor, freeFor, roomRefusals } from './fit.ts'
+import type { NodeFacts } from './node-facts.ts'
 import { podKey } from './requests.ts'
 
 export type VictimsByNode = ReadonlyMap<string, MetaVictims>

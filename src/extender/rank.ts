@@ -1,8 +1,9 @@
 // Where may a pod go, and where best: every node with its fit, its score and its reasons, best first.
 import type { V1Pod } from '@kubernetes/client-node'
 import type { Refusal } from '../api/pod-migration.ts'
-import { type ClusterIndex, type ClusterView, indexOf, type NodeFacts } from './cluster-index.ts'
+import { type ClusterIndex, type ClusterView, indexOf } from './cluster-index.ts'
 import { type Asking, type AskingOptions, askingFor, fitRefusals, freeFor } from './fit.ts'
+import type { NodeFacts } from './node-facts.ts'
 import { withoutPin } from './pin.ts'
 import { scoreNode } from './score.ts'
 

@@ -1,6 +1,7 @@
 // How good a node is for the pod, as parts that a person can read and one integer that kube-scheduler can take.
-import type { ClusterIndex, NodeFacts } from './cluster-index.ts'
+import type { ClusterIndex } from './cluster-index.ts'
 import type { Asking } from './fit.ts'
+import type { NodeFacts } from './node-facts.ts'
 import type { Amounts } from './requests.ts'
 
 const maxScore = 10
