@@ -18,6 +18,12 @@ export interface FilterAnswer {
   unresolvable: Record<string, string>
 }
 
+/** Nobody here has anything to say about the pod: kube-scheduler's own judgement stands. */
+export function hasNoOpinion(index: ClusterIndex, pod: V1Pod, verb: 'filter' | 'prioritize'): boolean {
+  if (isOurs(pod)) return false
+  return verb === 'prioritize' || (!index.hasReservations && pod.metadata?.annotations?.[annotations.migrationName] === undefined)
+}
+
 export function filterNames(index: ClusterIndex, pod: V1Pod, names: readonly string[]): FilterAnswer {
   const migrationKey = pod.metadata?.annotations?.[annotations.migrationName]
   if (migrationKey) {

@@ -11,7 +11,7 @@ const bodyLimitBytes = 2 ** 27
 
 export interface Asked {
   pod: V1Pod | undefined
-  names: readonly string[]
+  readonly names: readonly string[]
   /** The names as they came, where that is known. */
   namesJson?: string | undefined
   /** Present when the scheduler sent objects: the same objects must come back. */
@@ -57,9 +57,6 @@ export function askedOf(text: string): Asked {
   return askedByNames(text) ?? askedByObjects(checked(ExtenderArguments, parseJson(text)))
 }
 
-/** The list that was read last: kube-scheduler asks about the same names twice, to filter and to prioritize. */
-let lastNames: { json: string; names: readonly string[] } = { json: '[]', names: [] }
-
 /**
  * The usual case: Go writes the fields in the order of the struct, so the names are what follows the last such key. It cannot be inside of a
  * string, where its quotes would be escaped. Whatever looks different is read the ordinary way.
@@ -68,22 +65,55 @@ function askedByNames(text: string): Asked | undefined {
   const key = '"NodeNames":'
   const start = text.lastIndexOf(key)
   const json = start < 0 ? '' : text.slice(start + key.length, text.lastIndexOf('}'))
-  if (!json.startsWith('["')) return undefined
+  // A later version may have more fields behind the names.
+  if (!json.startsWith('["') || !json.endsWith('"]') || json.includes('":')) return undefined
   try {
     const { Pod } = JSON.parse(`${text.slice(0, start)}"NodeNames":null}`) as { Pod?: unknown }
-    if (json !== lastNames.json) lastNames = { json, names: namesIn(json) }
-    return typeof Pod === 'object' && Pod !== null
-      ? { pod: Pod as V1Pod, names: lastNames.names, namesJson: json, items: undefined }
-      : undefined
+    return typeof Pod === 'object' && Pod !== null ? new AskedByNames(Pod as V1Pod, json, text) : undefined
   } catch {
     return undefined
   }
 }
 
-function namesIn(json: string): string[] {
-  const names: unknown = JSON.parse(json)
-  if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names
-  throw new TypeError('names are strings')
+/** The list that was read last: kube-scheduler asks about the same names twice, to filter and to prioritize. */
+let lastNames: { json: string; names: readonly string[] } = { json: '[]', names: [] }
+
+/** Reads the names when somebody wants to know them: for most pods nobody does. */
+class AskedByNames implements Asked {
+  readonly pod: V1Pod
+  readonly namesJson: string
+  readonly items = undefined
+  readonly #text: string
+
+  constructor(pod: V1Pod, namesJson: string, text: string) {
+    this.pod = pod
+    this.namesJson = namesJson
+    this.#text = text
+  }
+
+  get names(): readonly string[] {
+    if (this.namesJson !== lastNames.json) lastNames = { json: this.namesJson, names: this.#read() }
+    return lastNames.names
+  }
+
+  #read(): readonly string[] {
+    const names: unknown = tryJson(this.namesJson)
+    if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names
+    return checked(ExtenderArguments, parseJson(this.#text)).NodeNames ?? []
+  }
+}
+
+function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Every name with no points, without reading them: what stands between two names cannot be inside of one, where quotes are escaped. */
+export function neutralJson(namesJson: string): string {
+  return `[{"Host":"${namesJson.slice(2, -2).split('","').join('","Score":0},{"Host":"')}","Score":0}]`
 }
 
 function askedByObjects({ Pod, Nodes, NodeNames }: ExtenderArguments): Asked {

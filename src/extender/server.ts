@@ -5,8 +5,8 @@ import type { ExtenderFilterResult } from '../api/extender-wire.ts'
 import type { ControllerDeps } from '../controller-deps.ts'
 import { extenderSeconds } from '../runtime/metrics.ts'
 import { requireClient } from '../runtime/tls.ts'
-import { type FilterAnswer, filterNames, neutralPriorities, prioritizeJson } from './answer.ts'
-import { type Asked, askedOf, askedVictims, nameOf, readBody, WrongRequest } from './asked.ts'
+import { type FilterAnswer, filterNames, hasNoOpinion, neutralPriorities, prioritizeJson } from './answer.ts'
+import { type Asked, askedOf, askedVictims, nameOf, neutralJson, readBody, WrongRequest } from './asked.ts'
 import { explain } from './explain.ts'
 import { neutralAnswers } from './metrics.ts'
 import { everythingAsAsked, preemptOn } from './preempt.ts'
@@ -84,6 +84,7 @@ function knownPod(view: ExtenderView, verb: Verb, pod: V1Pod | undefined): V1Pod
 function answerFilter(view: ExtenderView, body: string): string {
   const asked = askedOf(body)
   const pod = knownPod(view, 'filter', asked.pod)
+  if (asked.namesJson !== undefined && (!pod || hasNoOpinion(view.index, pod, 'filter'))) return everybodyPassed(asked.namesJson)
   const answer = pod ? filterNames(view.index, pod, asked.names) : { passed: asked.names, failed: {}, unresolvable: {} }
   if (answer.passed === asked.names && asked.namesJson !== undefined) return everybodyPassed(asked.namesJson)
   return JSON.stringify(filterResult(asked, answer))
@@ -107,9 +108,10 @@ function filterResult({ items }: Asked, answer: FilterAnswer): ExtenderFilterRes
 }
 
 function answerPrioritize(view: ExtenderView, body: string): string {
-  const { pod: asked, names } = askedOf(body)
-  const pod = knownPod(view, 'prioritize', asked)
-  return pod ? prioritizeJson(view.index, pod, names, view.nowMs()) : JSON.stringify(neutralPriorities(names))
+  const asked = askedOf(body)
+  const pod = knownPod(view, 'prioritize', asked.pod)
+  if (asked.namesJson !== undefined && (!pod || hasNoOpinion(view.index, pod, 'prioritize'))) return neutralJson(asked.namesJson)
+  return pod ? prioritizeJson(view.index, pod, asked.names, view.nowMs()) : JSON.stringify(neutralPriorities(asked.names))
 }
 
 function answerPreempt(view: ExtenderView, body: string): string {

@@ -1,7 +1,7 @@
 // Bodies of kube-scheduler: the quick way of reading them gives what the ordinary way gives, and what is wrong is refused.
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { askedOf, WrongRequest } from '../../src/extender/asked.ts'
+import { askedOf, neutralJson, WrongRequest } from '../../src/extender/asked.ts'
 import { pod } from './cluster.ts'
 
 /** As Go writes ExtenderArgs. */
@@ -19,6 +19,14 @@ describe('what the scheduler asks', () => {
     )
   })
 
+  it('gives no points to any names without reading them', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string(), { minLength: 1 }), (names) => {
+        expect(JSON.parse(neutralJson(JSON.stringify(names)))).to.deep.equal(names.map((Host) => ({ Host, Score: 0 })))
+      }),
+    )
+  })
+
   it('gives the same list again for the same names, and not for others', () => {
     const first = askedOf(body(pod('shop/a'), ['a', 'b'])).names
     expect(askedOf(body(pod('shop/b'), ['a', 'b'])).names).to.equal(first)
@@ -28,6 +36,7 @@ describe('what the scheduler asks', () => {
   it('takes fields in another order, and more of them', () => {
     expect(askedOf(JSON.stringify({ NodeNames: ['a'], Pod: pod('shop/a'), Later: ['x'] })).names).to.deep.equal(['a'])
     expect(askedOf(JSON.stringify({ Pod: pod('shop/a'), NodeNames: ['a'], Later: 1 })).names).to.deep.equal(['a'])
+    expect(askedOf(JSON.stringify({ Pod: pod('shop/a'), NodeNames: ['a'], Later: ['x'] }))).not.to.have.property('namesJson')
   })
 
   it('takes whole nodes, and null for either', () => {
@@ -44,6 +53,6 @@ describe('what the scheduler asks', () => {
     ['a pod that is none', JSON.stringify({ Pod: 7, NodeNames: ['a'] }), /^Reading ExtenderArgs: Pod: /],
   ] as const)
     it(`refuses ${what}`, () => {
-      expect(() => askedOf(text)).to.throw(WrongRequest, message)
+      expect(() => askedOf(text).names).to.throw(WrongRequest, message)
     })
 })
