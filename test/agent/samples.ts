@@ -34,8 +34,8 @@ export const awaitRequest: AwaitRequest = {
   source: { nodeName: 'node-1', address: '172.30.0.1:8090' },
 }
 
-export const sourceOpened: JournalRecord = { type: 'opened', atMs: 1, role: 'source', request: moveRequest }
-export const destinationOpened: JournalRecord = { type: 'opened', atMs: 1, role: 'destination', request: awaitRequest }
+export const sourceOpened: JournalRecord & { type: 'opened' } = { type: 'opened', atMs: 1, role: 'source', request: moveRequest }
+export const destinationOpened: JournalRecord & { type: 'opened' } = { type: 'opened', atMs: 1, role: 'destination', request: awaitRequest }
 
 export function sourceMove(...records: JournalRecord[]): SourceMove {
   return foldAll(uid, [sourceOpened, ...records]) as SourceMove
