@@ -136,7 +136,7 @@ static bool hear_criu(server *v, int connection)
 		if (pid < 0) continue; // a zombie: it has no memory
 		int uffd = receive_uffd(connection);
 		if (uffd < 0) die(s, "criu named process %d without its userfaultfd", pid);
-		atomic_store(s->guarded, true);
+		guard_container(s->guard, s->socket);
 		if (!add_task(v, pid, uffd, NULL)) die(s, "no memory for process %d, or too many", pid);
 		note(s, "process %d is being restored", pid);
 	}
@@ -208,7 +208,7 @@ void serve_restore(store *s, int connection)
 	note(s, "criu has come");
 	bool ok = run_restore(&v, connection);
 	close_tasks(&v);
-	atomic_store(s->guarded, false);
+	atomic_store(&s->guard->needed, false);
 	close(connection);
 	drop_segments(&s->segments);
 	drop_memory(&s->memory);

@@ -2,7 +2,6 @@
 #include "store.h"
 #include "commands.h"
 #include "lines.h"
-#include "store-guard.h"
 #include "store-handout.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -181,8 +180,8 @@ int store_main(int argc, char **argv)
 	if (signals < 0 || control < 0) return fail_to_start("listening on", s.socket);
 	s.lazy = bind_unix(lazy_path);
 	if (s.lazy < 0) return fail_to_start("making", lazy_path);
-	s.guarded = start_guard(s.socket);
-	if (!s.guarded) return fail_to_start("starting the guard of", s.socket);
+	s.guard = start_guard();
+	if (!s.guard) return fail_to_start("starting the guard of", s.socket);
 	if (!say_that_it_listens()) return fail_to_start("telling that it listens on", s.socket);
 	run(&s, control, signals);
 	return 0;

@@ -1,6 +1,7 @@
 // The destination's side of memory that travels ahead of the freeze: it receives pages, and serves them to what criu restores.
 #pragma once
 #include "files.h"
+#include "store-guard.h"
 #include "store-segments.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,7 +25,7 @@ typedef struct {
 	memory memory; // the receiving thread's alone until READY
 	segment_list segments;
 	_Atomic uint64_t bytes, missing, left_pages, faults;
-	_Atomic bool *guarded; // tells the guard that restored processes wait for pages
+	guarded *guard;
 	int log, lazy; // the socket for criu listens only when it may come
 } store;
 
