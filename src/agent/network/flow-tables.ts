@@ -71,9 +71,9 @@ export class FlowTables {
   }
 
   /** Untracked first: between the two a translated packet would make an entry. */
-  async arm(uid: string, ip: string, armed: { legs: readonly Leg[]; openPorts: readonly number[]; plan: LegPlan }): Promise<void> {
+  async arm(uid: string, ip: string, armed: { legs: readonly Leg[]; knownPorts: readonly number[]; plan: LegPlan }): Promise<void> {
     this.#told.set(uid, [...armed.legs])
-    await nft(armRuleSet(this.#armed(ip, { openPorts: armed.openPorts, untracked: untrackedOf(armed.legs) })))
+    await nft(armRuleSet(this.#armed(ip, { knownPorts: armed.knownPorts, untracked: untrackedOf(armed.legs) })))
     await this.#conntrack.apply(armed.plan.lines)
   }
 
@@ -82,11 +82,13 @@ export class FlowTables {
     return planChange(change, await this.#conntrack.entriesOf(ip), (leg) => this.#relays.markOf(leg))
   }
 
-  async rearm(uid: string, change: FlowChange, plan: LegPlan): Promise<void> {
+  /** The ports last: until then the guard keeps what would arrive untranslated. */
+  async rearm(uid: string, ip: string, change: FlowChange, plan: LegPlan): Promise<void> {
     const ended = new Set(change.ended.map(textOf))
     this.#told.set(uid, [...(this.#told.get(uid) ?? []).filter((leg) => !ended.has(textOf(leg))), ...change.added])
     await nft(untrackRuleSet(this.#nodeIp, untrackedOf(change.added)))
     await this.#conntrack.apply(plan.lines)
+    await nft(armRuleSet(this.#armed(ip, { knownPorts: portsOf(ip, change.added) })))
   }
 
   async missing(uid: string, ip: string): Promise<string[]> {
@@ -125,8 +127,8 @@ export class FlowTables {
     return await this.#relays.sweep(left, keep)
   }
 
-  #armed(ip: string, { openPorts = [], untracked = [] }: LeftFlows): ArmedPod {
-    return { nodeIp: this.#nodeIp, ip, openPorts, untracked }
+  #armed(ip: string, { knownPorts = [], untracked = [] }: LeftFlows): ArmedPod {
+    return { nodeIp: this.#nodeIp, ip, knownPorts, untracked }
   }
 
   #isTakenOver(entry: ConntrackEntry, ip: string): boolean {
@@ -150,7 +152,17 @@ export class FlowTables {
 export interface LeftFlows {
   legs?: readonly Leg[]
   untracked?: readonly UntrackedFlow[]
-  openPorts?: readonly number[]
+  knownPorts?: readonly number[]
+}
+
+/** The pod's end of each flow. */
+export function portsOf(ip: string, legs: readonly Leg[]): number[] {
+  const ports = legs.flatMap((leg) => [
+    ...(leg.source === ip ? [leg.sourcePort] : []),
+    ...(leg.destination === ip ? [leg.destinationPort] : []),
+    ...(leg.destinationNat?.address === ip ? [leg.destinationNat.port] : []),
+  ])
+  return [...new Set(ports)]
 }
 
 export function untrackedOf(legs: readonly Leg[]): UntrackedFlow[] {

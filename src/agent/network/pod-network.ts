@@ -4,7 +4,7 @@ import type { AgentConfig } from '../config.ts'
 import type { Attached, FlowChange, FlowSurvey, Leg, PodNetwork } from '../rooms.ts'
 import { run, runInNetworkOf } from '../run.ts'
 import { applyWish } from './apply-wish.ts'
-import { FlowTables, type SurveyedPod, untrackedOf } from './flow-tables.ts'
+import { FlowTables, portsOf, type SurveyedPod, untrackedOf } from './flow-tables.ts'
 import { divertBatch, holdBatch, proxyNeighbour, releaseBatch, restoreBatch, type Veth } from './ip-batches.ts'
 import { connectedBridges, describeVeth, deviceExists, hostVethOf, macOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { AddressLeases } from './leases.ts'
@@ -69,16 +69,18 @@ class NodePodNetwork implements PodNetwork {
     const plan = await this.#flows.plan(ip, legs)
     // Repeated, the legs are there already: those of the first time stay ours.
     const inserted = [...(record.legs ?? []), ...plan.inserted]
-    await this.#records.write({ ...record, legs: inserted, untracked: untrackedOf(legs), openPorts })
-    await this.#flows.arm(uid, ip, { legs, openPorts, plan })
+    const knownPorts = [...new Set([...openPorts, ...portsOf(ip, legs)])]
+    await this.#records.write({ ...record, legs: inserted, untracked: untrackedOf(legs), knownPorts })
+    await this.#flows.arm(uid, ip, { legs, knownPorts, plan })
   }
 
   async rearm({ uid, ip, change }: { uid: string; ip: string; change: FlowChange }): Promise<void> {
     const { record } = await this.#own(uid, ip, 'destination')
     const plan = await this.#flows.planChange(ip, change)
     const untracked = [...(record.untracked ?? []), ...untrackedOf(change.added)]
-    await this.#records.write({ ...record, legs: [...(record.legs ?? []), ...plan.inserted], untracked })
-    await this.#flows.rearm(uid, change, plan)
+    const knownPorts = [...(record.knownPorts ?? []), ...portsOf(ip, change.added)]
+    await this.#records.write({ ...record, legs: [...(record.legs ?? []), ...plan.inserted], untracked, knownPorts })
+    await this.#flows.rearm(uid, ip, change, plan)
   }
 
   async missingFlows({ uid, ip }: { uid: string; ip: string }): Promise<string[]> {

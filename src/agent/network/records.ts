@@ -17,8 +17,8 @@ export interface NetworkRecord {
   legs?: Leg[]
   /** Flows that pass this node untracked in their translated form. */
   untracked?: UntrackedFlow[]
-  /** On the destination: ports on which the held pod takes connections. */
-  openPorts?: number[]
+  /** On the destination: ports of the held pod at which the guard lets packets pass. */
+  knownPorts?: number[]
   veth?: Veth
   /** On the destination: the veth whose neighbour queue holds the packets. */
   heldVeth?: string

@@ -8,11 +8,17 @@ const lockTable = 'podmotion_lock'
 /** Declared again and again: what is there stays. */
 const sets = [
   '  set movable { type ipv4_addr; }',
-  // While a pod is held here: its addresses, and the ports on which it takes connections.
+  // While a pod is held here: its addresses, and those of its ports that are known.
   '  set guarded { type ipv4_addr; }',
-  '  set listening { type ipv4_addr . inet_service; }',
+  '  set known { type ipv4_addr . inet_service; }',
   '  set untracked { type ipv4_addr . inet_proto . inet_service . ipv4_addr . inet_service; flags timeout; }',
 ]
+
+/**
+ * A segment of a flow that began on the source after its table was read: it may still have to be translated, and the pod would reset what it
+ * cannot recognise. Dropped, it is sent again. Known are the ports on which the pod listens, and its own end of each flow that was told.
+ */
+const guardRule = 'ip daddr @guarded tcp flags & (syn | ack) != syn ip daddr . tcp dport != @known drop'
 
 const chains: Record<string, { hook: string; rules: (nodeIp: string) => string[] }> = {
   /** Before connection tracking (flow-legs.ts, translatedForms). */
@@ -30,14 +36,8 @@ const chains: Record<string, { hook: string; rules: (nodeIp: string) => string[]
     hook: 'type filter hook postrouting priority -150',
     rules: () => [`${relayMarkTest('meta')} meta mark set 0`],
   },
-  /**
-   * A segment of a flow that began on the source after its table was read: it may still have to be translated, and the pod would reset
-   * what it cannot recognise. Dropped, it is sent again. On ports where the pod listens nothing needs a translation that is missing here.
-   */
-  guard: {
-    hook: 'type filter hook forward priority -10',
-    rules: () => ['ip daddr @guarded ct state new tcp flags & (syn | ack) != syn ip daddr . tcp dport != @listening drop'],
-  },
+  guard: { hook: 'type filter hook forward priority -10', rules: () => [guardRule] },
+  guardLocal: { hook: 'type filter hook output priority -10', rules: () => [guardRule] },
   /**
    * Before kube-proxy's and the CNI's own postrouting (priority 100). A flow masqueraded there dies when the pod moves, because the kernel
    * forgets a masquerade whose output device changed; the same translation by a fixed `snat` lives on. 0x4000 is kube-proxy's mark in both
@@ -79,17 +79,17 @@ export interface UntrackedFlow {
 export interface ArmedPod {
   nodeIp: string
   ip: string
-  openPorts: readonly number[]
+  knownPorts: readonly number[]
   untracked: readonly UntrackedFlow[]
 }
 
 /** The destination: the pod's packets are known as a movable pod's, and the flows pass untracked in their translated form. */
-export function armRuleSet({ nodeIp, ip, openPorts, untracked }: ArmedPod): string {
+export function armRuleSet({ nodeIp, ip, knownPorts, untracked }: ArmedPod): string {
   return lines(
     ...table(nodeIp),
     element('add', 'movable', [ip]),
     element('add', 'guarded', [ip]),
-    element('add', 'listening', listeningOf(ip, openPorts)),
+    element('add', 'known', knownOf(ip, knownPorts)),
     element('add', 'untracked', untracked.map(untrackedElement)),
   )
 }
@@ -99,13 +99,13 @@ export function untrackRuleSet(nodeIp: string, untracked: readonly UntrackedFlow
 }
 
 /** Added before they are deleted, so that it never fails. `afterSeconds`: the other node may still translate packets on the way. */
-export function disarmRuleSet({ nodeIp, ip, openPorts, untracked }: ArmedPod, afterSeconds = 0): string {
+export function disarmRuleSet({ nodeIp, ip, knownPorts, untracked }: ArmedPod, afterSeconds = 0): string {
   const flows = untracked.map(untrackedElement)
   const later = afterSeconds > 0 ? flows.map((flow) => `${flow} timeout ${afterSeconds}s`) : []
   return lines(
     ...table(nodeIp),
     ...again('guarded', [ip]),
-    ...again('listening', listeningOf(ip, openPorts)),
+    ...again('known', knownOf(ip, knownPorts)),
     ...again('untracked', flows),
     element('add', 'untracked', later),
   )
@@ -126,7 +126,7 @@ function lines(...texts: string[]): string {
     .join('')
 }
 
-function listeningOf(ip: string, ports: readonly number[]): string[] {
+function knownOf(ip: string, ports: readonly number[]): string[] {
   return ports.map((port) => `${ip} . ${port}`)
 }
 

@@ -309,10 +309,10 @@ describe('the texts of relayed and translated flows', () => {
 
   it('armed and disarmed', () => {
     const flows = [{ protocol: 'tcp' as const, tuple: tuple('10.96.0.9', 5432, pod, 5001) }]
-    const armed = { nodeIp: '172.30.0.1', ip: pod, openPorts: [80], untracked: flows }
+    const armed = { nodeIp: '172.30.0.1', ip: pod, knownPorts: [80], untracked: flows }
     expect(armRuleSet(armed)).to.contain('untracked { 10.96.0.9 . tcp . 5432 . 10.244.1.5 . 5001 }')
     expect(armRuleSet({ ...armed, untracked: [] }))
-      .to.contain('listening { 10.244.1.5 . 80 }')
+      .to.contain('known { 10.244.1.5 . 80 }')
       .and.not.contain('podmotion untracked {')
     expect(disarmRuleSet(armed)).to.not.contain('timeout 15s')
     expect(disarmRuleSet(armed, 15)).to.contain('. 5001 timeout 15s }')

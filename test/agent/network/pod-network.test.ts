@@ -229,6 +229,48 @@ describe('the network of a moving pod', function () {
     expect(await nodes.call<string[]>('b', 'missingFlows', move)).to.have.length(1)
   })
 
+  for (const guarded of [true, false]) {
+    it(`a segment that nobody has translated yet ${guarded ? 'waits for its translation' : 'would end the flow, were there no guard'}`, async () => {
+      await nodes.addBridgedPod('b', 'qb', '10.244.2.7')
+      nodes.in('a', serviceTo('10.244.2.7'))
+      const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
+      const own = nodes.client('pa')
+      await own.ask('connect 10.96.0.1 7000')
+      await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs: [], openPorts: [7000] })
+      if (!guarded) nodes.in('b', 'nft flush chain ip podmotion guard; nft flush chain ip podmotion guardLocal')
+      void own.ask('say push 700')
+      await sleep(300)
+      await nodes.call('b', 'hold', { ...move, attached: destination.attached })
+      await nodes.call('a', 'divert', { ...move, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
+      await nodes.call('a', 'lock', { uid: 'm1', sandboxPid: source.pid })
+      await sleep(800)
+      await nodes.call('b', 'release', { ...move, attached: destination.attached })
+      await sleep(300)
+      // Nobody was restored here, so whatever reaches the pod's address is answered with a reset.
+      expect(resetsIn('qb')).to.equal(guarded ? 0 : 1)
+    })
+  }
+
+  it('a hold that lets packets through is seen: the peer is reset', async () => {
+    const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
+    const client = nodes.client('c')
+    await client.ask(`connect ${podIp} 7000`)
+    const { legs, openPorts } = await nodes.survey('a', source)
+    await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs, openPorts })
+    await nodes.call('b', 'hold', { ...move, attached: destination.attached })
+    nodes.in('b', `ip neigh replace ${podIp} lladdr ${destination.attached.podMac} dev hpb nud permanent`)
+    await nodes.call('a', 'divert', { ...move, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
+    void client.ask('say lost')
+    await sleep(500)
+    expect(resetsIn('c')).to.equal(1)
+  })
+
+  /** Connections that were open there and ended by a reset. */
+  function resetsIn(namespace: string): number {
+    const [names = '', values = ''] = nodes.in(namespace, 'grep ^Tcp: /proc/net/snmp').split('\n')
+    return Number(values.split(' ')[names.split(' ').indexOf('EstabResets')])
+  }
+
   it('relays what the first node masqueraded, on later moves too, and until the flow ends', async () => {
     await nodes.serve('c')
     for (const node of ['a', 'b']) nodes.in(node, masquerade)
