@@ -20,20 +20,26 @@ export const refusalsOf: RefusalsOf = (pod, freezeWindowBudgetMs) =>
 /** Leader only; resolves when the signal aborts, with every timer gone. */
 export async function startDescheduler(deps: ControllerDeps, signal: AbortSignal, options: DeschedulerOptions = noOptions): Promise<void> {
   const namespaces = new Namespaces(deps.client, deps.clock)
-  const timetable = new Timetable(async (name) => {
+  const run = async (name: string): Promise<void> => {
     if (signal.aborted) return
     try {
       await runPolicy(deps, namespaces, refusalsOf, name, options.dryRun)
     } catch (error) {
       log.error({ err: error, policy: name }, 'policy did not run')
     }
-  })
+  }
+  const timetable = new Timetable(run)
   deps.caches.policies.onChange(({ type, object }) => {
     if (signal.aborted) return
     if (type === 'deleted') timetable.delete(object.metadata.name)
     else enter(deps, timetable, object)
   })
-  for (const policy of deps.caches.policies.list()) enter(deps, timetable, policy)
+  for (const policy of deps.caches.policies.list()) {
+    enter(deps, timetable, policy)
+    // One run, however many were missed while nobody led.
+    const lastRunMs = Date.parse(policy.status?.lastRunAt ?? '')
+    if (timetable.hasMissed(policy.metadata.name, lastRunMs)) void run(policy.metadata.name)
+  }
   await Promise.all([startUncordon(deps, signal), followPolicyFile(deps, options, signal)])
   timetable.clear()
 }

@@ -1,6 +1,10 @@
 // One timer per policy, kept in line with the policies' schedules; a run that is still going is not started again.
 import cron, { type ScheduledTask } from 'node-cron'
 
+const gapsLookedAt = 10
+/** Between the time of a schedule and the time that the run is said to have been at. */
+const startedLateMs = 30_000
+
 interface Entry {
   schedule: string
   task: ScheduledTask
@@ -26,6 +30,15 @@ export class Timetable {
     const task = cron.schedule(schedule, () => this.#run(name), { name, timezone: 'UTC', noOverlap: true, suppressMissedWarning: true })
     this.#entries.set(name, { schedule, task })
     return true
+  }
+
+  /** Was a run due since the last one, while nobody led? Schedules are uneven, so the widest gap of the next runs counts. */
+  hasMissed(name: string, lastRunMs: number): boolean {
+    const runs = this.#entries.get(name)?.task.getNextRuns(gapsLookedAt + 1) ?? []
+    const [next] = runs
+    if (!next) return false
+    const gaps = runs.slice(1).map((run, index) => run.getTime() - (runs[index]?.getTime() ?? 0))
+    return lastRunMs < next.getTime() - Math.max(0, ...gaps) - startedLateMs
   }
 
   delete(name: string): void {

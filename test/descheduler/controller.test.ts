@@ -124,6 +124,18 @@ describe('descheduler', () => {
     expect(cluster.server.requests.length).to.equal(count)
   })
 
+  it('catches up with one run when it begins to lead', async () => {
+    const late = { ...policy('even', { schedule: '0 3 * * *' }), status: { lastRunAt: '2020-01-01T03:00:00Z', movesPlanned: 9 } }
+    cluster.write(paths.migrationPolicyPath('even'), late)
+    await cluster.sync()
+    void startDescheduler(cluster.deps, ending.signal)
+    const status = await until(
+      () => statusOf(),
+      (found) => found?.movesStarted === 1,
+    )
+    expect(status.lastRunAt).to.equal('2026-05-04T12:00:00.000Z')
+  })
+
   it('says once that a schedule cannot be read', async () => {
     await cluster.sync()
     void startDescheduler(cluster.deps, ending.signal)
@@ -142,6 +154,20 @@ describe('descheduler', () => {
 describe('timetable', () => {
   const timetable = new Timetable(async () => {})
   afterEach(() => timetable.clear())
+
+  it('knows when a run was missed while nobody led', () => {
+    const hourMs = 3_600_000
+    const missed = (schedule: string, agoMs: number) => timetable.set('x', schedule) && timetable.hasMissed('x', Date.now() - agoMs)
+    expect(missed('*/2 * * * *', 60_000)).to.equal(false)
+    expect(missed('*/2 * * * *', 10 * 60_000)).to.equal(true)
+    expect(missed('0 3 * * *', 0)).to.equal(false)
+    expect(missed('0 3 * * *', 49 * hourMs)).to.equal(true)
+    // Whatever day it is: over a weekend two days without a run are nothing.
+    expect(missed('0 9 * * 1-5', 0)).to.equal(false)
+    expect(missed('0 9 * * 1-5', 8 * 24 * hourMs)).to.equal(true)
+    expect(timetable.hasMissed('x', Number.NaN), 'never ran').to.equal(false)
+    expect(timetable.hasMissed('unknown', 0)).to.equal(false)
+  })
 
   it('keeps one timer a policy and drops what cannot be read', () => {
     expect(timetable.set('a', '*/5 * * * *')).to.equal(true)
