@@ -28,6 +28,8 @@ export interface Leg {
   sourceNat?: Endpoint | undefined
   /** The node whose address stands in for one end: the pod's packets keep the way through it until the flow ends. */
   relayThrough?: string | undefined
+  /** One end has closed: the flow may be over before the pod has moved. */
+  closing?: boolean | undefined
 }
 
 /** What the flows of a pod became between two looks. */

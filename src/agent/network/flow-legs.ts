@@ -12,6 +12,8 @@ export interface LegPlace {
   anchorOf: (mark: number) => string | undefined
 }
 
+const establishedState = 3
+
 export function legOf(entry: ConntrackEntry, place: LegPlace): Leg {
   return entry.original.source === place.ip ? ownLeg(entry, place) : incomingLeg(entry, place)
 }
@@ -54,6 +56,7 @@ function plainLeg(entry: ConntrackEntry, tuple: Tuple): Leg {
     mark: isRelayMark(entry.mark) ? 0 : entry.mark,
     windowScaleOriginal: entry.windowScaleOriginal,
     windowScaleReply: entry.windowScaleReply,
+    ...(entry.state > establishedState ? { closing: true } : {}),
   }
 }
 

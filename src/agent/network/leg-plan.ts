@@ -46,7 +46,7 @@ export function planChange({ added, ended }: FlowChange, existing: readonly Conn
 export function missingLegs(legs: readonly Leg[], existing: readonly ConntrackEntry[], markOf: MarkOf): string[] {
   const found = new Map(existing.map((entry) => [tupleKey(entry.protocol, entry.original), entry]))
   return withoutOwned(legs, existing)
-    .filter((leg) => !isAsWanted(leg, found, markOf(leg)))
+    .filter((leg) => !leg.closing && !isAsWanted(leg, found, markOf(leg)))
     .map(
       (leg) =>
         `${tupleKey(leg.protocol, leg)}${leg.destinationNat ? ` to ${text(leg.destinationNat)}` : ''} is not in the destination's connection table`,

@@ -47,6 +47,7 @@ const WireLeg = z.object({
   destinationNat: WireEndpoint.optional(),
   sourceNat: WireEndpoint.optional(),
   relayThrough: ipv4.optional(),
+  closing: z.boolean().optional(),
 })
 const WireLegs = z.array(WireLeg).max(200_000)
 

@@ -176,6 +176,8 @@ describe('planning the legs on the destination', () => {
     const relayedEntry = entry(masqueraded.original, turned(masqueraded.original), { mark: markOf(2) })
     expect(missingLegs(legs, [ownService, relayedEntry, direct], mark)).to.deep.equal([])
     expect(missingLegs(legs, [ownService, relayedEntry, entry(direct.reply)], mark)).to.deep.equal([])
+    const [closing] = survey({ entries: [{ ...direct, state: 5 }] }).legs as [Leg]
+    expect(missingLegs([closing], [], mark)).to.deep.equal([])
     const wrong = missingLegs(legs, [entry(ownService.original), { ...relayedEntry, mark: 0 }], mark)
     expect(wrong).to.have.length(3)
     expect(wrong[0]).to.equal("tcp 10.244.1.5 5001 10.96.0.9 5432 to 10.244.2.2:5432 is not in the destination's connection table")
