@@ -320,6 +320,11 @@ class Tracking(Case):
             t.process.stdout.close()
             wait_for(lambda: not self.is_frozen())
         wait_for(self.is_untouched)  # an injection that was under way ends by itself
+        t = self.tracker()
+        t('round')
+        self.assertFalse(self.is_untouched())
+        t.close()
+        wait_for(self.is_untouched)
         self.assertRegex(self.say(p, 'verify'), '^ok ')
 
     def test_a_tracker_that_is_killed_in_its_pause_leaves_nothing_frozen(self):
