@@ -21,7 +21,10 @@ export function measure({ metadata, status: before }: Migration, after: PodMigra
   if (isTerminal(after.phase)) measureEnd(uid, after)
 }
 
-function measureEnd(uid: string, { phase, failure, freeze, bytesMoved, connections, sequenceDelta: delta }: PodMigrationStatus): void {
+function measureEnd(
+  uid: string,
+  { phase, failure, freeze, bytesMoved, connections, flows: counted, sequenceDelta: delta }: PodMigrationStatus,
+): void {
   enteredAtMs.delete(uid)
   migrations.inc({ result: phase ?? 'Unknown', reason: failure?.code ?? '' })
   if (phase !== 'Complete') return
@@ -29,6 +32,7 @@ function measureEnd(uid: string, { phase, failure, freeze, bytesMoved, connectio
   if (freeze?.holdMs !== undefined) holdSeconds.observe(freeze.holdMs / 1000)
   if (bytesMoved !== undefined) movedBytes.inc(bytesMoved)
   if (delta !== undefined) sequenceDelta.set(delta)
+  if (counted) flows.inc({ outcome: 'relayed' }, counted.relayed)
   if (!connections) return
   flows.inc({ outcome: 'kept' }, connections.source - connections.lost)
   flows.inc({ outcome: 'lost' }, connections.lost)
