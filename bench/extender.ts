@@ -1,13 +1,21 @@
-// How long kube-scheduler waits for the extender, and what that costs it; prints one last line that starts with `extender:`. `--latency`: without the lab.
+// How long kube-scheduler waits for the extender, and what that costs it; prints one last line that starts with `extender:`. --latency: without the lab.
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { type Latency, measureLatency } from './extender/latency.ts'
 import { measureThroughput, type Throughput } from './extender/throughput.ts'
 
+const { values: wish } = parseArgs({
+  options: {
+    latency: { type: 'boolean', default: false },
+    nodes: { type: 'string', default: '1000,5000' },
+    pods: { type: 'string', default: '2000' },
+    turns: { type: 'string', default: '2' },
+  },
+})
 const rounds = 500
-const nodeCounts = [1000, 5000]
-const podCount = 2000
-const turns = 2
+const nodeCounts = wish.nodes.split(',').map(Number)
+const podCount = Number(wish.pods)
 const results = fileURLToPath(new URL('./results/extender', import.meta.url))
 const lines: string[] = []
 
@@ -35,7 +43,7 @@ const { latencies, builtMs } = await measureLatency(rounds)
 for (const { title, p50, p99, worst } of latencies)
   say(`${title}: filter + prioritize over HTTPS p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, worst ${worst.toFixed(2)} ms`)
 say(`5000 nodes and 30000 pods indexed in ${builtMs.toFixed(0)} ms`)
-const throughputs = process.argv.includes('--latency') ? [] : await measureThroughput(nodeCounts, podCount, turns)
+const throughputs = wish.latency ? [] : await measureThroughput(nodeCounts, podCount, Number(wish.turns))
 for (const { nodeCount, with: ours, without } of throughputs)
   say(
     `${nodeCount} kwok nodes, ${podCount} ordinary pods: with ${ours.map(Math.round).join(', ')} pods/s, without ${without.map(Math.round).join(', ')} pods/s`,

@@ -59,7 +59,7 @@ export interface ClusterPlan {
   exact?: string | undefined
 }
 
-const usualPatienceRounds = 400
+const usualPatienceRounds = 500
 const usualBandwidthMbps = 1000
 const mostMovedPart = 0.03
 const leastMostMoves = 20

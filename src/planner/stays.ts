@@ -1,7 +1,7 @@
 // Why a pod stays where it is, whatever the goal; undefined: a plan may move it.
 import type { V1Pod, V1PodDisruptionBudget } from '@kubernetes/client-node'
-import { type Labels, matchesSelector, type Selector } from '../extender/label-selector.ts'
 import { annotations } from '../api/names.ts'
+import { type Labels, matchesSelector, type Selector } from '../extender/label-selector.ts'
 
 // kube-scheduler's own: pods of system-cluster-critical and system-node-critical have at least this priority.
 const systemCriticalPriority = 2_000_000_000

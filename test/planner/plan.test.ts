@@ -25,7 +25,9 @@ const wishes = fc.record({
   rulesPart: fc.double({ min: 0, max: 1, noNaN: true }),
 })
 
-describe('plan', () => {
+describe('plan', function () {
+  this.timeout(20_000)
+
   for (const kind of ['balance', 'consolidate', 'evacuate'] as const)
     it(`${kind}: every move is feasible when it runs`, function () {
       this.timeout(120_000)

@@ -5,16 +5,20 @@ import type { Limits } from '../limits.ts'
 import type { Model } from '../model.ts'
 import type { Placement } from '../placement.ts'
 import { below, type Chance, shuffle } from '../random.ts'
+import { anneal } from './anneal.ts'
 import { bestStep } from './step.ts'
 
-/** Gains are taken this much too high or too low while parts are made anew. */
-const noiseWidth = 0.4
+/** Gains are taken up to this much too high or too low while parts are made anew, mostly less. */
+const mostNoise = 0.9
 /** Moves that are taken back at once, at most. */
-const mostTakenBack = 12
+const mostTakenBack = 16
 
 /** Part of the rounds that begin with a move that nobody would choose: the best first move is not always part of the best plan. */
 const strayPart = 0.5
 const strayTries = 8
+
+/** Pods times nodes up to which annealing looks at enough of the possibilities. */
+const smallCase = 2000
 
 interface Search {
   placement: Placement
@@ -26,8 +30,10 @@ interface Search {
 /** Leaves the best placement in `placement`. */
 export function balance(placement: Placement, limits: Limits): void {
   const shares = evenShares(placement)
-  const search = { placement, shares, prices: pricesFor(placement.model, unevenness(placement, shares)), limits }
+  const before = unevenness(placement, shares)
+  const search = { placement, shares, prices: pricesFor(placement.model, before), limits }
   climb(search, () => 1)
+  if (placement.model.pods.length * placement.model.nodes.length <= smallCase) anneal(placement, shares, search.prices, before, limits)
   improve(search)
 }
 
@@ -55,7 +61,8 @@ function improve(search: Search): void {
   for (let idle = 0; idle < limits.patienceRounds && !limits.isOver(); idle++) {
     takeSomeBack(placement, limits.chance)
     if (limits.chance() < strayPart) stray(search)
-    climb(search, () => 1 + noiseWidth * (limits.chance() - 0.5))
+    const noise = mostNoise * limits.chance() ** 2
+    climb(search, () => 1 + noise * (2 * limits.chance() - 1))
     climb(search, () => 1)
     const cost = costOf(placement, shares, prices)
     if (cost < bestCost - 1e-9 * bestCost) {

@@ -14,23 +14,54 @@ export interface StepQuestion {
   placement: Placement
   shares: Float64Array
   prices: Prices
-  /** Factor on each gain: 1, or about 1 to look elsewhere than the last time. */
+  /** Factor on the gains of a pod: 1, or about 1 to look elsewhere than the last time. */
   noise(): number
   /** Further moves that the limit leaves. */
   movesLeft: number
 }
 
 /** Nodes that are looked at in one step, so that a step takes as long on a large cluster as on a small one. */
-const sourcesAtOnce = 64
-const destinationsAtOnce = 64
+const sourcesAtOnce = 32
+const destinationsAtOnce = 32
 const swapNodesAtOnce = 12
 /** Pods of a node that are tried for a swap. */
 const swapPodsAtOnce = 24
+/** Plans of more moves than this are improved by making parts anew instead. */
+const replacedAtOnce = 16
 const leastGain = 1e-12
 
 export function bestStep(question: StepQuestion): Step | undefined {
   const { sources, destinations } = rankedNodes(question)
-  return bestMove(question, sources, destinations) ?? (question.movesLeft > 1 ? bestSwap(question, sources, destinations) : undefined)
+  const move = bestMove(question, sources, destinations)
+  if (move) return move
+  return question.movesLeft > 1 ? bestSwap(question, sources, destinations) : bestReplacement(question)
+}
+
+/** No further move is left: one that was made is taken back for a better one. */
+function bestReplacement(question: StepQuestion): Step | undefined {
+  const { placement, prices, shares, movesLeft } = question
+  let best: Step = { gain: leastGain, moves: [] }
+  for (const pod of someAway(placement)) {
+    const home = placement.model.pods[pod]?.home as number
+    const away = placement.at[pod] as number
+    if (!placement.fits(pod, home)) continue
+    const back = gainOf(placement, shares, pod, home) - addedPrice(placement, prices, pod, home)
+    placement.move(pod, home)
+    const { sources, destinations } = rankedNodes(question)
+    const other = bestMove({ ...question, movesLeft: movesLeft + 1 }, sources, destinations)
+    placement.move(pod, away)
+    if (other && back + other.gain > best.gain) best = { gain: back + other.gain, moves: [[pod, home], ...other.moves] }
+  }
+  return best.moves.length > 0 ? best : undefined
+}
+
+/** Of a short plan; in a long one it would take longer than it is worth. */
+function someAway({ at, model }: Placement): number[] {
+  const away: number[] = []
+  at.forEach((node, pod) => {
+    if (node !== model.pods[pod]?.home) away.push(pod)
+  })
+  return away.length <= replacedAtOnce ? away : []
 }
 
 /** By what one resource or another has over and under the even share. */
@@ -63,9 +94,10 @@ function bestMove(question: StepQuestion, sources: readonly number[], destinatio
       const { stays, home } = placement.model.pods[pod] as Model['pods'][number]
       if (stays !== undefined || (movesLeft < 1 && from === home)) continue
       const left = changeOn(placement, shares, from, pod, -1)
+      const factor = noise()
       for (const to of destinations) {
         if (to === from) continue
-        const gain = (-left - changeOn(placement, shares, to, pod, 1)) * noise() - addedPrice(placement, prices, pod, to)
+        const gain = (-left - changeOn(placement, shares, to, pod, 1)) * factor - addedPrice(placement, prices, pod, to)
         if (gain > best.gain && placement.can(pod, to)) best = { gain, moves: [[pod, to]] }
       }
     }
