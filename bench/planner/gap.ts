@@ -28,7 +28,7 @@ const goal = { kind: 'balance' } as const
 
 /** Imbalance is the root of what is paid for. */
 function removed(before: number, after: number): number {
-  return Math.sqrt(before) - Math.sqrt(Math.min(before, after))
+  return Math.max(1e-9, Math.sqrt(before) - Math.sqrt(after))
 }
 
 function movedIn(model: Model, places: readonly (readonly [number, number])[]): number {

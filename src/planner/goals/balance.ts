@@ -90,6 +90,7 @@ function takeSomeBack(placement: Placement, chance: Chance): void {
 /** Any move that is allowed, of a pod that may still move. */
 function stray({ placement, limits }: Search): void {
   const { model } = placement
+  if (model.pods.length === 0) return
   const mayLeave = movesOf(placement) < limits.mostMoves
   for (let attempt = 0; attempt < strayTries; attempt++) {
     const pod = below(limits.chance, model.pods.length)

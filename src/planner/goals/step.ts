@@ -48,7 +48,8 @@ function bestReplacement(question: StepQuestion): Step | undefined {
     const back = gainOf(placement, shares, pod, home) - addedPrice(placement, prices, pod, home)
     placement.move(pod, home)
     const { sources, destinations } = rankedNodes(question)
-    const other = bestMove({ ...question, movesLeft: movesLeft + 1 }, sources, destinations)
+    // Without noise: two that are each taken for better than the other would be exchanged for ever.
+    const other = bestMove({ ...question, noise: () => 1, movesLeft: movesLeft + 1 }, sources, destinations)
     placement.move(pod, away)
     if (other && back + other.gain > best.gain) best = { gain: back + other.gain, moves: [[pod, home], ...other.moves] }
   }
