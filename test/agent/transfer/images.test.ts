@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect } from 'chai'
 import { encodeHeader, encodeJson } from '../../../src/agent/transfer/frame.ts'
-import { receiveImages, type ReceiveTarget } from '../../../src/agent/transfer/image-receiver.ts'
+import { type ReceiveTarget, receiveImages } from '../../../src/agent/transfer/image-receiver.ts'
 import { ImageSender } from '../../../src/agent/transfer/image-sender.ts'
 
 describe('images over a socket', () => {
