@@ -4,7 +4,7 @@ import type { NodeMigrationCapacity } from '../api/node-migration-capacity.ts'
 import type { PodMigration } from '../api/pod-migration.ts'
 import { type ClusterIndex, indexOf } from '../extender/cluster-index.ts'
 import { rankOn } from '../extender/rank.ts'
-import { podKey, podRequests } from '../extender/requests.ts'
+import { type Amounts, podKey, podRequests } from '../extender/requests.ts'
 import type { Victim } from './stock/evictor.ts'
 
 export interface DestinationView {
@@ -22,12 +22,19 @@ export interface PlacedVictim extends Victim {
   noDestination: string | undefined
 }
 
+/** So many of the emptiest nodes are ranked first; only where none of them fits all are. */
+const shortList = 48
+
 export function placeVictims(victims: readonly Victim[], view: DestinationView): PlacedVictim[] {
   const index = indexOf(view)
+  const emptiest = new Emptiest(index)
   return victims.map((victim) => {
-    const ranked = rankVictim(victim, index, view.nowMs)
+    const ranked = rankVictim(victim, index, emptiest, view.nowMs)
     const best = ranked.find(({ fits }) => fits)
-    if (best) reserve(index, victim.pod, best.nodeName)
+    if (best) {
+      reserve(index, victim.pod, best.nodeName)
+      emptiest.take(best.nodeName, podRequests(victim.pod))
+    }
     return { ...victim, destination: best?.nodeName, noDestination: best ? undefined : whyNone(ranked) }
   })
 }
@@ -35,10 +42,50 @@ export function placeVictims(victims: readonly Victim[], view: DestinationView):
 type Ranked = ReturnType<typeof rankOn>
 
 /** Where the strategy wants it, else anywhere. */
-function rankVictim({ pod, destinations }: Victim, index: ClusterIndex, nowMs: number): Ranked {
-  const options = { sourceNodeName: pod.spec?.nodeName, nowMs }
-  const wanted = destinations ? rankOn(index, pod, { ...options, names: destinations }) : []
-  return wanted.some(({ fits }) => fits) ? wanted : rankOn(index, pod, options)
+function rankVictim({ pod, destinations }: Victim, index: ClusterIndex, emptiest: Emptiest, nowMs: number): Ranked {
+  let ranked: Ranked = []
+  for (const names of [...(destinations ? [emptiest.of(destinations), destinations] : []), emptiest.of(), undefined]) {
+    ranked = rankOn(index, pod, { sourceNodeName: pod.spec?.nodeName, nowMs, ...(names ? { names } : {}) })
+    if (ranked.some(({ fits }) => fits)) return ranked
+  }
+  return ranked
+}
+
+/** Nodes by the fullest of cpu, memory and pods, with what is planned already. */
+class Emptiest {
+  readonly #index: ClusterIndex
+  readonly #fullness = new Map<string, number>()
+  #order: string[] = []
+  #taken = 0
+
+  constructor(index: ClusterIndex) {
+    this.#index = index
+    for (const facts of index.nodes) if (facts.node) this.#fullness.set(facts.name, shareOf(facts.requested, facts.allocatable))
+    this.#sort()
+  }
+
+  of(names?: readonly string[]): string[] {
+    if (!names) return this.#order.slice(0, shortList)
+    const wanted = new Set(names)
+    const found: string[] = []
+    for (const name of this.#order) if (wanted.has(name) && found.push(name) === shortList) break
+    return found
+  }
+
+  take(name: string, amounts: Amounts): void {
+    const share = shareOf(amounts, this.#index.node(name)?.allocatable ?? {})
+    this.#fullness.set(name, (this.#fullness.get(name) ?? 0) + share)
+    // The list only has to be about right: the ranking looks at the real room.
+    if (++this.#taken % shortList === 0) this.#sort()
+  }
+
+  #sort(): void {
+    this.#order = [...this.#fullness].sort(([, one], [, other]) => one - other).map(([name]) => name)
+  }
+}
+
+function shareOf(amounts: Amounts, allocatable: Amounts): number {
+  return Math.max(...['cpu', 'memory', 'pods'].map((resource) => (amounts[resource] ?? 0) / (allocatable[resource] || 1)))
 }
 
 function reserve(index: ClusterIndex, pod: V1Pod, nodeName: string): void {

@@ -24,7 +24,9 @@ profiles:
   plugins: {balance: {enabled: [RemoveDuplicates]}}
 `
 
-describe('a stock policy in the controller', () => {
+describe('a stock policy in the controller', function () {
+  // Caches, files and an API server: a busy machine takes its time.
+  this.timeout(20_000)
   let cluster: TestCluster
   let folder: string
   let file: string
