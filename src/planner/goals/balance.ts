@@ -74,7 +74,7 @@ function improve(search: Search): void {
   placement.become(best)
 }
 
-/** Back home where they still fit: what came there meanwhile may keep them away. */
+/** Back home where they still may be: what came there meanwhile, or left, may keep them away. */
 function takeSomeBack(placement: Placement, chance: Chance): void {
   const away: number[] = []
   placement.at.forEach((node, pod) => {
@@ -83,7 +83,7 @@ function takeSomeBack(placement: Placement, chance: Chance): void {
   const count = 1 + below(chance, Math.min(mostTakenBack, Math.max(1, away.length)))
   for (const pod of shuffle(away, chance).slice(0, count)) {
     const home = placement.model.pods[pod]?.home ?? 0
-    if (placement.fits(pod, home)) placement.move(pod, home)
+    if (placement.can(pod, home)) placement.move(pod, home)
   }
 }
 

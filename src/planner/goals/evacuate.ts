@@ -81,7 +81,7 @@ function takeSomeBack({ placement, limits, leaving }: Search): number[] {
   const stuck = leaving.filter((pod) => placement.at[pod] === home(pod))
   const away = [...placement.at.keys()].filter((pod) => placement.at[pod] !== home(pod))
   const back = shuffle(away, limits.chance).slice(0, 1 + below(limits.chance, mostTakenBack))
-  const gone = back.filter((pod) => leaving.includes(pod) || placement.fits(pod, home(pod)))
+  const gone = back.filter((pod) => leaving.includes(pod) || placement.can(pod, home(pod)))
   for (const pod of gone) placement.move(pod, home(pod))
   return [...shuffle(stuck, limits.chance), ...largestFirst(placement.model, gone).filter((pod) => leaving.includes(pod))]
 }

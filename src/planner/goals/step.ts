@@ -44,7 +44,7 @@ function bestReplacement(question: StepQuestion): Step | undefined {
   for (const pod of someAway(placement)) {
     const home = placement.model.pods[pod]?.home as number
     const away = placement.at[pod] as number
-    if (!placement.fits(pod, home)) continue
+    if (!placement.can(pod, home)) continue
     const back = gainOf(placement, shares, pod, home) - addedPrice(placement, prices, pod, home)
     placement.move(pod, home)
     const { sources, destinations } = rankedNodes(question)
