@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { KubeConfig, type V1Pod } from '@kubernetes/client-node'
 import { parse, stringify } from 'yaml'
 import { KubeClient } from '../../src/kube/client.ts'
-import { nodePath, podPath } from '../../src/kube/paths.ts'
+import { leasePath, nodePath, podPath } from '../../src/kube/paths.ts'
 import { schedulerConfiguration } from '../../test/lab/config/scheduler.ts'
 import { createNodes, fakeLabel, fakePod, inParallel } from '../../test/lab/extender/fake-nodes.ts'
 import { OurExtender, type Program } from '../../test/lab/extender/our-extender.ts'
@@ -65,7 +65,7 @@ class Bench {
   async start(kwok: string): Promise<void> {
     const args = ['--kubeconfig', this.#lab.kubeconfigPath, `--manage-nodes-with-label-selector=${fakeLabel}=true`, '--config', stages]
     // Leases of an earlier kwok are respected until they end.
-    await this.#lab.kubectl(['delete', 'leases', '-n', 'kube-node-lease', '--all'], { reject: false, stdio: 'ignore' })
+    await this.#client.delete(leasePath('kube-node-lease'))
     this.#kwok = this.#lab.control.runHere(kwok, [...args, `--node-lease-duration-seconds=${leaseSeconds}`], {
       reject: false,
       stdio: 'ignore',
@@ -109,7 +109,7 @@ class Bench {
     await this.#lab.restartScheduler(stringify(configuration), this.#ours.files)
     await this.#beFirst()
     const rate = await bound
-    await this.#lab.kubectl(['delete', 'pods', '-l', fakeLabel, '--force', '--grace-period=0', '--wait=false'], { stdio: 'ignore' })
+    await this.#client.delete(`${podPath('default')}?labelSelector=${fakeLabel}`, { gracePeriodSeconds: 0 })
     await this.#until(async () => (await this.#pods('?limit=1')).length === 0)
     return rate
   }

@@ -6,10 +6,10 @@ import type { Placement } from '../placement.ts'
 import { below } from '../random.ts'
 
 /** For each round of patience that the limits have. */
-const triesPerRound = 40
-const mostTries = 20_000
+const triesPerRound = 50
+const mostTries = 25_000
 /** As parts of the unevenness before any move: what is accepted at each start, and at the end. */
-const starts = [0.1, 0.03, 0.01, 0.1, 0.03, 0.01, 0.1, 0.03, 0.01, 0.003]
+const starts = [0.1, 0.03, 0.01, 0.1, 0.03, 0.01, 0.1, 0.03, 0.01, 0.1, 0.03, 0.01, 0.2, 0.05, 0.02, 0.1, 0.03, 0.01]
 const coldest = 0.00002
 
 interface Annealing {

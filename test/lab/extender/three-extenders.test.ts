@@ -63,7 +63,8 @@ describe('three extenders', function () {
     await ours?.remove()
     for (const started of running) started.kill('SIGKILL')
     await lab?.restartScheduler(schedulerConfiguration())
-    await lab?.kubectl(['delete', 'pods,nodes', '-l', fakeLabel, '--now'], { reject: false })
+    if (client) await removePods()
+    await lab?.kubectl(['delete', 'nodes', '-l', fakeLabel], { reject: false })
     await lab?.kubectl(['delete', 'podmigrations,nodemigrationcapacities', '--all'], { reject: false })
     await proxy?.close()
     if (!wasUp && !process.env.LAB_KEEP) await Lab.remove(labName)
@@ -101,6 +102,9 @@ describe('three extenders', function () {
       await sleep(50)
     }
   }
+
+  /** At once: no kubelet would ever say that they have ended. */
+  const removePods = () => client.delete(`${podPath('default')}?labelSelector=${fakeLabel}`, { gracePeriodSeconds: 0 })
 
   /** Keeps 20 cores of a node; the controller of these tests does not lead, so nobody goes on with it. */
   async function openMigration(podName: string, nodeName: string): Promise<void> {
@@ -172,7 +176,7 @@ describe('three extenders', function () {
     const urgent = { apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', metadata: { name: 'urgent' }, value: 1000 }
     await lab.kubectl(['apply', '-f', '-'], { input: JSON.stringify(urgent) })
     // What earlier tests left there would do as victims as well.
-    await lab.kubectl(['delete', 'pods', '-l', fakeLabel, '--now'])
+    await removePods()
     const { pod } = await schedule({ cpu: '3', only: 'fake-1' })
     await openMigration(pod.metadata.name, 'fake-4')
     await client.create(podPath('default'), fakePod('pressing', { cpu: '3', only: 'fake-1', priorityClassName: 'urgent' }))
