@@ -104,6 +104,21 @@ describe('moves on a disk that is full', () => {
     expect(moves.openUids()).to.deep.equal([])
   })
 
+  it('stay undone when they are finished, record or not', () => {
+    moves.open(uid, sourceOpened)
+    moves.decideSource(uid, { type: 'abort', reason: 'test' })
+    expect(moves.decideSource(uid, { type: 'finish', outcome: 'aborted' })).to.deep.equal(['rollBack'])
+    expect(moves.openUids()).to.deep.equal([uid])
+    moves.forget(uid)
+    moves.open(uid, sourceOpened)
+    moves.decideSource(uid, { type: 'abort', reason: 'test' })
+    moves.settled(uid)
+    fill()
+    expect(moves.decideSource(uid, { type: 'finish', outcome: 'aborted' })).to.deep.equal(['cleanUp'])
+    expect(moves.source(uid)).to.deep.include({ state: 'finished', settled: true })
+    expect(moves.openUids()).to.deep.equal([])
+  })
+
   it('of which the source has left may be settled without a record', () => {
     moves.open(uid, sourceOpened)
     moves.decideSource(uid, { type: 'proceed', to: 'moving' })

@@ -92,7 +92,8 @@ function enterState(move: Move, record: JournalRecord & { type: 'state' }): Move
     ...(failure ? { failure } : {}),
     granted: move.granted || record.state === 'granted',
     committed: move.committed || record.state === 'committed',
-    settled: false,
+    // What was undone stays undone: the sweep takes what the last cleaning up leaves.
+    settled: record.state === 'finished' && move.state === 'aborted' && move.settled,
     changedAtMs: record.atMs,
   }
 }
