@@ -1,5 +1,6 @@
 // How long kube-scheduler waits for the extender, and what that costs it; prints one last line that starts with `extender:`. --latency: without the lab.
 import { writeFile } from 'node:fs/promises'
+import { cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Latency, measureLatency } from './extender/latency.ts'
@@ -39,6 +40,9 @@ function latencyText(latencies: readonly Latency[]): string {
   return `extender: p99 ${few?.p99.toFixed(2)} ms for 500 names, ${many?.p99.toFixed(2)} ms for 5000`
 }
 
+say(
+  `load of the machine while it was measured (processes that want a processor): ${loadavg()[0]?.toFixed(1)} on ${cpus().length} processors`,
+)
 const { latencies, builtMs } = await measureLatency(rounds)
 for (const { title, p50, p99, worst } of latencies)
   say(`${title}: filter + prioritize over HTTPS p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, worst ${worst.toFixed(2)} ms`)
