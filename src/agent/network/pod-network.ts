@@ -4,6 +4,7 @@ import type { AgentConfig } from '../config.ts'
 import type { Attached, FlowChange, FlowSurvey, Leg, PodNetwork } from '../rooms.ts'
 import { run, runInNetworkOf } from '../run.ts'
 import { applyWish } from './apply-wish.ts'
+import { Calm } from './calm.ts'
 import { FlowTables, portsOf, type SurveyedPod, untrackedOf } from './flow-tables.ts'
 import { divertBatch, holdBatch, proxyNeighbour, releaseBatch, restoreBatch, type Veth } from './ip-batches.ts'
 import { connectedBridges, describeVeth, deviceExists, hostVethOf, macOf, readRoutes, writeSysctls } from './kernel-files.ts'
@@ -29,6 +30,7 @@ class NodePodNetwork implements PodNetwork {
   readonly #leases: AddressLeases
   readonly #turn = new Turn()
   readonly #waiting = new WaitingCommands()
+  readonly #calm = new Calm()
   readonly #flows: FlowTables
   /** Host veths that survey found, so that divert need not start a program to look inside the hold. */
   readonly #vethNames = new Map<number, string>()
@@ -88,6 +90,7 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async hold(move: { uid: string; ip: string; attached: Attached }): Promise<void> {
+    this.#calm.begin(move.uid)
     const { hostVeth, podMac } = move.attached
     this.#waiting.start(move.uid, 'release', ipBatch)
     const { record, bridge } = await this.#own(move.uid, move.ip, 'destination')
@@ -105,6 +108,7 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async divert(move: DivertMove): Promise<void> {
+    if (move.role === 'source') this.#calm.begin(move.uid)
     const { text, record, bridge } = this.#diversions.get(move.uid) ?? (await this.#planDivert(move))
     this.#diversions.delete(move.uid)
     await this.#waiting.finish(move.uid, 'divert', ipBatch, text)
@@ -135,9 +139,11 @@ class NodePodNetwork implements PodNetwork {
 
   async release(move: { uid: string; ip: string; attached: Attached }): Promise<void> {
     await this.#waiting.finish(move.uid, 'release', ipBatch, releaseBatch(move.ip, move.attached.hostVeth, move.attached.podMac))
+    this.#calm.end(move.uid)
   }
 
   async undo(move: { uid: string; ip: string; role: Role; sandboxPid?: number }): Promise<void> {
+    this.#calm.end(move.uid)
     this.#waiting.cancel(move.uid)
     this.#diversions.delete(move.uid)
     const record = await this.#records.read(move.uid)
@@ -153,6 +159,7 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async settle(uid: string): Promise<void> {
+    this.#calm.end(uid)
     this.#waiting.cancel(uid)
     this.#diversions.delete(uid)
     const record = await this.#records.read(uid)
@@ -165,8 +172,9 @@ class NodePodNetwork implements PodNetwork {
     await Promise.all(old.filter(({ role }) => role === 'home').map(({ uid }) => this.#records.remove(uid)))
   }
 
-  apply(state: NetworkState): Promise<void> {
-    return this.#turn.take(async () => {
+  async apply(state: NetworkState): Promise<void> {
+    await this.#calm.wait()
+    await this.#turn.take(async () => {
       const owned = new Set((await this.#records.list()).map((record) => record.ip))
       await applyWish(state, { config: this.#config, leases: this.#leases, owned })
     })
