@@ -116,10 +116,12 @@ export class Sending {
     await this.#armRestore()
     this.#take(await this.#flows.arm(this.#pod.sandboxPid))
     await this.#warm()
-    // What changed during all of that: the less is left, the less the freeze has to carry.
+    // What changed during all of that: the less is left, the less the freeze has to carry. Files last: a changed one goes whole, a changed
+    // page alone.
+    const converged = await this.#catchUp()
     await this.#files.once()
     moves.step(this.#uid, 'presync')
-    await this.#catchUp()
+    await this.#refresh(converged)
     await this.#flows.follow('running')
     await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
@@ -178,11 +180,17 @@ export class Sending {
     this.#context.moves.facts(this.#uid, { preCopy: { rounds: [], reason } })
   }
 
-  async #catchUp(): Promise<void> {
-    if (!this.#memory) return
+  async #catchUp(): Promise<string> {
+    if (!this.#memory) return ''
     const { preCopyMaxRounds, preCopyDirtyThresholdMB } = this.#request
     const limits = { maximumRounds: preCopyMaxRounds, thresholdMB: preCopyDirtyThresholdMB }
-    const reason = await this.#memory.catchUp(limits, this.#signal)
+    return await this.#memory.catchUp(limits, this.#signal)
+  }
+
+  /** What the pod wrote while its files were looked at. */
+  async #refresh(reason: string): Promise<void> {
+    if (!this.#memory) return
+    await this.#memory.refresh()
     this.#context.moves.facts(this.#uid, { preCopy: { rounds: this.#memory.rounds, reason } })
   }
 
