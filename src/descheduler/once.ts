@@ -15,7 +15,19 @@ export async function descheduleOnce(
   write: (text: string) => void,
 ): Promise<void> {
   const file = policyFile === undefined ? undefined : await readPolicyFile(policyFile)
-  await startCaches(deps.caches, signal)
+  // The watches end with the run, or the program would not.
+  const over = new AbortController()
+  try {
+    await startCaches(deps.caches, AbortSignal.any([signal, over.signal]))
+    await runAll(deps, file, dryRun, write)
+  } finally {
+    over.abort()
+  }
+}
+
+type PolicyFile = Awaited<ReturnType<typeof readPolicyFile>>
+
+async function runAll(deps: ControllerDeps, file: PolicyFile | undefined, dryRun: boolean, write: (text: string) => void): Promise<void> {
   if (file) write(describeStock(await runStockPolicyOnce(deps, file, refusalsOf, dryRun)))
   const namespaces = new Namespaces(deps.client, deps.clock)
   for (const { metadata } of deps.caches.policies.list()) {

@@ -163,7 +163,7 @@ describe('a cycle', () => {
       }),
       { numRuns: 300 },
     )
-    expect(planned, 'moves in all of the runs').to.be.greaterThan(50)
+    expect(planned, 'moves in all of the runs').to.be.greaterThan(10)
   })
 
   it('plans 300 nodes and 3000 pods in five seconds of CPU', function () {

@@ -36,7 +36,7 @@ export class Host {
   constructor(imports = "'/etc/containerd/conf.d/*.toml'") {
     this.write('/etc/cni/net.d/10-lab.conflist', conflist)
     this.write('/etc/containerd/config.toml', containerdToml(imports))
-    for (const name of ['runc', 'criu', 'cni', 'helper']) this.#addNative(`podmotion-${name}`)
+    for (const name of ['runc', 'criu', 'cni', 'helper', 'pages', 'criu-pages.so']) this.#addNative(`podmotion-${name}`)
     process.env.FAKE_HOST = this.folder
     process.env.PATH = `${fixtures}:${process.env.PATH}`
   }
