@@ -32,9 +32,11 @@ static void finish(standin *self, standin_state state, int code)
 static void order_restore(standin *self, peer *p, char *line)
 {
 	restore_order order;
-	restore_mode mode = {!strncmp(line, "arm", 3), self->store.pid > 0 ? self->store.socket : NULL};
+	bool held = !strncmp(line, "arm", 3);
 	if (self->state != WAITING) return say_status(self, p);
 	if (!parse_restore(line, &order)) return say(p, "failed 2");
+	// A store that was given nothing is left out: the dump was a whole one, and criu restores it as it is.
+	restore_mode mode = {held, order.lazy && self->store.pid > 0 ? self->store.socket : NULL};
 	self->restorer = spawn_restore(self->in, self->directory, &order, &mode);
 	self->asked = p;
 	if (self->restorer < 0) return finish(self, FAILED, 126);

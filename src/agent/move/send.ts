@@ -166,7 +166,7 @@ export class Sending {
         config: this.#context.config,
         uid: this.#uid,
         containers: this.#pod.containers,
-        skipFolder: (container) => this.#dumpFolders(container).skip,
+        skipFolder: (container) => this.#skipFolder(container),
         open: (container) => this.#peer.open(this.#path(`pages/${container}`)),
         limit: this.#limit,
       })
@@ -211,7 +211,13 @@ export class Sending {
 
   #dumpFolders(container: string): DumpFolders {
     const { images, work } = moveFolders(this.#context.config, this.#uid, 'source')
-    return { images: path.join(images, container), work: path.join(work, container), skip: path.join(work, container, 'skip') }
+    // Without memory ahead both criu run as they are: what the preload leaves out on one side the other must expect.
+    const skip = this.#memory && { skip: this.#skipFolder(container) }
+    return { images: path.join(images, container), work: path.join(work, container), ...skip }
+  }
+
+  #skipFolder(container: string): string {
+    return path.join(moveFolders(this.#context.config, this.#uid, 'source').work, container, 'skip')
   }
 
   #imageFolders(): ImageFolder[] {

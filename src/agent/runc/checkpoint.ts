@@ -18,7 +18,7 @@ export interface DumpFolders {
   images: string
   work: string
   /** Lists of memory that is not to be dumped: it went ahead. */
-  skip: string
+  skip?: string
 }
 
 export interface HeldDump {
@@ -49,7 +49,7 @@ export async function startHeldDump(config: AgentConfig, container: { name: stri
     env: {
       PATH: `${config.optDir}/libexec:${hostPath}`,
       PODMOTION_HOLD_DUMP: socket,
-      PODMOTION_SKIP: folders.skip,
+      ...(folders.skip === undefined ? {} : { PODMOTION_SKIP: folders.skip }),
       PODMOTION_CRIU_LOG_LEVEL: criuLogLevel,
     },
     timeoutMs: dumpTimeoutMs,
