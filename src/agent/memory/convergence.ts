@@ -2,7 +2,7 @@
 import type { PreCopyRound } from '../../api/pod-migration.ts'
 
 export interface Limits {
-  /** Rounds after the first one, which copies everything. */
+  /** All rounds, the first one, which copies everything, among them. */
   maximumRounds: number
   thresholdMB: number
 }
@@ -15,10 +15,11 @@ const shrinkFactor = 0.7
 /** undefined: another round; else the sentence for the status. */
 export function endOfRounds(rounds: readonly PreCopyRound[], { maximumRounds, thresholdMB }: Limits): string | undefined {
   const [last, before] = [rounds.at(-1), rounds.at(-2)]
-  if (!last || rounds.length < 2) return undefined
+  if (!last) return undefined
   const left = `${last.copiedMB.toFixed(1)} MB in round ${last.round}`
-  if (last.copiedMB <= smallMB) return `converged: ${left}`
-  if (rounds.length > maximumRounds) return `${maximumRounds} rounds used up: ${left}`
+  // What the first one copied says nothing of what is left.
+  if (before && last.copiedMB <= smallMB) return `converged: ${left}`
+  if (rounds.length >= maximumRounds) return `${rounds.length === 1 ? '1 round' : `${rounds.length} rounds`} used up: ${left}`
   // Between the threshold and almost nothing it goes on only while that pays.
   if (before && last.copiedMB > before.copiedMB * shrinkFactor) {
     return last.copiedMB <= thresholdMB ? `converged: ${left}` : `stopped shrinking: ${left}, over the threshold of ${thresholdMB} MB`

@@ -58,10 +58,10 @@ export class MemoryAhead {
   /** Until little is left; returns why it ended there. */
   async catchUp(limits: Limits, signal: AbortSignal): Promise<string> {
     for (;;) {
-      signal.throwIfAborted()
-      await this.#round()
       const end = endOfRounds(this.rounds, limits)
       if (end !== undefined) return end
+      signal.throwIfAborted()
+      await this.#round()
     }
   }
 

@@ -39,7 +39,13 @@ export async function storeReady(meeting: string): Promise<void> {
 /** Resolves when no page of the container waits in the store any more; at once when it has none, or was never given anything. */
 export async function storeLocal(meeting: string): Promise<StoreStatus | undefined> {
   const status = await ask(meeting, 'status', answerTimeoutMs)
-  return status?.state === 'receiving' ? undefined : status && (await ask(meeting, 'wait', localTimeoutMs))
+  if (status?.state !== 'receiving') return status && (await ask(meeting, 'wait', localTimeoutMs))
+  // It would wait as long as the container lives.
+  const store = await LineClient.connect(socketOf(meeting)).catch(() => undefined)
+  store?.send('quit')
+  await store?.waitFor(() => false, answerTimeoutMs).catch(() => undefined)
+  store?.close()
+  return undefined
 }
 
 async function ask(meeting: string, line: string, timeoutMs: number): Promise<StoreStatus | undefined> {

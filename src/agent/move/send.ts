@@ -183,14 +183,15 @@ export class Sending {
   async #catchUp(): Promise<string> {
     if (!this.#memory) return ''
     const { preCopyMaxRounds, preCopyDirtyThresholdMB } = this.#request
-    const limits = { maximumRounds: preCopyMaxRounds, thresholdMB: preCopyDirtyThresholdMB }
+    // The last one is for what the pod writes while its files are looked at.
+    const limits = { maximumRounds: preCopyMaxRounds - 1, thresholdMB: preCopyDirtyThresholdMB }
     return await this.#memory.catchUp(limits, this.#signal)
   }
 
   /** What the pod wrote while its files were looked at. */
   async #refresh(reason: string): Promise<void> {
     if (!this.#memory) return
-    await this.#memory.refresh()
+    if (this.#memory.rounds.length < this.#request.preCopyMaxRounds) await this.#memory.refresh()
     this.#context.moves.facts(this.#uid, { preCopy: { rounds: this.#memory.rounds, reason } })
   }
 

@@ -62,7 +62,10 @@ export class RootCopy {
   async lastPass(pod: StoragePod): Promise<number> {
     const [now] = await Promise.all([this.#look(true), this.#noteMapped(pod)])
     const before = this.#complete
-    if (!before || Math.abs(now.clockOffsetMs - before.clockOffsetMs) > clockStepMs) return await this.#everything()
+    if (!before || Math.abs(now.clockOffsetMs - before.clockOffsetMs) > clockStepMs) {
+      this.cancel()
+      return await this.#everything()
+    }
     const changed = new Set([...(await this.#changed(now.listing, before)), ...this.#mapped])
     const gone = await this.#deletable([...this.#known].filter((name) => !now.listing.has(name)))
     if (changed.size + gone.length === 0) return this.#nothingLeft()

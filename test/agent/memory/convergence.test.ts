@@ -19,7 +19,7 @@ describe('rounds of copying ahead', () => {
       [1024, 400, 390],
       /^stopped shrinking: 390\.0 MB in round 3, over the threshold of 64 MB$/,
     ],
-    ['end when they are used up', [1024, 640, 320, 160, 80, 40], /^5 rounds used up: 40\.0 MB in round 6$/],
+    ['end when they are used up', [1024, 640, 320, 160, 80], /^5 rounds used up: 80\.0 MB in round 5$/],
   ]
   for (const [what, copied, expected] of cases) {
     it(what, () => {
@@ -28,6 +28,9 @@ describe('rounds of copying ahead', () => {
       else expect(end).to.match(expected)
     })
   }
+
+  it('may be the first one alone', () =>
+    expect(endOfRounds(rounds(1024), { ...limits, maximumRounds: 1 })).to.equal('1 round used up: 1024.0 MB in round 1'))
 
   it('adds the containers up', () => {
     const answer = { processes: 1, untracked: [], zeroPages: 0, segments: 0, suspect: 0, pauseUs: 1, stopUs: 1, elapsedUs: 9 }
