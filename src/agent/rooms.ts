@@ -111,6 +111,8 @@ export interface PodStorage {
   measure(pod: StoragePod): Promise<{ writableBytes: number; reasons: NodeReason[] }>
   /** One pass; final=true inside the freeze. Returns bytes sent. */
   sync(move: { uid: string; pod: StoragePod; destination: StorageDestination; final: boolean; bandwidthLimitMbps: number }): Promise<number>
+  /** After all passes ahead: files that change all the time are kept as they are sent, `take` waits for the bandwidth. */
+  keepHot(uid: string, take: (bytes: number) => Promise<void>): Promise<void>
   /** Ends what was started ahead for a last pass that did not come. */
   forget(uid: string): void
 }

@@ -70,6 +70,16 @@ export class FilePasses {
     }
   }
 
+  /** After the last pass ahead. What cannot be kept goes with the last pass, as ever. */
+  async keepHot(take: (bytes: number) => Promise<void>): Promise<void> {
+    if (this.#skipped) return
+    const { context, uid, signal } = this.#files
+    await context.storage.keepHot(uid, take).catch((error: unknown) => {
+      log.warn({ uid, reason: messageOf(error) }, 'files that change all the time could not be kept; they go whole in the freeze')
+    })
+    signal.throwIfAborted()
+  }
+
   /** Connections for the last pass, one for each folder. */
   async warm(): Promise<void> {
     const folders = this.#pod.volumes.filter(({ kind }) => kind.startsWith('emptyDir')).length

@@ -120,6 +120,7 @@ export class Sending {
     // page alone.
     const converged = await this.#catchUp()
     await this.#files.once()
+    await this.#files.keepHot(async (bytes) => await this.#limit.take(bytes))
     moves.step(this.#uid, 'presync')
     await this.#refresh(converged)
     await this.#flows.follow('running')

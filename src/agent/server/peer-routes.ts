@@ -11,7 +11,7 @@ import type { AgentContext } from '../context.ts'
 import { serveStore } from '../memory/store.ts'
 import { Arm, ArmRestore, Divert, Grant, Rearm, StandingRequest } from '../peer/wire.ts'
 import type { Registry } from '../registry.ts'
-import { parseToken, serveRsync } from '../storage/transport.ts'
+import { fileStream } from '../storage/transport.ts'
 import { readFirstLine } from '../transfer/first-line.ts'
 import { receiveImages } from '../transfer/image-receiver.ts'
 import { Uid } from '../transfer/names.ts'
@@ -73,10 +73,9 @@ function streamFor(request: IncomingMessage, { config }: AgentContext, registry:
   if (what === 'images') return async (socket) => await receiveImages(socket, receiver.receiveTarget())
   if (what === 'pages') return async (socket) => await serveStore(socket, receiver.meetingOf(container ?? ''))
   return async (socket) => {
-    const token = await readFirstLine(socket)
-    const root = parseToken(token)
+    const { root, serve } = fileStream(await readFirstLine(socket))
     await receiver.checkRoot(root)
-    await serveRsync(config, socket, root)
+    await serve(config, socket)
   }
 }
 

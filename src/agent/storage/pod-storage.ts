@@ -3,6 +3,7 @@ import type { AgentConfig } from '../config.ts'
 import type { NodeReason, PodStorage, StoragePod } from '../rooms.ts'
 import { run } from '../run.ts'
 import { remoteShell } from './daemon-configuration.ts'
+import { PatchStream } from './patch-stream.ts'
 import { RootCopy } from './root-copy.ts'
 import { syncedRoots, tokenFor, volumeReasons } from './synced-roots.ts'
 
@@ -34,9 +35,12 @@ class NodePodStorage implements PodStorage {
 
   async sync(move: Move): Promise<number> {
     const copies = await this.#copiesOf(move)
-    if (move.final) this.#copies.delete(move.uid)
     const passes = copies.map((copy) => (move.final ? copy.lastPass(move.pod) : copy.passAhead(move.pod, move.bandwidthLimitMbps)))
     return (await Promise.all(passes)).reduce((sum, bytes) => sum + bytes, 0)
+  }
+
+  async keepHot(uid: string, take: (bytes: number) => Promise<void>): Promise<void> {
+    await Promise.all((this.#copies.get(uid)?.roots ?? []).map((root) => root.keepHot(take)))
   }
 
   forget(uid: string): void {
@@ -48,7 +52,9 @@ class NodePodStorage implements PodStorage {
     const known = this.#copies.get(uid)
     if (known?.socket === destination.transportSocket) return known.roots
     const roots = (await syncedRoots(this.#config, pod)).map((root) => {
-      return new RootCopy(root, remoteShell(this.#config.helper, destination.transportSocket, tokenFor(root, destination)))
+      const [socket, token] = [destination.transportSocket, tokenFor(root, destination)]
+      const patches = (): PatchStream => PatchStream.open(socket, token)
+      return new RootCopy(root, { remoteShell: remoteShell(this.#config.helper, socket, token), patches })
     })
     this.#copies.set(uid, { socket: destination.transportSocket, roots })
     return roots

@@ -2,10 +2,14 @@
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { StoragePod } from '../rooms.ts'
+import { messageOf } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
 import { run } from '../run.ts'
 import { type WaitingResult, WaitingRun } from '../waiting-run.ts'
 import { changedSince, type Listing, listingFormat, parseListing } from './folder-listing.ts'
+import { HotFiles } from './hot-files.ts'
 import { mappedFiles } from './mapped-file-finder.ts'
+import { PatchStream } from './patch-stream.ts'
 import { type Copy, copyArguments, sentBytes, sentNames, vanishedExitCode, wholeFileLimitBytes } from './rsync-arguments.ts'
 import type { SyncedRoot } from './synced-roots.ts'
 import { listChanges } from './upper-tree.ts'
@@ -20,6 +24,13 @@ const listingLimitBytes = 1 << 30
 /** The wall clock was set between two passes: change times cannot be compared with it. */
 const clockStepMs = 5
 
+/** How the destination's folder is reached. */
+export interface Way {
+  /** `--rsh` of rsync. */
+  remoteShell: string
+  patches: () => PatchStream
+}
+
 interface Pass {
   listing: Listing
   sinceMs: number
@@ -29,7 +40,7 @@ interface Pass {
 
 export class RootCopy {
   readonly #root: SyncedRoot
-  readonly #remoteShell: string
+  readonly #way: Way
   /** The last pass after which the destination had all that the folder had. */
   #complete: Pass | undefined
   /** Every path that the destination may have from an earlier pass. */
@@ -39,10 +50,15 @@ export class RootCopy {
   /** Through its handshake already. Without a last pass the peer's rsync gives up after its I/O timeout, and this one with it. */
   #prepared: WaitingRun | undefined
   #preparedList: WaitingRun | undefined
+  /** Sets times and owners of files that have their contents by other ways. */
+  #preparedAttributes: WaitingRun | undefined
+  /** What changed between the last two passes, the latest first: it will have changed again. */
+  #restless: string[] = []
+  #hot: HotFiles | undefined
 
-  constructor(root: SyncedRoot, remoteShell: string) {
+  constructor(root: SyncedRoot, way: Way) {
     this.#root = root
-    this.#remoteShell = remoteShell
+    this.#way = way
   }
 
   /** While the pod runs. */
@@ -52,10 +68,24 @@ export class RootCopy {
     const listed = await this.#layerPaths()
     const result = await this.#run({ bandwidthLimitMbps }, listed)
     for (const name of [...pass.listing.keys(), ...sentNames(result.stdout)]) this.#known.add(name)
-    if (result.exitCode === 0) this.#complete = pass
+    if (result.exitCode === 0) this.#note(pass)
     await this.#noteMapped(pod)
     this.#prepare()
     return this.#check(result, [0, vanishedExitCode])
+  }
+
+  /** While the pod runs, after all passes: what is kept must not be written by another one. */
+  async keepHot(take: (bytes: number) => Promise<void>): Promise<void> {
+    if (this.#restless.length === 0) return
+    const hot = new HotFiles(this.#root.folder, this.#way.patches())
+    try {
+      await hot.keep(this.#restless, take)
+    } catch (error) {
+      hot.close()
+      throw error
+    }
+    this.#hot = hot
+    this.#preparedAttributes = new WaitingRun('rsync', copyArguments(this.#copy({ listed: true, contents: 'trusted' })))
   }
 
   /** Inside the freeze. */
@@ -68,20 +98,50 @@ export class RootCopy {
     }
     const changed = new Set([...(await this.#changed(now.listing, before)), ...this.#mapped])
     const gone = await this.#deletable([...this.#known].filter((name) => !now.listing.has(name)))
-    if (changed.size + gone.length === 0) return this.#nothingLeft()
-    const isBig = (name: string): boolean => (now.listing.get(name)?.bytes ?? 0) > wholeFileLimitBytes
-    const big = [...changed].filter(isBig)
+    const hot = this.#hot?.stillThere() ?? []
+    for (const name of hot) changed.delete(name)
+    const sent = await Promise.all([this.#sendRest([...changed], gone, now.listing), this.#patch(hot)])
+    return sent[0] + sent[1]
+  }
+
+  async #sendRest(changed: readonly string[], gone: readonly string[], listing: Listing): Promise<number> {
+    if (changed.length + gone.length === 0) return this.#nothingLeft()
+    const isBig = (name: string): boolean => (listing.get(name)?.bytes ?? 0) > wholeFileLimitBytes
+    const big = changed.filter(isBig)
     const [sent, sentBig] = await Promise.all([
-      this.#finishPrepared([...[...changed].filter((name) => !isBig(name)), ...gone]),
-      big.length === 0 ? 0 : this.#run({ distrustTimes: true }, big).then((result) => this.#check(result, [0])),
+      this.#finishPrepared([...changed.filter((name) => !isBig(name)), ...gone]),
+      big.length === 0 ? 0 : this.#run({ contents: 'compared' }, big).then((result) => this.#check(result, [0])),
     ])
     return sent + sentBig
+  }
+
+  /** Contents by ourselves, then everything else about these files by rsync. Whatever fails: the same by rsync alone. */
+  async #patch(names: readonly string[]): Promise<number> {
+    if (names.length === 0) return 0
+    try {
+      const sent = await (this.#hot as HotFiles).patch(names)
+      const result = await this.#preparedAttributes?.finish(encodeList(names))
+      if (result?.exitCode === 0) return sent + sentBytes(result.stdout)
+    } catch (error) {
+      log.warn({ root: this.#root.label, reason: messageOf(error) }, 'hot files could not be patched; they are sent whole')
+    }
+    return this.#check(await this.#run({ contents: 'whole' }, names), [0])
+  }
+
+  #note(pass: Pass): void {
+    const before = this.#complete
+    const changed = before ? changedSince(pass.listing, before.listing, before.sinceMs) : []
+    const changedMs = (name: string): number => pass.listing.get(name)?.changedMs ?? 0
+    this.#restless = changed.sort((one, other) => changedMs(other) - changedMs(one))
+    this.#complete = pass
   }
 
   /** There will be no last pass. */
   cancel(): void {
     this.#prepared?.cancel()
     this.#preparedList?.cancel()
+    this.#preparedAttributes?.cancel()
+    this.#hot?.close()
   }
 
   /** The one that waits ends well with an empty list, and nobody has to wait for that. */
@@ -97,12 +157,12 @@ export class RootCopy {
     const result = prepared?.waits ? await prepared.finish(encodeList(names)) : undefined
     if (result?.exitCode === 0) return sentBytes(result.stdout)
     // It waited too long and its peer gave up, or there was none: the same once more, with all the waiting.
-    return this.#check(await this.#run({ distrustTimes: true, whole: true }, names), [0])
+    return this.#check(await this.#run({ contents: 'whole' }, names), [0])
   }
 
   /** Nothing is known of what the destination has: all contents are compared. */
   async #everything(): Promise<number> {
-    return this.#check(await this.#run({ distrustTimes: true }, await this.#layerPaths()), [0])
+    return this.#check(await this.#run({ contents: 'compared' }, await this.#layerPaths()), [0])
   }
 
   /** Of a writable layer, what neither look lists (hidden by an opaque folder, or shown from elsewhere) is always sent. */
@@ -138,8 +198,7 @@ export class RootCopy {
   #prepare(): void {
     if (!this.#preparedList?.waits)
       this.#preparedList = new WaitingRun('sh', ['-c', 'read _; exec "$@"', 'sh', ...this.#find], listingLimitBytes)
-    if (!this.#prepared?.waits)
-      this.#prepared = new WaitingRun('rsync', copyArguments(this.#copy({ listed: true, distrustTimes: true, whole: true })))
+    if (!this.#prepared?.waits) this.#prepared = new WaitingRun('rsync', copyArguments(this.#copy({ listed: true, contents: 'whole' })))
   }
 
   async #noteMapped(pod: StoragePod): Promise<void> {
@@ -167,7 +226,7 @@ export class RootCopy {
   }
 
   #copy(how: Partial<Copy>): Copy {
-    return { folder: this.#root.folder, remoteShell: this.#remoteShell, bandwidthLimitMbps: 0, ...how }
+    return { folder: this.#root.folder, remoteShell: this.#way.remoteShell, bandwidthLimitMbps: 0, ...how }
   }
 
   #check({ exitCode, stdout, stderr }: WaitingResult, good: readonly number[]): number {

@@ -7,10 +7,11 @@ export interface Copy {
   remoteShell: string
   /** Only these paths, relative, NUL-separated on stdin; a path that the folder lacks is deleted there. Absent: the whole folder. */
   listed?: boolean
-  /** Send contents even where size and time are equal. */
-  distrustTimes?: boolean
-  /** Send files whole, instead of finding out first which blocks differ. */
-  whole?: boolean
+  /**
+   * compared: blocks that differ are sent even where size and time are equal; whole: everything is sent; trusted: nothing is sent where
+   * the size is equal, only times, owners and the like are set. Absent: what differs in size or time is sent by blocks.
+   */
+  contents?: 'compared' | 'whole' | 'trusted'
   /** 0: no limit. */
   bandwidthLimitMbps: number
 }
@@ -39,9 +40,7 @@ export function copyArguments(copy: Copy): string[] {
     // Labels carry the pod's own category pair; the destination's are set by its runtime.
     '--filter=-x security.selinux',
     ...(copy.listed ? ['--files-from=-', '--from0', '--no-implied-dirs', '--delete-missing-args'] : ['--delete', '--one-file-system']),
-    ...(copy.distrustTimes ? ['--ignore-times'] : []),
-    // Through two agents and TLS every byte costs more than lz4 does.
-    ...(copy.whole ? ['--whole-file', '--compress', '--compress-choice=lz4'] : []),
+    ...contentArguments(copy.contents),
     ...(copy.bandwidthLimitMbps > 0 ? [`--bwlimit=${bandwidthLimitKiB(copy.bandwidthLimitMbps)}`] : []),
     '--no-human-readable',
     '--stats',
@@ -51,6 +50,14 @@ export function copyArguments(copy: Copy): string[] {
     `${copy.folder}/`,
     'peer::root/',
   ]
+}
+
+function contentArguments(contents: Copy['contents']): string[] {
+  if (contents === 'trusted') return ['--size-only']
+  if (contents === 'compared') return ['--ignore-times']
+  // Through two agents and TLS every byte costs more than lz4 does.
+  if (contents === 'whole') return ['--ignore-times', '--whole-file', '--compress', '--compress-choice=lz4']
+  return []
 }
 
 /** rsync counts KiB per second; 0 would mean no limit. */

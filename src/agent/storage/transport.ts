@@ -3,7 +3,7 @@
 // Source:      rsync … --rsh=`remoteShell(helper, socket, token)` FILES peer::root/
 //              podmotion-helper connects to the socket, writes `<token>\n`, then copies stdin and stdout. The agent that serves the socket
 //              reads that first line, turns it into a StorageRoot with `parseToken`, and pipes the rest to the peer.
-// Destination: `serveRsync(config, stream, root)` for each such connection; resolves when that rsync has ended.
+// Destination: `fileStream` reads that line, `serve` receives what follows; resolves when that rsync, or stream of patches, has ended.
 //
 // rsync's daemon protocol is used over that pipe: the arguments travel inside the protocol and rsync itself confines them to one
 // folder by chroot, so no argument list of the peer ever reaches a command line here, and a symlink inside the pod's files leads nowhere.
@@ -14,19 +14,34 @@ import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { AgentConfig } from '../config.ts'
-import { daemonConfiguration, type StorageRoot } from './daemon-configuration.ts'
+import { daemonConfiguration, parseToken, type StorageRoot } from './daemon-configuration.ts'
+import { patchPrefix, receivePatches } from './patch-stream.ts'
 import { resolveRoot } from './roots.ts'
 
 export type { StorageRoot } from './daemon-configuration.ts'
-export { parseToken } from './daemon-configuration.ts'
 
 /** An rsync that says nothing for this long has lost its peer. */
 const ioTimeoutSeconds = 60
 /** Longer than any command line or module name needs: an rsync that complains endlessly must not fill memory. */
 const stderrLimit = 4000
 
-/** Destination: receives one rsync into the folder of `root`. Rejects with rsync's own words when it fails. */
-export async function serveRsync(config: AgentConfig, stream: Duplex, root: StorageRoot): Promise<void> {
+export interface FileStream {
+  root: StorageRoot
+  /** Rejects with rsync's own words when it fails. */
+  serve: (config: AgentConfig, stream: Duplex) => Promise<void>
+}
+
+/** Destination: what the first line of a stream asks for. */
+export function fileStream(line: string): FileStream {
+  if (!line.startsWith(patchPrefix)) {
+    const root = parseToken(line)
+    return { root, serve: async (config, stream) => await serveRsync(config, stream, root) }
+  }
+  const root = parseToken(line.slice(patchPrefix.length))
+  return { root, serve: async (config, stream) => await receivePatches(stream, await resolveRoot(config, root)) }
+}
+
+async function serveRsync(config: AgentConfig, stream: Duplex, root: StorageRoot): Promise<void> {
   const folder = await resolveRoot(config, root)
   const file = path.join(config.runDir, 'rsync', `${randomUUID()}.conf`)
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })

@@ -136,8 +136,8 @@ class ReceivedFiles {
   #pathOf(kind: DataKind, name: string): string | undefined {
     if (kind === 'log') return this.#logPath(name)
     if (kind === 'image') return this.#imagePath(name)
-    if (isSharedFile(name)) return path.join(this.#target.sharedFolder(), name)
-    throw new Error(`Receiving images: "${name.slice(0, 120)}" is no plain name for a file of /dev/shm`)
+    if (kind === 'shared' && isSharedFile(name)) return path.join(this.#target.sharedFolder(), name)
+    throw new Error(`Receiving images: "${name.slice(0, 120)}" is no plain name for a ${kind} file`)
   }
 
   #imagePath(name: string): string {

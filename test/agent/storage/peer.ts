@@ -2,7 +2,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import path from 'node:path'
 import { type AgentConfig, readConfig } from '../../../src/agent/config.ts'
-import { parseToken, serveRsync } from '../../../src/agent/storage/transport.ts'
+import { fileStream } from '../../../src/agent/storage/transport.ts'
 
 export function configIn(folder: string): AgentConfig {
   const config = readConfig({
@@ -30,7 +30,7 @@ export async function startPeer(config: AgentConfig, socket: string): Promise<Pe
   const server: Server = createServer((stream) => {
     streams.add(stream)
     firstLine(stream)
-      .then((token) => serveRsync(config, stream, parseToken(token)))
+      .then((line) => fileStream(line).serve(config, stream))
       .catch((error: Error) => {
         errors.push(error.message)
         stream.destroy()

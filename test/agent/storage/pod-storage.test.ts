@@ -147,6 +147,60 @@ sys.stdin.readline()`
     expect(sh(`cat ${emptyDir('destination-uid')}/late`)).to.equal('late')
   })
 
+  describe('a file that is written all the time', () => {
+    const log = (): string => path.join(emptyDir('source-uid'), 'log')
+    const append = (): string => sh(`head -c 100000 /dev/urandom | dd of=${log()} bs=1000 seek=5000 conv=notrunc 2>/dev/null`)
+    const same = (): string => differences(`${emptyDir('source-uid')}/`, `${emptyDir('destination-uid')}/`)
+
+    beforeEach(async () => {
+      sh(`mkdir ${emptyDir('source-uid')}/quiet; echo x > ${emptyDir('source-uid')}/quiet/x; head -c 8M /dev/urandom > ${log()}`)
+      await sync(false)
+      append()
+      await sync(false)
+      await storage?.keepHot('m1', async () => undefined)
+    })
+
+    it('goes by what changed since it was kept, with its times', async () => {
+      append()
+      sh(`echo y > ${emptyDir('source-uid')}/quiet/y`)
+      expect(await sync(true)).to.be.within(100_000, 130_000)
+      expect(same()).to.equal('')
+      expect(peer.errors).to.deep.equal([])
+    })
+
+    it('has its own times on the destination although nothing changed it any more', async () => {
+      await sync(true)
+      expect(same()).to.equal('')
+    })
+
+    it('may grow', async () => {
+      sh(`printf end | dd of=${log()} bs=1 seek=9000001 conv=notrunc 2>/dev/null`)
+      expect(await sync(true)).to.be.lessThan(1_100_000)
+      expect(same()).to.equal('')
+    })
+
+    it('may shrink', async () => {
+      sh(`truncate -s 5000001 ${log()}`)
+      expect(await sync(true)).to.be.lessThan(10_000)
+      expect(same()).to.equal('')
+    })
+
+    for (const change of ['mv log old; cp old log; echo z >> log', 'ln log other', 'mv log moved; ln -s moved log', 'rm log']) {
+      it(`may become something else: ${change}`, async () => {
+        sh(`cd ${emptyDir('source-uid')}; ${change}`)
+        await sync(true)
+        expect(same()).to.equal('')
+      })
+    }
+
+    it('goes whole when the stream that kept it is lost', async () => {
+      peer.dropStreams()
+      append()
+      expect(await sync(true)).to.be.greaterThan(8_000_000)
+      expect(same()).to.equal('')
+    })
+  })
+
   it('fails with the words of rsync when the destination has no such folder', async () => {
     rmSync(emptyDir('destination-uid'), { recursive: true })
     const error = await sync(true).then(

@@ -45,10 +45,16 @@ describe('the words for rsync', () => {
 
   it('a whole folder deletes what is gone; a list deletes what it names and is not there', () => {
     expect(copyArguments(copy)).to.include.members(['--delete', '--one-file-system', '--rsh=/h connect /s t', '/f/'])
-    const listed = copyArguments({ ...copy, listed: true, distrustTimes: true, whole: true })
+    const listed = copyArguments({ ...copy, listed: true, contents: 'whole' })
     expect(listed)
       .to.include.members(['--files-from=-', '--delete-missing-args', '--ignore-times', '--whole-file'])
       .and.not.include('--delete')
+  })
+
+  it('only attributes go where the contents are there already', () => {
+    expect(copyArguments({ ...copy, listed: true, contents: 'trusted' }))
+      .to.include('--size-only')
+      .and.not.include('--ignore-times')
   })
 
   const limits: [number, string | undefined][] = [
