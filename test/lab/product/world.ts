@@ -115,10 +115,12 @@ export class World {
     )
   }
 
-  /** Clients outside the cluster that talk to `address` for some seconds; start it, move the pod, await it. */
-  async talk(address: string, seconds: number, connections = 8): Promise<Talk> {
+  /** Clients outside the cluster that talk to `address` for some seconds, or until a signal; start it, move the pod, await it. */
+  async talk(address: string, seconds: number, connections = 8, until?: AbortSignal): Promise<Talk> {
     const args = ['-c', echoClient, address, String(seconds), String(connections)]
-    const { stdout, all } = await said(this.lab.client.run('python3', args, { reject: false, all: true }))
+    const client = this.lab.client.run('python3', args, { reject: false, all: true })
+    until?.addEventListener('abort', () => client.stdin?.end())
+    const { stdout, all } = await said(client)
     if (!stdout) throw new Error(`talking to ${address}: ${all}`)
     return JSON.parse(stdout)
   }

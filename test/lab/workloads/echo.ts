@@ -28,15 +28,20 @@ Server(("0.0.0.0", 7000), Handler).serve_forever()
 `
 
 // Numbered lines on each connection; a lost, repeated or reordered line, a counter that goes back, or a broken connection is an error.
+// It ends after its seconds, or when its input is closed.
 export const echoClient = `
 import json, socket, sys, threading, time
 address, seconds, connections = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
 result = {"requests": 0, "errors": [], "worstMs": 0, "hosts": [], "counter": 0}
+told = threading.Event()
+def listen():
+    sys.stdin.read(); told.set()
+threading.Thread(target=listen, daemon=True).start()
 def run(number):
     try:
         s = socket.create_connection((address, 7000), 10); s.settimeout(60); f = s.makefile("rwb")
         k = 0; seen = 0; last = time.time(); end = last + seconds
-        while time.time() < end:
+        while time.time() < end and not told.is_set():
             f.write(b"%d:%d\\n" % (number, k)); f.flush()
             words = f.readline().decode().split()
             if not words or words[0] != "%d:%d" % (number, k): raise Exception("sent %d:%d, got %r" % (number, k, words))
