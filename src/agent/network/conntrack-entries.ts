@@ -65,18 +65,19 @@ const alreadyThere = 17
 
 export interface RefusedLine {
   message: string
-  /** Lines to apply once more: the packet's own entry lacks the translation and has to go. */
+  /** Lines to apply once more: the packet's own entry has to go. It may lack the translation, and a reset would end one that saw no answer. */
   again?: string[]
+  /** Nothing but that is wrong with the packet's own entry. */
+  plain?: true
 }
 
-/** The lines that the kernel refused; empty: all is as wanted. A plain entry that a packet made is as good as ours. */
+/** The lines that the kernel refused; empty: all is as wanted. */
 export function refusedLines(answer: string, lines: readonly string[]): RefusedLine[] {
-  return Applied.parse(JSON.parse(answer))
-    .errors.filter(({ line, errno }) => errno !== alreadyThere || isExact(lines[line - 1] ?? ''))
-    .map(({ line, errno }) => {
-      const message = `${lines[line - 1]}: errno ${errno}`
-      return errno === alreadyThere ? { message, again: withDeletions(lines, line - 1) } : { message }
-    })
+  return Applied.parse(JSON.parse(answer)).errors.map(({ line, errno }) => {
+    const message = `${lines[line - 1]}: errno ${errno}`
+    if (errno !== alreadyThere) return { message }
+    return { message, again: withDeletions(lines, line - 1), ...(isExact(lines[line - 1] ?? '') ? {} : { plain: true }) }
+  })
 }
 
 /** Translated, or marked as relayed. */

@@ -36,8 +36,9 @@ export class Conntrack {
     for (let tries = 1; left.length > 0; tries++) {
       const answer = await run(this.#helper, ['conntrack', 'apply'], { input: `${left.join('\n')}\n` })
       const refused = refusedLines(answer.stdout, left)
-      if (refused.length === 0) return
-      if (tries === applyTries || refused.some(({ again }) => again === undefined)) throw refusal(refused.map(({ message }) => message))
+      const wrong = refused.filter(({ again, plain }) => again === undefined || (tries === applyTries && !plain))
+      if (wrong.length > 0) throw refusal(wrong.map(({ message }) => message))
+      if (tries === applyTries) return
       left = refused.flatMap(({ again }) => again ?? [])
     }
   }

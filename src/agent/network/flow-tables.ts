@@ -39,7 +39,7 @@ export class FlowTables {
   }
 
   async survey(pod: SurveyedPod): Promise<FlowSurvey> {
-    return await this.#surveyed(pod, await this.#conntrack.entriesOf(pod.ip))
+    return await this.#surveyed(pod, await this.#conntrack.entriesOf(pod.ip), [])
   }
 
   /** Source. */
@@ -50,9 +50,10 @@ export class FlowTables {
   }
 
   async changed(uid: string, pod: SurveyedPod, again: boolean): Promise<FlowChange> {
-    const { legs } = await this.#surveyed(pod, await this.#conntrack.finishDump(this.#waiting, uid, pod.ip))
+    const told = this.#told.get(uid) ?? []
+    const { legs } = await this.#surveyed(pod, await this.#conntrack.finishDump(this.#waiting, uid, pod.ip), told)
     if (again) this.#conntrack.startDump(this.#waiting, uid, pod.ip)
-    const change = changeOf(this.#told.get(uid) ?? [], legs)
+    const change = changeOf(told, legs)
     this.#told.set(uid, legs)
     return change
   }
@@ -135,7 +136,7 @@ export class FlowTables {
     return entry.original.source === ip && entry.destinationNat && (!entry.sourceNat || entry.reply.source === ip)
   }
 
-  async #surveyed(pod: SurveyedPod, entries: ConntrackEntry[]): Promise<FlowSurvey> {
+  async #surveyed(pod: SurveyedPod, entries: ConntrackEntry[], known: readonly Leg[]): Promise<FlowSurvey> {
     const [sockets] = await Promise.all([readPodSockets(pod.sandboxPid), this.#relays.load()])
     return surveyFlows({
       ip: pod.ip,
@@ -145,6 +146,7 @@ export class FlowTables {
       anchorOf: (mark) => this.#relays.anchorOf(mark),
       entries,
       sockets,
+      known,
     })
   }
 }

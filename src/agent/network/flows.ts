@@ -1,8 +1,8 @@
 // From conntrack entries and sockets on the source to the legs the destination needs, and to the reasons against the move.
 import type { FlowChange, FlowSurvey, Leg, NodeReason } from '../rooms.ts'
 import { type ConntrackEntry, flowKey, inverse, type Tuple, tupleKey } from './conntrack-entries.ts'
-import { isTranslated, type LegPlace, legOf } from './flow-legs.ts'
-import { isIpv6, isListener, isOutside, type PodSocket } from './pod-sockets.ts'
+import { isTranslated, type LegPlace, legOf, translatedForms } from './flow-legs.ts'
+import { isEstablished, isIpv6, isListener, isOutside, type PodSocket } from './pod-sockets.ts'
 import { isRelayMark } from './relay-marks.ts'
 
 /** TCP states SYN_RECV to LAST_ACK (nf_conntrack): after that nobody counts on the flow. */
@@ -15,6 +15,8 @@ export interface SurveyInput extends LegPlace {
   serviceIps: readonly string[]
   entries: readonly ConntrackEntry[]
   sockets: readonly PodSocket[]
+  /** What the last look found. */
+  known?: readonly Leg[]
 }
 
 export function surveyFlows(input: SurveyInput): FlowSurvey {
@@ -22,8 +24,9 @@ export function surveyFlows(input: SurveyInput): FlowSurvey {
   const live = input.entries.filter((entry) => isLive(entry) && touches(entry, input.ip))
   const services = live.filter((entry) => isUntranslatedService(entry, input))
   const tracked = live.filter((entry) => !services.includes(entry)).map((entry) => legOf(entry, input))
+  const forgotten = forgottenLegs(input, tracked, outside)
   return {
-    legs: [...tracked, ...untrackedLegs(input, live, outside)],
+    legs: [...tracked, ...forgotten, ...untrackedLegs(input, live, forgotten, outside)],
     connections: outside.length,
     listeners: input.sockets.filter(isListener).length,
     openPorts: [...new Set(input.sockets.filter(isListener).map((socket) => socket.localPort))],
@@ -54,17 +57,49 @@ function isUntranslatedService(entry: ConntrackEntry, { ip, serviceIps }: Survey
 }
 
 /**
+ * The table lost the entry, and the pod still has its end of the connection: it is not over, and only what was known before knows its
+ * translation. The kernel drops a masqueraded entry as soon as its packets take another way, which the pod's diversion makes them do.
+ */
+function forgottenLegs({ known = [] }: SurveyInput, tracked: readonly Leg[], outside: readonly PodSocket[]): Leg[] {
+  const present = new Set(tracked.map(keyOf))
+  const sockets = new Map(outside.map((socket) => [flowKey('tcp', outgoingTuple(socket)), socket]))
+  return known.flatMap((leg) => {
+    const socket = leg.protocol === 'tcp' && !present.has(keyOf(leg)) ? sockets.get(flowKey('tcp', leg)) : undefined
+    return socket ? [{ ...leg, ...closingOf(socket) }] : []
+  })
+}
+
+/**
  * Connections that this node does not track: two pods on one bridge (bridge-nf-call-iptables=0). On the destination they are routed, so
  * they need their entry there, or the pod's next segment counts as a new outgoing flow and is masqueraded.
  */
-function untrackedLegs(input: SurveyInput, live: readonly ConntrackEntry[], outside: readonly PodSocket[]): Leg[] {
-  const known = new Set(live.flatMap((entry) => [flowKey(entry.protocol, entry.original), flowKey(entry.protocol, entry.reply)]))
+function untrackedLegs(
+  input: SurveyInput,
+  live: readonly ConntrackEntry[],
+  forgotten: readonly Leg[],
+  outside: readonly PodSocket[],
+): Leg[] {
+  const known = new Set([
+    ...live.flatMap((entry) => [flowKey(entry.protocol, entry.original), flowKey(entry.protocol, entry.reply)]),
+    ...forgotten.flatMap((leg) => [leg, ...translatedForms(leg)].map((form) => flowKey(leg.protocol, form))),
+  ])
   const listening = new Set(input.sockets.filter(isListener).map((socket) => socket.localPort))
   return outside
     .filter((socket) => socket.local === input.ip && !isIpv6(socket))
-    .map((socket) => (listening.has(socket.localPort) ? inverse(outgoingTuple(socket)) : outgoingTuple(socket)))
-    .filter((tuple) => !known.has(flowKey('tcp', tuple)) && !input.serviceIps.includes(tuple.destination))
-    .map((tuple) => ({ protocol: 'tcp' as const, ...tuple, mark: 0, windowScaleOriginal: 0, windowScaleReply: 0 }))
+    .map((socket) => ({ socket, tuple: listening.has(socket.localPort) ? inverse(outgoingTuple(socket)) : outgoingTuple(socket) }))
+    .filter(({ tuple }) => !known.has(flowKey('tcp', tuple)) && !input.serviceIps.includes(tuple.destination))
+    .map(({ socket, tuple }) => ({
+      protocol: 'tcp' as const,
+      ...tuple,
+      mark: 0,
+      windowScaleOriginal: 0,
+      windowScaleReply: 0,
+      ...closingOf(socket),
+    }))
+}
+
+function closingOf(socket: PodSocket): Pick<Leg, 'closing'> {
+  return isEstablished(socket) ? {} : { closing: true }
 }
 
 function outgoingTuple(socket: PodSocket): Tuple {

@@ -9,6 +9,7 @@ export interface PodSocket {
   state: number
 }
 
+const establishedState = 1
 const listenState = 10
 /** ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING: a peer still counts on these. */
 const liveStates = new Set([1, 4, 5, 8, 9, 11])
@@ -45,6 +46,10 @@ function reversed(hex: string): number {
 
 export function isListener(socket: PodSocket): boolean {
   return socket.state === listenState
+}
+
+export function isEstablished(socket: PodSocket): boolean {
+  return socket.state === establishedState
 }
 
 /** A connection that somebody outside the pod holds the other end of. */

@@ -8,6 +8,7 @@ const lockTable = 'podmotion_lock'
 /** Declared again and again: what is there stays. */
 const sets = [
   '  set movable { type ipv4_addr; }',
+  '  set itself { type ipv4_addr . ipv4_addr; }',
   // While a pod is held here: its addresses, and those of its ports that are known.
   '  set guarded { type ipv4_addr; }',
   '  set known { type ipv4_addr . inet_service; }',
@@ -42,13 +43,15 @@ const chains: Record<string, { hook: string; rules: (nodeIp: string) => string[]
    * Before kube-proxy's and the CNI's own postrouting (priority 100). A flow masqueraded there dies when the pod moves, because the kernel
    * forgets a masquerade whose output device changed; the same translation by a fixed `snat` lives on. 0x4000 is kube-proxy's mark in both
    * modes; it is taken off as kube-proxy does, or a tunnel's own packet would inherit it.
-   * Second rule: the pod speaks first in a flow that is already open but not tracked here. It must keep its own address, not be taken for
+   * Second rule: the same for a pod that calls itself through its Service, which kube-proxy's nftables mode masquerades without a mark.
+   * Third rule: the pod speaks first in a flow that is already open but not tracked here. It must keep its own address, not be taken for
    * a new outgoing connection and masqueraded.
    */
   postrouting: {
     hook: 'type nat hook postrouting priority 99',
     rules: (nodeIp) => [
       `meta mark & 0x4000 == 0x4000 ip daddr @movable meta mark set meta mark ^ 0x4000 snat to ${nodeIp} fully-random`,
+      `ct status dnat ip saddr . ip daddr @itself snat to ${nodeIp} fully-random`,
       'ip saddr @movable tcp flags & (syn | ack) != syn snat to ip saddr',
     ],
   },
@@ -56,7 +59,12 @@ const chains: Record<string, { hook: string; rules: (nodeIp: string) => string[]
 
 export function nodeRuleSet(nodeIp: string, movable: readonly string[]): string {
   const elements = [...new Set(movable)].sort()
-  return lines(...table(nodeIp), `flush set ip ${tableName} movable`, element('add', 'movable', elements))
+  return lines(
+    ...table(nodeIp),
+    ...['movable', 'itself'].map((set) => `flush set ip ${tableName} ${set}`),
+    element('add', 'movable', elements),
+    element('add', 'itself', elements.map(itself)),
+  )
 }
 
 /** As it should be, whatever it was: one transaction. */
@@ -88,6 +96,7 @@ export function armRuleSet({ nodeIp, ip, knownPorts, untracked }: ArmedPod): str
   return lines(
     ...table(nodeIp),
     element('add', 'movable', [ip]),
+    element('add', 'itself', [itself(ip)]),
     element('add', 'guarded', [ip]),
     element('add', 'known', knownOf(ip, knownPorts)),
     element('add', 'untracked', untracked.map(untrackedElement)),
@@ -124,6 +133,10 @@ function lines(...texts: string[]): string {
     .filter((text) => text !== '')
     .map((text) => `${text}\n`)
     .join('')
+}
+
+function itself(ip: string): string {
+  return `${ip} . ${ip}`
 }
 
 function knownOf(ip: string, ports: readonly number[]): string[] {

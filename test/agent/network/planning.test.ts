@@ -104,9 +104,41 @@ describe('surveying the flows of a pod', () => {
     expect(found.openPorts).to.deep.equal([80])
   })
 
+  const socket = (localPort: number, remote: string, remotePort: number, state = 1) => ({
+    local: pod,
+    localPort,
+    remote,
+    remotePort,
+    state,
+  })
+  const listener = socket(8080, '0.0.0.0', 0, 10)
+
+  it('keeps a flow that the table forgot while the pod has its end: it is not over, and it is no other one', () => {
+    const known = survey({ entries: [hairpin, direct, ownService] }).legs
+    const bothEnds = [socket(5003, '10.96.0.5', 80), socket(8080, '10.244.1.1', 7777)]
+    const sockets = [listener, ...bothEnds, socket(80, '10.244.3.9', 4000), socket(5001, '10.96.0.9', 5432)]
+    expect(survey({ entries: [], sockets, known }).legs).to.have.deep.members(known)
+    const again = survey({ entries: [hairpin], sockets, known }).legs
+    expect(changeOf(known, again)).to.deep.equal({ added: [], ended: [] })
+  })
+
+  it('a flow that its peer ended or reset is over when the pod has no socket of it, not before', () => {
+    const known = survey({ entries: [direct] }).legs
+    for (const state of [7, 8]) {
+      const entries = [{ ...direct, state }]
+      expect(changeOf(known, survey({ entries, known }).legs)).to.deep.equal({ added: [], ended: known })
+      const lastAck = survey({ entries, known, sockets: [socket(80, '10.244.3.9', 4000, 9)] })
+      expect(lastAck.legs).to.deep.equal([{ ...known[0], closing: true }])
+    }
+  })
+
+  it('a connection that the node does not track and one end has closed may be over before the pod has moved', () => {
+    const found = survey({ sockets: [listener, socket(8080, '10.244.1.6', 43000, 8), socket(8080, '10.244.1.6', 43001)] })
+    expect(found.legs.map(({ closing }) => closing)).to.deep.equal([true, undefined])
+  })
+
   it('takes neither end of a flow to itself for one that is not tracked', () => {
-    const socket = (localPort: number, remote: string, remotePort: number) => ({ local: pod, localPort, remote, remotePort, state: 1 })
-    const sockets = [{ ...socket(8080, '0.0.0.0', 0), state: 10 }, socket(5003, '10.96.0.5', 80), socket(8080, '10.244.1.1', 7777)]
+    const sockets = [listener, socket(5003, '10.96.0.5', 80), socket(8080, '10.244.1.1', 7777)]
     expect(survey({ entries: [hairpin], sockets }).legs).to.have.length(1)
   })
 
@@ -178,6 +210,7 @@ describe('planning the legs on the destination', () => {
     expect(missingLegs(legs, [ownService, relayedEntry, entry(direct.reply)], mark)).to.deep.equal([])
     const [closing] = survey({ entries: [{ ...direct, state: 5 }] }).legs as [Leg]
     expect(missingLegs([closing], [], mark)).to.deep.equal([])
+    for (const state of [4, 7, 8]) expect(missingLegs([leg], [{ ...direct, state }], mark), 'ended or reset while held').to.deep.equal([])
     const wrong = missingLegs(legs, [entry(ownService.original), { ...relayedEntry, mark: 0 }], mark)
     expect(wrong).to.have.length(3)
     expect(wrong[0]).to.equal("tcp 10.244.1.5 5001 10.96.0.9 5432 to 10.244.2.2:5432 is not in the destination's connection table")
@@ -215,16 +248,22 @@ describe('reading what the kernel and the tools say', () => {
     expect(parseEntries(text)).to.deep.equal([{ ...throughService, sourceNat: false, destinationNat: true }])
   })
 
-  it('refused conntrack lines, except that a flow was there already', () => {
+  it('refused conntrack lines; that a flow was there already is no more than a reason to try again', () => {
     const answer = '{"errors":[{"line":1,"errno":17},{"line":2,"errno":22}],"applied":0}'
     const lines = ['I tcp 1 dnat=- mark=0 wo=1 wr=1', 'I tcp 2']
-    expect(refusedLines(answer, lines)).to.deep.equal([{ message: 'I tcp 2: errno 22' }])
+    expect(refusedLines(answer, lines)).to.deep.equal([
+      { message: `${lines[0]}: errno 17`, again: [lines[0]], plain: true },
+      { message: 'I tcp 2: errno 22' },
+    ])
   })
 
   it('a packet that made the entry before its translation was there: once more', () => {
     const lines = ['I tcp 0', 'D tcp a', 'D tcp b', 'I tcp a dnat=10.0.0.1:80 mark=0 wo=1 wr=1', 'I tcp c dnat=- mark=0 wo=1 wr=1']
     const answer = '{"errors":[{"line":4,"errno":17},{"line":5,"errno":17}],"applied":0}'
-    expect(refusedLines(answer, lines)).to.deep.equal([{ message: `${lines[3]}: errno 17`, again: lines.slice(1, 4) }])
+    expect(refusedLines(answer, lines)).to.deep.equal([
+      { message: `${lines[3]}: errno 17`, again: lines.slice(1, 4) },
+      { message: `${lines[4]}: errno 17`, again: [lines[4]], plain: true },
+    ])
   })
 
   it('routes of /proc/net/route', () => {
@@ -289,7 +328,8 @@ describe('the texts for ip and nft', () => {
   })
 
   it('the rule set names each movable pod once, and none when there is none', () => {
-    expect(nodeRuleSet('172.30.0.1', ['10.0.0.2', '10.0.0.1', '10.0.0.2'])).to.contain('movable { 10.0.0.1, 10.0.0.2 }')
+    const text = nodeRuleSet('172.30.0.1', ['10.0.0.2', '10.0.0.1', '10.0.0.2'])
+    expect(text).to.contain('movable { 10.0.0.1, 10.0.0.2 }').and.to.contain('itself { 10.0.0.1 . 10.0.0.1, 10.0.0.2 . 10.0.0.2 }')
     expect(nodeRuleSet('172.30.0.1', [])).to.not.contain('add element')
   })
 })
