@@ -118,6 +118,11 @@ export class ReceivedContainer {
     this.#gate = gate
   }
 
+  /** Its gate or its stand-in has ended: what waits there never comes alive. */
+  get isLost(): boolean {
+    return this.#standIn.ended || (this.#gate?.ended ?? false)
+  }
+
   /** Its first process, known from the gate on. */
   async initPid(): Promise<number> {
     return Number((await readFile(path.join(this.#folders.meeting, 'gate.pid'), 'utf8')).trim())

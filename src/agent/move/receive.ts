@@ -23,7 +23,7 @@ import { storeLocal, storeReady } from '../memory/store.ts'
 import { nowMs } from '../moves.ts'
 import type { Arm, ArmRestore, Committed, Outcome, Rearm, Restored, Standing, Steps, Stores } from '../peer/wire.ts'
 import { outcomeOf } from '../protocol/destination.ts'
-import type { DestinationMove } from '../protocol/move.ts'
+import type { DestinationMove, Failure } from '../protocol/move.ts'
 import type { Attached } from '../rooms.ts'
 import { sharedMemoryFolder } from '../runc/state.ts'
 import type { StorageRoot } from '../storage/transport.ts'
@@ -183,7 +183,11 @@ export class Receiver {
 
   /** The commit. From its record on nothing stops it; asked again it answers again. */
   async grant(deadlineMs: number): Promise<Committed> {
-    const actions = this.#context.moves.decideDestination(this.#uid, { type: 'grant', heldAtMs: this.#heldAtMs, deadlineMs })
+    const lost = this.#containers.find(({ isLost }) => isLost)
+    const actions = this.#context.moves.decideDestination(
+      this.#uid,
+      lost ? { type: 'failed', failure: lostAtGate(lost.name) } : { type: 'grant', heldAtMs: this.#heldAtMs, deadlineMs },
+    )
     if (outcomeOf(this.#move) !== 'committed') {
       void this.#carry(actions)
       throw new CodedError(
@@ -430,6 +434,14 @@ export class Receiver {
       images: path.join(images, container),
       work: path.join(work, container),
     }
+  }
+}
+
+/** criu or the stand-in was killed between restore and grant: to commit now would be to lose the pod. */
+function lostAtGate(container: string): Failure {
+  return {
+    code: 'RestoreLost',
+    message: `Receiving: the restore of container ${container} ended at the gate (criu was killed?): try again`,
   }
 }
 
