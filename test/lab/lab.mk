@@ -21,6 +21,9 @@ KILLS ?= 10
 kills: node_modules ## kill controller, agents, criu and stand-ins in the middle of moves, at KILLS=10 instants each
 	@LAB_NAME=$${LAB_NAME:-kills} KILLS=$(KILLS) npx mocha --no-config --node-option import=tsx --require test/lab/product/shared-lab.ts --timeout 240000 --exit test/lab/product/kills.test.ts
 
+chaos: bundle native ## move a pod MOVES=20 times while things break (SEED=S repeats a run, MOVES=1 SEED=S one move of it)
+	@LAB_NAME=$${LAB_NAME:-chaos} MOVES="$(MOVES)" SEED="$(SEED)" node --import tsx test/lab/chaos/main.ts
+
 lab-install: bundle native ## the product as built now, into the lab (booted when it is not up)
 	@node --import tsx test/lab/product/main.ts
 
@@ -31,4 +34,4 @@ live-flows: node_modules ## flows of every kind through moves, a rollback and ne
 	npx mocha --no-config --node-option import=tsx --require test/lab/product/shared-lab.ts --timeout 600000 --exit test/lab/flows/live.test.ts
 
 .PHONY: lab-install moves live-flows
-.PHONY: kills lab lab-down lab-shell kubectl images
+.PHONY: kills chaos lab lab-down lab-shell kubectl images

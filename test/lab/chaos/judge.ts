@@ -1,0 +1,76 @@
+// Is a chaos move's end as promised? One copy that runs and answers, nothing lost or doubled, and connections that ended only where they may.
+import type { Seen } from './oracle.ts'
+import type { Scene, Struck } from './scene.ts'
+
+export interface Outcome {
+  scene: Scene
+  struck: Struck
+  committed: boolean
+  /** Home of the pod's address, whose node routes for it. */
+  homeNode: string
+  /** How long the trouble lasted, its undoing included. */
+  troubleMs: number
+  seen: Seen
+  copies: string[]
+  /** What the source did after the commit. */
+  livedOn: string[]
+  left: string[]
+  /** `step` and `state` records that the journals had when the trouble struck. */
+  at: { source: string; destination: string }
+}
+
+const budgetMs = 5000
+const slackMs = 5000
+/** The client's ways through the cluster begin at this node's kube-proxy. */
+const serviceNode = 'node-1'
+
+export const freezeWindowBudgetMs = budgetMs
+
+export function wrongWith(outcome: Outcome): string[] {
+  const { seen, copies, livedOn, left } = outcome
+  return [
+    ...seen.wrong,
+    ...livedOn,
+    ...(copies.length === 1 && !copies[0]?.includes('frozen') ? [] : [`copies that run: ${copies.join(', ') || 'none'}`]),
+    ...seen.ended
+      .filter(({ kind }) => !mayEnd(outcome, kind))
+      .map((one) => `a connection (${one.kind}) ended: ${one.error} after a wait of ${one.waitedMs} ms`),
+    ...tooLong(outcome),
+    ...left.map((line) => `left behind: ${line}`),
+  ]
+}
+
+/** Frozen for longer than the budget and five seconds after the broken part was whole again. */
+function tooLong({ seen, troubleMs, scene, struck }: Outcome): string[] {
+  const allowedMs = troubleMs + budgetMs + slackMs
+  const longestMs = Math.max(seen.worstMs, seen.waitingMs)
+  if (longestMs <= allowedMs || mayCrash(struck)) return []
+  return [`somebody waited ${longestMs} ms for an answer, allowed are ${Math.round(allowedMs)} (${scene.name})`]
+}
+
+function mayEnd(outcome: Outcome, kind: 'direct' | 'service'): boolean {
+  return endedByNode(outcome, kind) || endedByPerson(outcome) || endedWithItsPrograms(outcome)
+}
+
+/** The node that carried it was destroyed: where the pod was, its address's home, and the one whose kube-proxy the client uses. */
+function endedByNode({ scene, struck, committed, homeNode }: Outcome, kind: 'direct' | 'service'): boolean {
+  const carriers = [scene.source.name, homeNode]
+  if (committed) carriers.push(scene.destination.name)
+  if (kind === 'service') carriers.push(serviceNode)
+  return (struck.destroyed ?? []).some((name) => carriers.includes(name))
+}
+
+/** Somebody deleted the pod that was the living one. */
+function endedByPerson({ struck, committed }: Outcome): boolean {
+  return struck.deleted === (committed ? 'destination' : 'source')
+}
+
+/** criu inside the source's threads (docs/decisions/0005), and from the commit to the end of the restore the pod's own parents. */
+function endedWithItsPrograms({ struck, at }: Outcome): boolean {
+  if (struck.killed === 'sourceDump') return at.source.includes('"step":"locked"') && !at.source.includes('"step":"dumped"')
+  return struck.killed === 'destinationRestore' && at.destination.includes('"state":"committed"')
+}
+
+function mayCrash({ killed, destroyed, deleted }: Struck): boolean {
+  return killed !== undefined || destroyed !== undefined || deleted !== undefined
+}
