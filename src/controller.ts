@@ -1,4 +1,5 @@
 // The controller's main: both replicas answer webhooks and kube-scheduler from memory, one of them leads and moves pods.
+import type { RequestListener } from 'node:http'
 import { hostname } from 'node:os'
 import express, { type ErrorRequestHandler } from 'express'
 import { createCaches, startCaches, unsyncedCaches } from './controller-caches.ts'
@@ -7,7 +8,7 @@ import { startDescheduler } from './descheduler/controller.ts'
 import { evictionAdmission } from './descheduler/drain/admission.ts'
 import { descheduleOnce } from './descheduler/once.ts'
 import { type DeschedulerOptions, deschedulerOptions } from './descheduler/options.ts'
-import { extenderRouter } from './extender/server.ts'
+import { extenderRoutes, extenderView, schedulerAnswers } from './extender/server.ts'
 import { KubeClient } from './kube/client.ts'
 import { runAsLeader } from './kube/lease.ts'
 import { migrationAdmission } from './migrator/admission.ts'
@@ -62,14 +63,17 @@ async function serve(deps: ControllerDeps, ending: AbortSignal, signal: AbortSig
   log.info({ port }, 'answers webhooks and scheduler')
 }
 
-function answers(deps: ControllerDeps, ending: AbortSignal): express.Express {
+function answers(deps: ControllerDeps, ending: AbortSignal): RequestListener {
+  const view = extenderView(deps, ending)
+  const answerScheduler = schedulerAnswers(view)
   const app = express()
   app.disable('x-powered-by')
   app.use(migrationAdmission(deps))
   app.use(evictionAdmission(deps))
-  app.use(extenderRouter(deps, ending))
+  app.use(extenderRoutes(view))
   app.use(answerError)
-  return app
+  // kube-scheduler waits for us with every pod: its questions go past everything else.
+  return (request, response) => void (answerScheduler(request, response) || app(request, response))
 }
 
 /** Four parameters make it an error handler for express. */

@@ -1,9 +1,8 @@
-// The extender as the controller serves it (HTTPS, client certificates, the same routes) over a large made-up cluster; a process of the bench.
+// The extender as the controller serves it (HTTPS, client certificates) over a large made-up cluster, past express as there; a process of the bench.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import express from 'express'
 import { indexOf } from '../../src/extender/cluster-index.ts'
-import { extenderRoutes } from '../../src/extender/server.ts'
+import { schedulerAnswers } from '../../src/extender/server.ts'
 import { serveHttps } from '../../src/runtime/tls.ts'
 import { capacity, node, nowMs, pod, reserving } from '../../test/extender/cluster.ts'
 import { beFirstInLine } from './first-in-line.ts'
@@ -37,8 +36,10 @@ const index = indexOf({
 })
 const builtMs = performance.now() - startedMs
 
-const app = express()
-app.disable('x-powered-by')
-app.use(extenderRoutes({ index, ready: () => true, nowMs: () => nowMs, findPod: () => undefined }))
-const server = await serveHttps(app, { port: 0, host: '127.0.0.1', tlsDir, clientCertificates: 'request' }, new AbortController().signal)
+const answers = schedulerAnswers({ index, ready: () => true, nowMs: () => nowMs, findPod: () => undefined })
+const server = await serveHttps(
+  (request, response) => void answers(request, response),
+  { port: 0, host: '127.0.0.1', tlsDir, clientCertificates: 'request' },
+  new AbortController().signal,
+)
 process.send?.({ port: (server.address() as AddressInfo).port, builtMs })

@@ -18,8 +18,10 @@ export interface GapCase {
 }
 
 export interface Gap extends GapCase {
-  /** How much less imbalance the search's plan removes than the proven optimum, as a part of that; undefined: not proven in the time, or not to be reached move by move. */
+  /** How much less imbalance the search's plan removes than the proven optimum, as a part of that; undefined: not proven in the time. */
   belowOptimum: number | undefined
+  /** False: the optimum is none that its moves lead to one by one, and the number above is too high. */
+  isReachable: boolean
   searchMs: number
   exactMs: number
 }
@@ -31,8 +33,12 @@ function removed(before: number, after: number): number {
   return Math.max(1e-9, Math.sqrt(before) - Math.sqrt(after))
 }
 
-function movedIn(model: Model, places: readonly (readonly [number, number])[]): number {
-  return places.filter(([pod, node]) => model.pods[pod]?.home !== node).length
+/** HiGHS knows no order of moves: an optimum that nobody can reach move by move is none. */
+function leadsThere(model: Model, places: readonly (readonly [number, number])[]): boolean {
+  const target = Int32Array.from(model.pods, ({ home }) => home)
+  for (const [pod, node] of places) target[pod] = node
+  const moved = target.filter((node, pod) => node !== model.pods[pod]?.home).length
+  return reportPlan(model, target, { goal, isOver: () => false }).moves.filter(({ detour }) => !detour).length >= moved
 }
 
 export function measureGap(highs: Highs, wish: GapCase, exactSeconds: number): Gap {
@@ -51,13 +57,10 @@ export function measureGap(highs: Highs, wish: GapCase, exactSeconds: number): G
   const exactMs = performance.now() - exactStartMs
   // Tangents are an outer line: what HiGHS proves is a bound for the real squares.
   const optimum = answer?.proven ? exactCost(model, answer.places, shares, prices, placement) : undefined
-  const target = placement.at.slice()
   placement.leave()
-  // HiGHS knows no order of moves: an optimum that nobody can reach move by move is none.
-  const isReachable =
-    optimum !== undefined &&
-    reportPlan(model, target, { goal, isOver: () => false }).moves.length >= (answer ? movedIn(model, answer.places) : 0)
-  return { ...wish, belowOptimum: isReachable ? 1 - removed(before, found) / removed(before, optimum) : undefined, searchMs, exactMs }
+  const isReachable = optimum !== undefined && answer !== undefined && leadsThere(model, answer.places)
+  const belowOptimum = optimum === undefined ? undefined : Math.max(0, 1 - removed(before, found) / removed(before, optimum))
+  return { ...wish, belowOptimum, isReachable, searchMs, exactMs }
 }
 
 function exactCost(

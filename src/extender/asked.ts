@@ -5,6 +5,7 @@ import type { z } from 'zod'
 import { ExtenderArguments, ExtenderPreemptionArguments } from '../api/extender-wire.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { type VictimsByNode, victimsOf } from './preempt.ts'
+import { namesIn } from './quick.ts'
 
 /** A scheduler that is not set to nodeCacheCapable sends whole Node objects: 5000 of them are some 60 MB. */
 const bodyLimitBytes = 2 ** 27
@@ -33,16 +34,19 @@ export class WrongRequest extends Error {
   }
 }
 
-export async function readBody(request: IncomingMessage): Promise<string> {
+/** By callbacks: a body of one piece is worth no promises. */
+export function readBody(request: IncomingMessage, done: (body: string | WrongRequest) => void): void {
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    chunks.push(chunk)
+  request.on('data', (chunk: Buffer) => {
     size += chunk.length
+    if (size <= bodyLimitBytes) chunks.push(chunk)
+  })
+  request.on('end', () => {
     if (size > bodyLimitBytes)
-      throw new WrongRequest(413, `Reading ExtenderArgs: more than ${bodyLimitBytes} bytes: set nodeCacheCapable: true`)
-  }
-  return chunks.length === 1 ? String(chunks[0]) : Buffer.concat(chunks, size).toString()
+      return done(new WrongRequest(413, `Reading ExtenderArgs: more than ${bodyLimitBytes} bytes: set nodeCacheCapable: true`))
+    done(chunks.length === 1 ? String(chunks[0]) : Buffer.concat(chunks, size).toString())
+  })
 }
 
 function parseJson(text: string): unknown {
@@ -57,19 +61,13 @@ export function askedOf(text: string): Asked {
   return askedByNames(text) ?? askedByObjects(checked(ExtenderArguments, parseJson(text)))
 }
 
-/**
- * The usual case: Go writes the fields in the order of the struct, so the names are what follows the last such key. It cannot be inside of a
- * string, where its quotes would be escaped. Whatever looks different is read the ordinary way.
- */
+/** The usual case. Whatever looks different is read the ordinary way. */
 function askedByNames(text: string): Asked | undefined {
-  const key = '"NodeNames":'
-  const start = text.lastIndexOf(key)
-  const json = start < 0 ? '' : text.slice(start + key.length, text.lastIndexOf('}'))
-  // A later version may have more fields behind the names.
-  if (!json.startsWith('["') || !json.endsWith('"]') || json.includes('":')) return undefined
+  const found = namesIn(text)
+  if (!found) return undefined
   try {
-    const { Pod } = JSON.parse(`${text.slice(0, start)}"NodeNames":null}`) as { Pod?: unknown }
-    return typeof Pod === 'object' && Pod !== null ? new AskedByNames(Pod as V1Pod, json, text) : undefined
+    const { Pod } = JSON.parse(`${found.before}"NodeNames":null}`) as { Pod?: unknown }
+    return typeof Pod === 'object' && Pod !== null ? new AskedByNames(Pod as V1Pod, found.namesJson, text) : undefined
   } catch {
     return undefined
   }

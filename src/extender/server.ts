@@ -1,8 +1,11 @@
 // The extender's routes: filter, prioritize and preempt for kube-scheduler, explain for people. No request leaves the process.
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { V1Pod } from '@kubernetes/client-node'
 import { type Request, type Response, Router } from 'express'
 import type { ExtenderFilterResult } from '../api/extender-wire.ts'
 import type { ControllerDeps } from '../controller-deps.ts'
+import { messageOf } from '../runtime/errors.ts'
+import { log } from '../runtime/log.ts'
 import { extenderSeconds } from '../runtime/metrics.ts'
 import { requireClient } from '../runtime/tls.ts'
 import { type FilterAnswer, filterNames, hasNoOpinion, neutralPriorities, prioritizeJson } from './answer.ts'
@@ -10,6 +13,7 @@ import { type Asked, askedOf, askedVictims, nameOf, neutralJson, readBody, Wrong
 import { explain } from './explain.ts'
 import { neutralAnswers } from './metrics.ts'
 import { everythingAsAsked, preemptOn } from './preempt.ts'
+import { isOrdinary, namesIn } from './quick.ts'
 import { followUsage } from './usage.ts'
 import { type WatchedIndex, watchIndex } from './watch.ts'
 
@@ -20,22 +24,26 @@ export interface ExtenderView extends WatchedIndex {
 }
 
 /** With a signal real usage is followed until it aborts. */
-export function extenderRouter(deps: ControllerDeps, signal?: AbortSignal): Router {
+export function extenderView(deps: ControllerDeps, signal?: AbortSignal): ExtenderView {
   const watched = watchIndex(deps.caches)
   if (signal) void followUsage(deps, watched.index, signal)
-  return extenderRoutes({
+  return {
     ...watched,
     nowMs: () => deps.clock.nowMs(),
     findPod: (namespace, name) => deps.caches.pods.get(namespace, name),
-  })
+  }
+}
+
+export function extenderRouter(deps: ControllerDeps, signal?: AbortSignal): Router {
+  return extenderRoutes(extenderView(deps, signal))
 }
 
 export function extenderRoutes(view: ExtenderView): Router {
   const router = Router()
-  const scheduler = requireClient('podmotion-scheduler')
-  router.post('/filter', scheduler, answered('filter', view, answerFilter))
-  router.post('/prioritize', scheduler, answered('prioritize', view, answerPrioritize))
-  router.post('/preempt', scheduler, answered('preempt', view, answerPreempt))
+  const answers = schedulerAnswers(view)
+  router.use((request, response, next) => {
+    if (!answers(request, response)) next()
+  })
   router.get('/explain', requireClient('podmotion-scheduler', 'podmotion-controller', 'podmotion-agent'), (request, response) =>
     answerExplain(view, request, response),
   )
@@ -43,35 +51,56 @@ export function extenderRoutes(view: ExtenderView): Router {
 }
 
 type Verb = 'filter' | 'prioritize' | 'preempt'
+type Answer = (view: ExtenderView, body: string) => string
 
-/** Written straight to the socket: an ETag of a quarter of a megabyte is of no use to a scheduler. */
-function answered(verb: Verb, view: ExtenderView, answer: (view: ExtenderView, body: string) => string) {
-  return async (request: Request, response: Response): Promise<void> => {
-    const json = await readBody(request).then(
-      (asked) => timed(verb, () => answer(view, asked)),
-      (error: unknown) => error,
+/** False: not a question of kube-scheduler. It asks twice for every pod that it places, so nothing stands between it and the answer. */
+export function schedulerAnswers(view: ExtenderView): (request: IncomingMessage, response: ServerResponse) => boolean {
+  const scheduler = requireClient('podmotion-scheduler')
+  const verbs: Readonly<Record<string, [Verb, Answer]>> = {
+    '/filter': ['filter', answerFilter],
+    '/prioritize': ['prioritize', answerPrioritize],
+    '/preempt': ['preempt', answerPreempt],
+  }
+  return (request, response) => {
+    const found = request.method === 'POST' ? verbs[request.url ?? ''] : undefined
+    if (!found) return false
+    const [verb, answer] = found
+    scheduler(request, response, () =>
+      readBody(request, (body) =>
+        body instanceof WrongRequest ? refuse(response, body) : reply(response, () => timed(verb, () => answer(view, body))),
+      ),
     )
-    if (typeof json === 'string') send(response, 200, json)
-    else if (json instanceof WrongRequest) send(response, json.status, JSON.stringify({ Error: json.message }))
-    else throw json
+    return true
   }
 }
 
+function reply(response: ServerResponse, answer: () => string): void {
+  try {
+    send(response, 200, answer())
+  } catch (error) {
+    if (error instanceof WrongRequest) return refuse(response, error)
+    log.error({ err: error }, 'a question of kube-scheduler was not answered')
+    refuse(response, { status: 500, message: messageOf(error) })
+  }
+}
+
+function refuse(response: ServerResponse, { status, message }: Pick<WrongRequest, 'status' | 'message'>): void {
+  send(response, status, JSON.stringify({ Error: message }))
+}
+
 /** The time that the answer takes here, whatever the network does. */
-function timed(verb: Verb, answer: () => string): string | unknown {
+function timed(verb: Verb, answer: () => string): string {
   const end = extenderSeconds.startTimer({ verb })
   try {
     return answer()
-  } catch (error) {
-    return error
   } finally {
     end()
   }
 }
 
-function send(response: Response, status: number, json: string): void {
-  const bytes = Buffer.from(json)
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': bytes.length }).end(bytes)
+/** As text, so that headers and body are one write; an ETag of a quarter of a megabyte is of no use to a scheduler. */
+function send(response: ServerResponse, status: number, json: string): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) }).end(json)
 }
 
 /** The pod when there is something to say about it; otherwise it is counted why there is not. */
@@ -82,6 +111,8 @@ function knownPod(view: ExtenderView, verb: Verb, pod: V1Pod | undefined): V1Pod
 }
 
 function answerFilter(view: ExtenderView, body: string): string {
+  const quick = view.ready() && !view.index.hasReservations ? namesIn(body) : undefined
+  if (quick && isOrdinary(quick.before)) return everybodyPassed(quick.namesJson)
   const asked = askedOf(body)
   const pod = knownPod(view, 'filter', asked.pod)
   if (asked.namesJson !== undefined && (!pod || hasNoOpinion(view.index, pod, 'filter'))) return everybodyPassed(asked.namesJson)
@@ -107,7 +138,12 @@ function filterResult({ items }: Asked, answer: FilterAnswer): ExtenderFilterRes
   }
 }
 
+/** What is not in the list has no points: for ordinary pods a long list of zeros would cost kube-scheduler more than all else. */
+const longListBytes = 2048
+
 function answerPrioritize(view: ExtenderView, body: string): string {
+  const quick = view.ready() && body.length > longListBytes ? namesIn(body) : undefined
+  if (quick && quick.namesJson.length > longListBytes && isOrdinary(quick.before)) return '[]'
   const asked = askedOf(body)
   const pod = knownPod(view, 'prioritize', asked.pod)
   if (asked.namesJson !== undefined && (!pod || hasNoOpinion(view.index, pod, 'prioritize'))) return neutralJson(asked.namesJson)

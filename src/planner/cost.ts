@@ -38,11 +38,3 @@ export function costOf(placement: Placement, shares: Float64Array, prices: Price
   })
   return cost
 }
-
-export function movesOf({ at, model }: Placement): number {
-  let moves = 0
-  at.forEach((node, pod) => {
-    if (node !== model.pods[pod]?.home) moves++
-  })
-  return moves
-}

@@ -43,6 +43,15 @@ export class Placement {
     return true
   }
 
+  /** What is there has room. */
+  holds(node: number): boolean {
+    const { resources, room } = this.model
+    const width = resources.length
+    for (let offset = 0; offset < width; offset++)
+      if ((this.used[node * width + offset] as number) > (room[node * width + offset] as number)) return false
+    return true
+  }
+
   /** All but room. */
   allows(pod: number, node: number): boolean {
     const from = this.at[pod] as number

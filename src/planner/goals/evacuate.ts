@@ -5,9 +5,9 @@ import type { Limits } from '../limits.ts'
 import type { Model } from '../model.ts'
 import type { Placement } from '../placement.ts'
 import { below, shuffle } from '../random.ts'
+import { bestPlace } from './best-place.ts'
 import { largestFirst } from './largest-first.ts'
 import { makeRoom } from './make-room.ts'
-import { bestPlace } from './step.ts'
 
 const mostTakenBack = 12
 
