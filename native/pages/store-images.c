@@ -1,6 +1,6 @@
 // The images of criu's dump, made fit for pages that come from the store, and checked against them.
-#include "store.h"
-#include "protobuf.h"
+#include "store-images.h"
+#include "store-eager.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,15 +14,9 @@
 enum { ENTRY_FLAGS = 4, MM_VMAS = 14, VMA_START = 1, VMA_END = 2, VMA_FLAGS = 6, VMA_STATUS = 7 };
 enum { PE_PRESENT = 4, PE_LAZY = 2 };
 enum { STATUS_VSYSCALL = 1 << 2, STATUS_VDSO = 1 << 3, STATUS_VVAR = 1 << 12, STATUS_AIORING = 1 << 13 };
-enum { IMAGE_LIMIT = 256 << 20, MAGIC_SIZE = 8 };
+enum { IMAGE_LIMIT = 256 << 20 };
 
-typedef struct {
-	uint8_t *at;
-	size_t length, next;
-} image;
-
-// An image is two magic numbers, then messages with their length before them.
-static bool next_entry(image *i, bytes *entry)
+bool next_entry(image *i, bytes *entry)
 {
 	uint32_t length;
 	if (i->next + sizeof length > i->length) return false;
@@ -55,15 +49,15 @@ static bool patch_entries(image *i)
 	return true;
 }
 
-static bool write_whole(const char *path, const image *i)
+bool write_image(const char *path, const void *contents, size_t length)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0) return false;
-	bool ok = pwrite(fd, i->at, i->length, 0) == (ssize_t)i->length;
+	bool ok = write(fd, contents, length) == (ssize_t)length;
 	return close(fd) == 0 && ok;
 }
 
-static bool load(image *i, const char *path)
+bool load_image(image *i, const char *path)
 {
 	*i = (image){.next = MAGIC_SIZE};
 	i->at = (uint8_t *)read_file(path, IMAGE_LIMIT, &i->length);
@@ -73,8 +67,8 @@ static bool load(image *i, const char *path)
 static bool patch_pagemap(const char *path)
 {
 	image i;
-	if (!load(&i, path)) return false;
-	bool ok = patch_entries(&i) && write_whole(path, &i);
+	if (!load_image(&i, path)) return false;
+	bool ok = patch_entries(&i) && write_image(path, i.at, i.length);
 	free(i.at);
 	return ok;
 }
@@ -110,52 +104,55 @@ static bool is_lazy(bytes vma)
 	return private && !(status & (STATUS_VSYSCALL | STATUS_VDSO | STATUS_VVAR | STATUS_AIORING));
 }
 
-// How many of the process's pages lie in this area.
+// How many of the process's pages are restored with this area, in one way or the other.
 static size_t pages_within(const owner *o, bytes vma)
 {
 	uint64_t start = 0, end = 0;
-	size_t count = 0;
-	if (!is_lazy(vma) || !find_number(vma, VMA_START, &start) || !find_number(vma, VMA_END, &end) || end > ADDRESS_LIMIT) return 0;
-	for (size_t i = 0; i < o->sorted_count; i++) {
-		uint64_t base = o->sorted[i]->number * CHUNK_BYTES, top = base + CHUNK_BYTES;
-		uint64_t from = base > start ? base : start, to = top < end ? top : end;
-		if (from < to) count += count_set(o->sorted[i]->held, (from - base) / PAGE, (to - from) / PAGE);
-	}
-	return count;
+	if (!is_lazy(vma) && !is_eager(vma)) return 0;
+	if (!find_number(vma, VMA_START, &start) || !find_number(vma, VMA_END, &end) || end > ADDRESS_LIMIT) return 0;
+	return held_pages(o, start, end);
 }
 
 static size_t pages_of(const owner *o)
 {
 	size_t count = 0;
-	for (size_t i = 0; i < o->sorted_count; i++) count += count_pages(o->sorted[i]->held, CHUNK_WORDS);
+	for (size_t i = 0; i < o->table_size; i++)
+		for (const chunk *c = o->table[i]; c; c = c->next) count += count_pages(c->held, CHUNK_WORDS);
 	return count;
 }
 
-// A page outside what criu restores lazily would be lost without a word: nobody would ever ask for it.
-static bool check_owner(const store *s, const owner *o, char *why, size_t size)
+// A page outside what criu restores would be lost without a word: nobody would ever ask for it.
+static bool check_owner(const owner *o, bytes mm, const char *path, char *why, size_t size)
 {
-	char path[PATH_SIZE];
-	image i;
-	bytes mm;
 	size_t expected = pages_of(o), found = 0;
-	if (!expected) return true;
-	if (!make_path(path, "%s/mm-%u.img", s->images, o->pid) || !load(&i, path))
-		return snprintf(why, size, "process %u has %zu pages here and no mm image in %s", o->pid, expected, s->images), false;
-	bool read = next_entry(&i, &mm);
+	bool read = true;
 	for (const uint8_t *p = mm.at, *end = p + mm.length; read && p < end;) {
 		field f;
 		read = read_field(&p, end, &f);
 		if (read && f.number == MM_VMAS && f.type == 2) found += pages_within(o, f.content);
 	}
-	free(i.at);
 	if (read && found == expected) return true;
-	return snprintf(why, size, "%zu of %zu pages of process %u lie in memory that criu restores lazily (%s)", found, expected, o->pid, path), false;
+	return snprintf(why, size, "%zu of %zu pages of process %u lie in memory that criu restores from here (%s)", found, expected, o->pid, path), false;
+}
+
+static bool prepare_owner(const store *s, owner *o, char *why, size_t size)
+{
+	char path[PATH_SIZE];
+	image i;
+	bytes mm;
+	if (!make_path(path, "%s/mm-%u.img", s->images, o->pid) || !load_image(&i, path))
+		return !pages_of(o) || (snprintf(why, size, "process %u has %zu pages here and no mm image in %s", o->pid, pages_of(o), s->images), false);
+	bool ok = next_entry(&i, &mm) || (snprintf(why, size, "%s cannot be read as criu's image of a process", path), false);
+	ok = ok && check_owner(o, mm, path, why, size) && write_eager(s, o, mm, why, size);
+	free(i.at);
+	return ok;
 }
 
 bool prepare_images(store *s, char *why, size_t size)
 {
-	if (!sort_memory(&s->memory)) return snprintf(why, size, "no memory to put %zu chunks in order", s->memory.chunk_count), false;
+	if (!patch_pagemaps(s, why, size)) return false;
 	for (size_t i = 0; i < s->memory.owner_count; i++)
-		if (!check_owner(s, s->memory.owners[i], why, size)) return false;
-	return patch_pagemaps(s, why, size);
+		if (!prepare_owner(s, s->memory.owners[i], why, size)) return false;
+	// What is left is served, in order.
+	return sort_memory(&s->memory) || (snprintf(why, size, "no memory to put %zu chunks in order", s->memory.chunk_count), false);
 }

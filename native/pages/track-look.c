@@ -13,6 +13,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+// Relocations are many small mappings, most of them all changed pages: watching pays from a smaller size on.
+enum { FILE_PART = 4 };
+
 // What a look at one process finds; its lists replace those of the last look.
 typedef struct {
 	tracker *t;
@@ -44,16 +47,31 @@ static bool is_for_criu(glance *g, const mapping *m)
 {
 	bool first_code = m->executable && !g->code_seen;
 	g->code_seen |= m->executable;
-	if (first_code || m->end - m->start < g->t->minimum) return true;
+	uint64_t minimum = m->inode ? g->t->minimum / FILE_PART : g->t->minimum;
+	if (first_code || m->end - m->start < minimum) return true;
 	return is_left_by_flags(&g->p->smaps, m->start, m->end) || overlaps(&g->p->guarded, m->start, m->end);
+}
+
+static void on_page(void *context, uint64_t start, uint64_t end, uint64_t categories)
+{
+	*(bool *)context = true;
+}
+
+// A mapping of a file of which the process has changed nothing needs nobody to watch it: criu dumps nothing of it.
+static bool has_own_pages(const process *p, const mapping *m)
+{
+	page_query q = {.inverted = PAGE_FILE | PAGE_ZERO_FRAME, .all = PAGE_FILE | PAGE_ZERO_FRAME, .any = PAGE_PRESENT | PAGE_SWAPPED, .report = PAGE_PRESENT};
+	bool some = false;
+	return scan_pages(p->pagemap, m->start, m->end, &q, on_page, &some) && some;
 }
 
 static void look_at_private(glance *g, const mapping *m)
 {
 	process *p = g->p;
-	bool left = is_for_criu(g, m);
-	if (left || !is_private_anonymous(m)) return;
+	bool left = is_for_criu(g, m), anonymous = is_private_anonymous(m);
+	if (left || (!anonymous && !is_private_file(m))) return;
 	bool watched = is_watched(p->pagemap, m->start);
+	if (!watched && !anonymous && !has_own_pages(p, m)) return;
 	g->eligible++;
 	if (watched) return add_area(g, m, p->rescan);
 	if (g->why != LOOK_ROUND) return;

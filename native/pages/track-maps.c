@@ -82,6 +82,12 @@ bool is_private_anonymous(const mapping *m)
 	return m->name_length == 0 || is_named(m, "[heap]") || (m->name_length > 6 && !strncmp(m->name, "[anon:", 6));
 }
 
+bool is_private_file(const mapping *m)
+{
+	// Devices and memfds have a name as well, and rules of their own.
+	return !m->shared && !m->executable && m->inode && m->name_length > 1 && *m->name == '/' && strncmp(m->name, "/dev/", 5) && strncmp(m->name, "/memfd:", 7);
+}
+
 bool is_shared_anonymous(const mapping *m)
 {
 	// The kernel's own, and what a restore by criu leaves in its place (4.2 and older ones).

@@ -27,3 +27,5 @@ void free_mappings(mappings *list);
 bool is_private_anonymous(const mapping *m);
 // Shared anonymous memory: MAP_SHARED|MAP_ANONYMOUS, or the memfd without name that criu makes of it.
 bool is_shared_anonymous(const mapping *m);
+// A private mapping of a file, not of code: the loader's relocations and the program's data are pages of its own there.
+bool is_private_file(const mapping *m);

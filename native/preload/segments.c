@@ -26,6 +26,7 @@ enum { PAGE_SIZE = 4096, NAME_SIZE = 4096 };
 typedef struct {
 	uint64_t id, size; // size: of the mapping
 	char *at;
+	bool placed; // criu asks a second time when its images have a parent, which holds no segments
 } held_segment;
 
 static struct {
@@ -96,7 +97,7 @@ static held_segment hold(int connection)
 	void *at = mmap(NULL, record.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (at == MAP_FAILED) give_up("holding shared segment %llu of %llu bytes: %s", (unsigned long long)record.id, (unsigned long long)record.size, strerror(errno));
 	close(fd);
-	return (held_segment){record.id, record.size, at};
+	return (held_segment){record.id, record.size, at, false};
 }
 
 static void fetch_segments(void)
@@ -166,7 +167,7 @@ static void shape(int fd, const held_segment *s, uint64_t size)
 		give_up("sealing shared segment %llu: %s", (unsigned long long)s->id, strerror(errno));
 }
 
-static void replace(const held_segment *s)
+static void replace(held_segment *s)
 {
 	file_identity empty;
 	if (!is_memfd(held.made) || !identify(held.made, &empty)) give_up("criu reads shared segment %llu into no memfd of its own", (unsigned long long)s->id);
@@ -176,6 +177,7 @@ static void replace(const held_segment *s)
 	if (flags < 0 || dup3(fd, held.made, flags & FD_CLOEXEC ? O_CLOEXEC : 0) < 0) give_up("putting shared segment %llu in its place: %s", (unsigned long long)s->id, strerror(errno));
 	close(fd);
 	held.made = -1;
+	s->placed = true;
 }
 
 void before_open(const char *path)
@@ -183,5 +185,5 @@ void before_open(const char *path)
 	uint64_t id;
 	if (!held.count || !shmid_of(path, &id)) return;
 	for (size_t i = 0; i < held.count; i++)
-		if (held.segments[i].id == id) return replace(&held.segments[i]);
+		if (held.segments[i].id == id && !held.segments[i].placed) return replace(&held.segments[i]);
 }

@@ -91,6 +91,8 @@ class Moved(Containers):
         self.assertLess(size, 8 << 20)
         self.assertEqual(json.loads(self.store('status'))['state'], 'complete')
         self.assertEqual(self.store('ready'), 'ready', read(self.dir + '/rwork/pages.log'))
+        # The private mappings of files came ahead as well, and were not dumped.
+        self.assertGreaterEqual(sum(os.path.getsize(f'{self.dir}/images/parent/{name}') for name in os.listdir(self.dir + '/images/parent')), 4 * 21 * 4096)
 
     def let_live(self):
         route_to('pb')

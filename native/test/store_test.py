@@ -109,7 +109,7 @@ class Store(Case):
 
     def write_images(self, pid, areas, pagemap=()):
         """What criu would have written of a process: its areas, and pagemap entries (address, pages, flags)."""
-        vmas = b''.join(field(14, field(1, start) + field(2, end) + field(3, 0) + field(4, 0) + field(5, 3) + field(6, flags) + field(7, 0x201)) for start, end, flags in areas)
+        vmas = b''.join(field(14, field(1, start) + field(2, end) + field(3, 0) + field(4, 0) + field(5, 3) + field(6, flags) + field(7, *status or [0x201])) for start, end, flags, *status in areas)
         mm = b''.join(field(n, 0) for n in range(1, 13)) + vmas
         self.image(f'mm-{pid}.img', [mm])
         self.image(f'pagemap-{pid}.img', [field(1, pid)] + [field(1, a) + field(2, n) + field(4, f) + field(5, n) for a, n, f in pagemap])
@@ -274,11 +274,14 @@ class Store(Case):
             self.assertRegex(self.ask('ready'), f'^failed .*process {PID}')
             self.assertEqual(self.status()['state'], 'failed')
             sender.s.close()
-            self.end_store()
-            self.err = open(self.dir + '/err', 'w+')
-            self.store = subprocess.Popen([program('pages'), 'store', '--socket', self.socket, '--work', self.work, '--images', self.images], stdout=subprocess.PIPE, stderr=self.err)
-            self.store.stdout.readline()
-            self.store.stdout.close()
+            self.restart_store()
+
+    def restart_store(self):
+        self.end_store()
+        self.err = open(self.dir + '/err', 'w+')
+        self.store = subprocess.Popen([program('pages'), 'store', '--socket', self.socket, '--work', self.work, '--images', self.images], stdout=subprocess.PIPE, stderr=self.err)
+        self.store.stdout.readline()
+        self.store.stdout.close()
 
     def test_makes_eager_what_criu_dumped_itself(self):
         self.send(10)
@@ -291,6 +294,48 @@ class Store(Case):
         with open(self.images + '/pagemap-shmem-5.img', 'rb') as f:
             self.assertEqual(f.read(), before)
         self.assertEqual(self.ask('ready'), 'ready')
+
+    def test_pages_of_private_files_become_a_parent_of_the_images(self):
+        file = BASE + MIB * PAGE * 3  # over the border of two chunks
+        sender = Sender(self.socket)
+        sender.memory(PID, 10)
+        for n in (0, 1, 2, 5):
+            sender.data(PID, file + n * PAGE, bytes([n + 1]) * PAGE)
+        sender.say(ZERO, PID, file + 3 * PAGE, PAGE)
+        sender.map(POPULATED, PID, runs(10) + [(file, file + 4 * PAGE), (file + 5 * PAGE, file + 6 * PAGE)])
+        self.assertEqual(sender.ask(FINAL), 0)
+        entries = [(4096, 1, 6), (file + 4 * PAGE, 1, 4), (file + 6 * PAGE, 2, 4)]
+        self.write_images(PID, [(BASE, BASE + 10 * PAGE, 0x22), (file, file + 8 * PAGE, 0x2, 0x41)], entries)
+        self.assertEqual(self.ask('ready'), 'ready')
+        self.assertEqual(self.pagemap(self.images), [(4096, 1, 4), (file, 4, 1), (file + 4 * PAGE, 1, 4), (file + 5 * PAGE, 1, 1), (file + 6 * PAGE, 2, 4)])
+        self.assertEqual(self.pagemap(self.images + '/parent'), [(file, 4, 4), (file + 5 * PAGE, 1, 4)])
+        with open(f'{self.images}/parent/pages-{PID}.img', 'rb') as f:
+            self.assertEqual(f.read(), b''.join(bytes([n]) * PAGE for n in (1, 2, 3, 0, 6)))
+
+    def pagemap(self, folder):
+        with open(f'{folder}/pagemap-{PID}.img', 'rb') as f:
+            magic, rest, out = f.read(8), None, []
+            rest = f.read()
+        self.assertEqual(magic, b'\x19\x43\x56\x54\x20\x28\x49\x57')
+        while rest:
+            n, = struct.unpack('<I', rest[:4])
+            out.append(fields(rest[4:4 + n]))
+            rest = rest[4 + n:]
+        self.assertEqual(out[0], {1: PID})
+        for entry in out[1:]:
+            self.assertEqual(entry[2], entry[5])
+        return [(entry[1], entry[2], entry[4]) for entry in out[1:]]
+
+    def test_what_criu_dumped_as_well_is_refused(self):
+        for entries in ([(BASE, 1, 4)], [(BASE + 4096, 1, 4)], [(BASE - 4096, 3, 4)]):
+            sender = Sender(self.socket)
+            sender.data(PID, BASE, b'x' * 2 * PAGE)
+            sender.map(POPULATED, PID, [(BASE, BASE + 2 * PAGE)])
+            self.assertEqual(sender.ask(FINAL), 0)
+            self.write_images(PID, [(BASE, BASE + 2 * PAGE, 0x2, 0x41)], entries)
+            self.assertRegex(self.ask('ready'), '^failed writing pages of process 7')
+            sender.s.close()
+            self.restart_store()
 
     def test_a_broken_image_is_refused(self):
         self.send(10)
@@ -447,7 +492,13 @@ class Store(Case):
         many = [Lines(self.socket) for _ in range(40)]
         for m in many:
             m.close()
-        wait_for(lambda: self.status()['state'] == 'receiving')
+        wait_for(self.is_receiving)
+
+    def is_receiving(self):
+        try:
+            return self.status()['state'] == 'receiving'
+        except (ConnectionError, ValueError):  # there were too many a moment ago
+            return False
 
     def test_ends_when_told_and_not_while_pages_are_awaited(self):
         self.send(48 * MIB)

@@ -216,9 +216,19 @@ class Tracking(Case):
                 for page in range(start // PAGE, end // PAGE):
                     listed += page in have
                     content = os.pread(mem.fileno(), PAGE, page * PAGE)
-                    wrong += content != (r.pages.get((owner, page)) if page in have else bytes(PAGE))
+                    wrong += content != (r.pages.get((owner, page)) if page in have else self.unchanged(pid, page))
         self.assertEqual(listed, len(have), 'populated pages outside of what is listed')
         return len(have), wrong
+
+    def unchanged(self, pid, page):
+        """What a page reads as that its process has not written to: zeros, or what its file has there."""
+        for line in read(f'/proc/{pid}/maps').splitlines():
+            span, _, offset, _, inode = line.split()[:5]
+            start, end = (int(x, 16) for x in span.split('-'))
+            if start <= page * PAGE < end and inode != '0':
+                with open(f'/proc/{pid}/map_files/' + '-'.join(f'{x:x}' for x in (start, end)), 'rb', 0) as f:
+                    return os.pread(f.fileno(), PAGE, int(offset, 16) + page * PAGE - start).ljust(PAGE, b'\0')
+        return bytes(PAGE)
 
     def check_segment(self, t, owner, pid):
         r = t.receiver
@@ -419,6 +429,26 @@ class Tracking(Case):
         self.assertTrue(first.startswith('10000000-10100000 rwxp'), first)
         self.assertFalse([r for r in self.ranges(t, pid) if r[0] < 0x10100000 and 0x10000000 < r[1]])
         self.check_all(t, pid)
+
+    def test_private_mappings_of_files_are_tracked_where_they_have_pages_of_their_own(self):
+        with open(self.build + '/ballast', 'wb') as f:
+            f.write(b'file' * (1 << 18))
+        maps = 'changed, untouched = (mmap.mmap(f, 1 << 20, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE) for _ in range(2))'
+        p = self.script(f'f = os.open("{self.build}/ballast", os.O_RDONLY); {maps}; changed[:65536] = bytes(65536); untouched[70000]; at = lambda m: ctypes.addressof(ctypes.c_char.from_buffer(m))')
+        t = self.tracker()
+        t('round')
+        self.say(p, 'changed[1 << 19:(1 << 19) + 20000] = b"y" * 20000')
+        self.assertGreater(t('round')['pages'], 4)
+        self.say(p, 'changed[4096:8192] = b"z" * 4096')
+        changed, _, untouched = int(self.say(p, 'print(at(changed))')), p.stdout.readline(), int(self.say(p, 'print(at(untouched))'))
+        self.freeze()
+        _, final = t.final()
+        self.assertEqual(final['missing'], 0)
+        pid = self.first_pid()
+        self.check_all(t, pid)
+        self.assertTrue(any(a <= changed < b for a, b in self.ranges(t, pid)))
+        self.assertFalse(any(a <= untouched < b for a, b in self.ranges(t, pid)))
+        self.assertEqual({bytes(PAGE), b'y' * PAGE, b'z' * PAGE} - {t.receiver.pages.get((1, changed // PAGE + n)) for n in (0, 1, 129)}, set())
 
     def test_guard_pages_are_left_to_criu(self):
         p = self.script(self.ANONYMOUS)
