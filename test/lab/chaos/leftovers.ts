@@ -29,8 +29,8 @@ interface Living {
   addresses: ReadonlySet<string>
 }
 
-/** The marker of a source that has left waits for the sweep, which comes each minute; between moves nobody waits for that. */
-const sweptLater = /podmotion\/moving\//
+/** What a source that has left keeps on disk waits for the sweep, which comes each minute; between moves nobody waits for that. */
+const sweptLater = /podmotion\/(moving|awaited|restored)\//
 
 export async function leftAfterMove(world: World, atFirst: States, podIp: string): Promise<string[]> {
   return await untilNothingLeft(world, atFirst, podIp, sweptLater)

@@ -15,15 +15,33 @@ export interface NodeProcess {
 
 /** All below the node's first process, those in containers included. */
 export function processesOn(node: Machine): NodeProcess[] {
-  const all = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => describe(Number(name)))
+  const all = allPids().flatMap(describe)
   const known = new Map(all.map((one) => [one.pid, one]))
-  return all.filter((one) => isBelow(one, node.pid, known))
+  return all.filter((one) => isBelow(one, node.pid, (pid) => known.get(pid)))
 }
 
-function isBelow({ parent }: NodeProcess, root: number, known: ReadonlyMap<number, NodeProcess>): boolean {
-  for (let pid = parent; pid !== root; pid = known.get(pid)?.parent ?? 0) if (pid === 0) return false
+/** The same, quicker where few are wanted: what they are called is read of all, the rest of those alone. */
+export function findOn(node: Machine, isWanted: (args: readonly string[]) => boolean): NodeProcess[] {
+  const wanted = allPids().filter((pid) => isWanted(argsOf(pid)))
+  return wanted.flatMap(describe).filter((one) => isBelow(one, node.pid, (pid) => describe(pid)[0]))
+}
+
+function allPids(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+}
+
+function argsOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1)
+  } catch {
+    return []
+  }
+}
+
+function isBelow({ parent }: NodeProcess, root: number, find: (pid: number) => NodeProcess | undefined): boolean {
+  for (let pid = parent; pid !== root; pid = find(pid)?.parent ?? 0) if (pid === 0) return false
   return true
 }
 
@@ -31,8 +49,7 @@ function describe(pid: number): NodeProcess[] {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')
     const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? ''
-    const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1)
-    return [{ pid, parent: Number(field('PPid')), pids: field('NSpid').split(/\s+/).map(Number), args }]
+    return [{ pid, parent: Number(field('PPid')), pids: field('NSpid').split(/\s+/).map(Number), args: argsOf(pid) }]
   } catch {
     // It has ended meanwhile.
     return []
@@ -40,8 +57,8 @@ function describe(pid: number): NodeProcess[] {
 }
 
 export function findVictims(victim: Victim, node: Machine): number[] {
+  if (victim !== 'standIn') return findOn(node, (args) => isVictim(victim, args)).map((one) => one.pid)
   const all = processesOn(node)
-  if (victim !== 'standIn') return all.filter((one) => isVictim(victim, one.args)).map((one) => one.pid)
   const standIns = new Set(standInPids(node))
   const depth = pidDepth(node)
   return all.filter((one) => standIns.has(one.pids[depth] ?? 0)).map((one) => one.pid)

@@ -2,23 +2,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Machine } from '../../machine.ts'
 import { leaderNode } from '../../product/own-pods.ts'
-import { kill, type NodeProcess, processesOn } from '../../product/victims.ts'
+import { findOn, kill } from '../../product/victims.ts'
 import type { Scene, Struck, Trouble } from '../scene.ts'
 
 const foundWithinMs = 300
 
 type Side = 'source' | 'destination'
-type IsPart = (process: NodeProcess) => boolean
+type IsPart = (args: readonly string[]) => boolean
 
 const isProgram =
   (name: string): IsPart =>
-  ({ args }) =>
+  (args) =>
     args[0] !== undefined && args[0].split('/').at(-1) === name
-const isCriu: IsPart = ({ args }) => args.includes('swrk')
-const isAgent: IsPart = ({ args }) => args[1] === '/app/agent.cjs'
-const isController: IsPart = ({ args }) => args[1] === '/app/controller.cjs'
-const isRunc: IsPart = (process) => isProgram('runc')(process) && !isCriu(process)
-const isStandIn: IsPart = ({ args }) => args.some((arg) => /podmotion-(runc|stand)/.test(arg))
+const isCriu: IsPart = (args) => args.includes('swrk')
+const isAgent: IsPart = (args) => args[1] === '/app/agent.cjs'
+const isController: IsPart = (args) => args[1] === '/app/controller.cjs'
+const isRunc: IsPart = (args) => isProgram('runc')(args) && !isCriu(args)
+const isStandIn: IsPart = (args) => args.some((arg) => /podmotion-(runc|stand)/.test(arg))
 
 export const kills: Trouble[] = [
   { name: 'kill the leading controller', strike: async (scene) => killOn(await leaderNode(scene.world), isController) },
@@ -30,7 +30,7 @@ export const kills: Trouble[] = [
   ...onEach('kill containerd', isProgram('containerd')),
   ...onEach('kill kubelet', isProgram('kubelet')),
   ...onEach('kill rsync', isProgram('rsync')),
-  ...onEach("kill memory's programs", ({ args }) => /podmotion-(pages|track|store)/.test(args[0] ?? '')),
+  ...onEach("kill memory's programs", (args) => /podmotion-(pages|track|store)/.test(args[0] ?? '')),
 ]
 
 function onEach(what: string, isPart: IsPart, mayEndProgram = false): Trouble[] {
@@ -47,7 +47,7 @@ function killedOn(side: Side): NonNullable<Struck['killed']> {
 async function killOn(node: Machine, isPart: IsPart, killed?: Struck['killed']): Promise<Struck> {
   const endMs = Date.now() + foundWithinMs
   for (;;) {
-    const found = processesOn(node).filter(isPart)
+    const found = findOn(node, isPart)
     const count = kill(found.map(({ pid }) => pid))
     if (count > 0) {
       const names = found.map(({ args, pid }) => `${args.join(' ').slice(0, 60)} (${pid})`)
@@ -59,6 +59,6 @@ async function killOn(node: Machine, isPart: IsPart, killed?: Struck['killed']):
 }
 
 async function killAllControllers({ world }: Scene): Promise<Struck> {
-  const found = world.lab.nodes.flatMap((node) => processesOn(node).filter(isController))
+  const found = world.lab.nodes.flatMap((node) => findOn(node, isController))
   return { text: `killed ${kill(found.map(({ pid }) => pid))} controllers` }
 }
