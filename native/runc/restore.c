@@ -28,6 +28,8 @@ static bool set_environment(const char *directory, const restore_mode *mode)
 	if (n >= (int)sizeof path || !make_path(gate, "%s/gate.sock", directory)) return false;
 	if (mode->held && setenv("PODMOTION_HOLD_RESTORE", "1", 1)) return false;
 	if (mode->pages && setenv("PODMOTION_PAGES", mode->pages, 1)) return false;
+	// Warnings and errors: a line for every page is written while the pod is frozen.
+	if (setenv("PODMOTION_CRIU_LOG_LEVEL", "2", 0)) return false;
 	return !setenv("PATH", path, 1) && !setenv("PODMOTION_GATE", gate, 1);
 }
 

@@ -72,6 +72,7 @@ class ReceivedFiles {
   readonly #target: ReceiveTarget
   readonly #files = new Map<string, OpenFile>()
   readonly #sent = new SentPages()
+  readonly #folders = new Map<string, string>()
   #closed = false
 
   constructor(target: ReceiveTarget) {
@@ -143,9 +144,17 @@ class ReceivedFiles {
   #imagePath(name: string): string {
     const { container, file } = splitImageName(name)
     this.#checkContainer(container)
+    return path.join(this.#imageFolder(container), file)
+  }
+
+  /** Looked for once: a dump is some hundred files. */
+  #imageFolder(container: string): string {
+    const known = this.#folders.get(container)
+    if (known !== undefined) return known
     const folder = this.#target.imageFolder(container)
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    return path.join(folder, file)
+    this.#folders.set(container, folder)
+    return folder
   }
 
   #logPath(container: string): string | undefined {
