@@ -58,7 +58,8 @@ export function divertBatch({ ip, destinationNodeIp, veth, bridgeMac, homeBridge
 /**
  * The pod runs until it is frozen, and its packets come from a device that its address does not lead to any more. A loose rp_filter lets
  * that pass only on a device that has an address, whichever; without one every packet is dropped. After a rollback it stays until the veth
- * goes: with the last address the kernel would take the device's routes and neighbours too.
+ * goes (with the last address the kernel would take the device's routes and neighbours too), and the route back says from which address this
+ * node's own processes speak to the pod: this one would be the kernel's choice, and nothing leads to it from where the pod goes next.
  */
 function vethAddress(veth: string): string {
   return `addr replace 169.254.112.1/32 dev ${veth}`
@@ -78,6 +79,7 @@ export function pinMac(bridge: string, mac: string): string {
 
 export interface Restoration {
   ip: string
+  nodeIp: string
   /** Exact route before the migration; absent: there was none. */
   previous?: Pick<Route, 'device' | 'gateway'> | undefined
   /** A /32 route exists now. */
@@ -96,10 +98,12 @@ function dropHeld(veth: string): string {
 }
 
 /** The veth comes back before the route goes: at no instant does the address lead to a loop. */
-export function restoreBatch({ ip, previous, routed, veth, heldVeth }: Restoration): string {
+export function restoreBatch({ ip, nodeIp, previous, routed, veth, heldVeth }: Restoration): string {
   return lines(
     ...(veth?.bridge ? joinBridge(veth, veth.bridge) : []),
-    ...(previous ? [`route replace ${routeArguments(ip, previous)} proto ${routeProtocol}`] : []),
+    ...(previous
+      ? [`route replace ${routeArguments(ip, previous)} proto ${routeProtocol}${previous.gateway ? '' : ` src ${nodeIp}`}`]
+      : []),
     ...(!previous && routed ? [`route del ${ip}/32`] : []),
     ...(heldVeth ? [dropHeld(heldVeth)] : []),
   )

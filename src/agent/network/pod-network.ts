@@ -233,7 +233,7 @@ class NodePodNetwork implements PodNetwork {
     const veth = record.veth && (await deviceExists(record.veth.name)) ? record.veth : undefined
     const heldVeth = record.heldVeth && (await deviceExists(record.heldVeth)) ? record.heldVeth : undefined
     const { ip, proxyBridge } = record
-    const text = restoreBatch({ ip, previous, routed: hostRoute(routes, ip) !== undefined, veth, heldVeth })
+    const text = restoreBatch({ ip, nodeIp: this.#config.nodeIp, previous, routed: hostRoute(routes, ip) !== undefined, veth, heldVeth })
     await batch(text)
     // Apart and forgiving: the proxy neighbour may not have been made yet, and ip ends a batch at that.
     if (proxyBridge) await run('ip', ['-batch', '-'], { input: `${proxyNeighbour('del', ip, proxyBridge)}\n`, reject: false })

@@ -15,6 +15,7 @@ import { planNetwork } from '../../../src/agent/network/wish.ts'
 import type { Leg } from '../../../src/agent/rooms.ts'
 
 const pod = '10.244.1.5'
+const nodeIp = '172.30.0.1'
 const tuple = (source: string, sourcePort: number, destination: string, destinationPort: number): Tuple => ({
   source,
   sourcePort,
@@ -316,15 +317,17 @@ describe('the texts for ip and nft', () => {
 
   it('restore: back on the bridge before the route goes; the former route where there was one', () => {
     const veth = { name: 'v', mac: 'm', bridge: 'cni0' }
-    expect(restoreBatch({ ip: pod, routed: true, veth }).trim().split('\n')).to.deep.equal([
+    expect(restoreBatch({ ip: pod, nodeIp, routed: true, veth }).trim().split('\n')).to.deep.equal([
       'link set dev v master cni0',
       'link set dev v address m',
       'route del 10.244.1.5/32',
     ])
-    const hairpin = restoreBatch({ ip: pod, routed: true, veth: { ...veth, port: { hairpin: true, isolated: false } } })
+    const hairpin = restoreBatch({ ip: pod, nodeIp, routed: true, veth: { ...veth, port: { hairpin: true, isolated: false } } })
     expect(hairpin).to.contain('master cni0\nlink set dev v type bridge_slave hairpin on isolated off\n')
-    expect(restoreBatch({ ip: pod, routed: true, previous: { device: 'v' } })).to.equal('route replace 10.244.1.5/32 dev v proto 112\n')
-    expect(restoreBatch({ ip: pod, routed: false })).to.equal('')
+    expect(restoreBatch({ ip: pod, nodeIp, routed: true, previous: { device: 'v' } })).to.equal(
+      'route replace 10.244.1.5/32 dev v proto 112 src 172.30.0.1\n',
+    )
+    expect(restoreBatch({ ip: pod, nodeIp, routed: false })).to.equal('')
   })
 
   it('the rule set names each movable pod once, and none when there is none', () => {

@@ -127,6 +127,7 @@ describe('the network of a moving pod', function () {
     await nodes.call('b', 'divert', { uid: 'm2', ip: podIp, destinationNodeIp: nodeIps.a, role: 'source', sandboxPid: away.pid })
     await nodes.call('b', 'undo', { uid: 'm2', ip: podIp, role: 'source', sandboxPid: away.pid })
     await nodes.call('a', 'undo', { uid: 'm2', ip: podIp, role: 'destination' })
+    expect(nodes.in('b', `ip route get ${podIp}`), 'what its own node calls it from').to.contain(`src ${nodeIps.b}`)
     for (const client of [outside, near]) expect(await client.ask(`udp ${podIp} 7000 x`)).to.equal('x 5555 pb')
 
     await wholeMove('m3', { from: 'b', to: 'a', pod: away, attached: home.attached })
