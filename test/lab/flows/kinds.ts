@@ -58,6 +58,8 @@ function clientsInTheCluster(add: Add, { podIp, serviceIp }: Addresses, { nodes 
       add(origin, 'pod', 'request', podIp)
       add(origin, 'service', 'request', serviceIp)
     }
+    // As kubelet's probes do: short ones from the node itself.
+    add(`node-${number}`, 'pod connects', 'connects', podIp)
   }
   add('pod-1', 'service bulk', 'bulk', serviceIp)
   add('pod-2', 'service datagrams', 'datagrams', serviceIp)
@@ -85,4 +87,6 @@ function ownFlows(add: Add, { serviceIp, peersIp, peerIps }: Addresses): void {
   add('moved', 'outside bulk', 'bulk', outsideAddress)
   add('moved', 'outside datagrams', 'datagrams', outsideAddress)
   add('moved', 'itself', 'request', serviceIp)
+  // Always on its way, so also in the instants between the diversion and the freeze.
+  add('moved', 'itself bulk', 'bulk', serviceIp)
 }

@@ -2,50 +2,27 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { differences, nodeState } from '../product/node-state.ts'
-import { sharedWorld } from '../product/shared-lab.ts'
-import type { World } from '../product/world.ts'
-import { type FlowReport, Flows } from './flows.ts'
-import { type FlowMove, moveOn } from './moves.ts'
-import { errorsOf, tableOf, waitsBeyondFreeze } from './summary.ts'
+import { moveOn } from './moves.ts'
+import { expectUndisturbed, flowsSetting } from './setting.ts'
 
-/** One machine plays all nodes, often for other tests too: how short the waits are is the benchmark's to tell. Here nothing may hang. */
-const beyondFreezeMs = 5000
 /** The agent looks for relays without flows once a minute. */
 const relayPatienceMs = 150_000
 
 describe('flows of every kind', () => {
-  let world: World
-  let flows: Flows
-  before(async function () {
-    this.timeout(900_000)
-    world = await sharedWorld()
-    flows = new Flows(world)
-    // Connections that ended are remembered for two minutes otherwise, and their relay with them.
-    for (const node of world.lab.nodes) await node.run('sysctl', ['-qw', 'net.netfilter.nf_conntrack_tcp_timeout_time_wait=5'])
-    await flows.deploy(1)
-  })
-  after(async () => {
-    await flows.remove()
-    await world.remove('podmigrations', '--all')
-  })
+  const setting = flowsSetting()
 
   async function states(ip: string): Promise<Map<string, Set<string>>> {
-    return new Map(await Promise.all(world.lab.nodes.map(async (node) => [node.name, await nodeState(node, ip)] as const)))
+    return new Map(await Promise.all(setting.world.lab.nodes.map(async (node) => [node.name, await nodeState(node, ip)] as const)))
   }
 
   async function restartAgents(): Promise<void> {
-    await world.kubectl('-n', 'podmotion', 'rollout', 'restart', 'daemonset/podmotion-agent')
-    await world.kubectl('-n', 'podmotion', 'rollout', 'status', 'daemonset/podmotion-agent', '--timeout=120s')
-  }
-
-  function check(reports: readonly FlowReport[], moves: readonly FlowMove[]): void {
-    const table = tableOf(reports).join('\n')
-    expect(errorsOf(reports), table).to.deep.equal([])
-    expect(Math.max(...waitsBeyondFreeze(reports, moves)), table).to.be.lessThan(beyondFreezeMs)
+    await setting.world.kubectl('-n', 'podmotion', 'rollout', 'restart', 'daemonset/podmotion-agent')
+    await setting.world.kubectl('-n', 'podmotion', 'rollout', 'status', 'daemonset/podmotion-agent', '--timeout=120s')
   }
 
   it('live through moves, a rollback and new agents; what is relayed is told, followed and taken away', async function () {
     this.timeout(600_000)
+    const { world, flows } = setting
     const podIp = (await flows.pod()).status?.podIP ?? ''
     const before = await states(podIp)
     await flows.open({ count: 2, periodMs: 200 })
@@ -63,7 +40,7 @@ describe('flows of every kind', () => {
     expect(second.migration.status?.flows?.relayedThrough).to.deep.equal(['172.30.0.1'])
     const home = await moveOn(world)
     expect(home.migration.status?.flows?.relayed).to.equal(0)
-    check(await flows.close(), [first, undone, second, home])
+    expectUndisturbed(await flows.close(), [first, undone, second, home])
 
     const endMs = Date.now() + relayPatienceMs
     for (;;) {
