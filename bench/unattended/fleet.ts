@@ -1,9 +1,10 @@
 // The cluster of the unattended run: kwok's nodes, the agents' reports of them, and pods that are bound already, an app's beside each other.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { V1Pod } from '@kubernetes/client-node'
 import { runtimeClassName } from '../../src/api/names.ts'
 import type { KubeClient } from '../../src/kube/client.ts'
 import { isAlreadyExists } from '../../src/kube/client.ts'
-import { podPath } from '../../src/kube/paths.ts'
+import { nodeMigrationCapacityPath, podPath } from '../../src/kube/paths.ts'
 import { createNodes, fakePod, inParallel, reportCapacity } from '../../test/lab/extender/fake-nodes.ts'
 import { podsOfApp } from './load.ts'
 
@@ -14,6 +15,7 @@ export interface Fleet {
 
 export const nodeCpuMillis = 8000
 const numberLabel = 'test.podmotion.io/number'
+const reportEveryMs = 30_000
 /** Pods of an app that are on one node: it feels it when the app gets busy. */
 const together = 5
 
@@ -41,6 +43,17 @@ export async function createFleet(client: KubeClient, fleet: Fleet, say: (text: 
     }
   })
   say(`${pods.length} pods`)
+}
+
+/** As agents do twice a minute: a node whose agent is silent gets no pod. */
+export async function keepReporting(client: KubeClient, { nodeCount }: Fleet, signal: AbortSignal): Promise<void> {
+  const names = Array.from({ length: nodeCount }, (_none, number) => nodeNameOf(number))
+  while (!signal.aborted) {
+    const beganMs = performance.now()
+    const report = { status: { observedAt: new Date().toISOString() } }
+    await inParallel(names, (name) => client.mergePatch(nodeMigrationCapacityPath(name, 'status'), report).catch(() => undefined), 4)
+    await sleep(Math.max(0, reportEveryMs - (performance.now() - beganMs)), undefined, { signal }).catch(() => undefined)
+  }
 }
 
 /** The `moves`th successor of a pod has its number and a name of its own, as a moved pod has. */

@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { KubeConfig, type V1Pod } from '@kubernetes/client-node'
+import type { MigrationPolicy } from '../../src/api/migration-policy.ts'
 import { apiVersion } from '../../src/api/names.ts'
 import type { PodMigration } from '../../src/api/pod-migration.ts'
 import { KubeClient } from '../../src/kube/client.ts'
-import { leasePath, podMigrationPath, podPath } from '../../src/kube/paths.ts'
+import { leasePath, migrationPolicyPath, podMigrationPath, podPath } from '../../src/kube/paths.ts'
 import { WatchCache } from '../../src/kube/watch-cache.ts'
 import { testAuthority } from '../../test/extender/certificates.ts'
 import { fakeLabel } from '../../test/lab/extender/fake-nodes.ts'
@@ -16,7 +17,7 @@ import { projectRoot } from '../../test/lab/layout.ts'
 import { said } from '../../test/lab/said.ts'
 import { kwokStep } from '../../test/lab/setup/kwok.ts'
 import { cachedDir } from '../../test/lab/setup/step.ts'
-import { createFleet, type Fleet, homeOf, movesOf, nodeCpuMillis, nodeNameOf, numberOf } from './fleet.ts'
+import { createFleet, type Fleet, homeOf, keepReporting, movesOf, nodeCpuMillis, nodeNameOf, numberOf } from './fleet.ts'
 import { cpuMillis } from './load.ts'
 import { removeMetricsApi, serveMetricsApi } from './metrics-api.ts'
 import { type Sample, spreadOf } from './sample.ts'
@@ -83,6 +84,7 @@ export async function runUnattended(fleet: Fleet, seconds: number): Promise<Unat
     await tools.remove()
     await startKwok(lab, client, over.signal)
     await createFleet(client, fleet, (text) => console.log(`unattended: made ${text}`))
+    void keepReporting(client, fleet, over.signal)
     const run = new Run(lab, client, fleet, over.signal)
     return await run.watch(await authority.issue('metrics'), seconds)
   } finally {
@@ -135,14 +137,19 @@ class Run {
     while (this.#second() < seconds) {
       await sleep(lookEverySeconds * 1000)
       samples.push(await this.#look(standIn))
-      const last = samples.at(-1) as Sample
-      if (samples.length % 6 === 0)
-        console.log(
-          `${last.second.toFixed(0)} s: imbalance ${last.now.imbalance.toFixed(1)} (unmoved ${last.unmoved.imbalance.toFixed(1)}), ${last.nodesOver} over, ${last.done} moves, ${last.residentMiB.toFixed(0)} MiB, cycle ${last.cycleSeconds.toFixed(2)} s`,
-        )
+      if (samples.length % 6 === 0) await this.#say(samples.at(-1) as Sample)
     }
     for (const error of standIn.errors.slice(0, 5)) console.log(`stand-in: ${error}`)
     return { samples, mostMovesOfPod: Math.max(...this.#pods.list().map(movesOf)), failed: standIn.errors.length }
+  }
+
+  async #say({ second, now, unmoved, nodesOver, done, residentMiB, cycleSeconds }: Sample): Promise<void> {
+    const { status } = await this.#client.get<MigrationPolicy>(migrationPolicyPath(policy.metadata.name))
+    const imbalance = `imbalance ${now.imbalance.toFixed(1)} (unmoved ${unmoved.imbalance.toFixed(1)})`
+    const controller = `${residentMiB.toFixed(0)} MiB, cycle ${cycleSeconds.toFixed(2)} s`
+    console.log(
+      `${second.toFixed(0)} s: ${imbalance}, ${nodesOver} over, ${done} moves, ${controller}; ${status?.lastResult ?? 'no result yet'}`,
+    )
   }
 
   #second(): number {

@@ -14,18 +14,24 @@ export function blackoutAt(windows: readonly BlackoutWindow[] | undefined, nowMs
 }
 
 function problemOf(window: BlackoutWindow): string | undefined {
-  const problem = blackoutProblem(window)
+  const [problem] = blackoutProblems(window)
   return problem && `blackoutWindows.${problem.field}: ${problem.message}: no move is made until it is corrected`
 }
 
-export function blackoutProblem(window: BlackoutWindow): { field: keyof BlackoutWindow; message: string } | undefined {
-  for (const edge of ['start', 'end'] as const)
-    if (minutesOf(window[edge]) === undefined) return { field: edge, message: `expected HH:MM, got "${window[edge]}"` }
+export function blackoutProblems(window: BlackoutWindow): { field: keyof BlackoutWindow; message: string }[] {
+  const edges = (['start', 'end'] as const)
+    .filter((edge) => minutesOf(window[edge]) === undefined)
+    .map((field) => ({ field, message: `expected HH:MM, got "${window[field]}"` }))
+  if (isTimeZone(window.timeZone)) return edges
+  return [...edges, { field: 'timeZone', message: `"${window.timeZone}" is no IANA time zone (Europe/Berlin)` }]
+}
+
+function isTimeZone(name: string): boolean {
   try {
-    new Intl.DateTimeFormat('en-GB', { timeZone: window.timeZone })
-    return undefined
+    new Intl.DateTimeFormat('en-GB', { timeZone: name })
+    return true
   } catch {
-    return { field: 'timeZone', message: `"${window.timeZone}" is no IANA time zone (Europe/Berlin)` }
+    return false
   }
 }
 

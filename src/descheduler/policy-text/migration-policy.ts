@@ -4,7 +4,7 @@ import cron from 'node-cron'
 import { z } from 'zod'
 import { type MigrationPolicy, MigrationPolicySpec, PolicyStrategy } from '../../api/migration-policy.ts'
 import { apiVersion } from '../../api/names.ts'
-import { blackoutProblem } from '../blackout.ts'
+import { blackoutProblems } from '../blackout.ts'
 import { listOf, recordOf } from '../stock/argument-rules.ts'
 import { argumentsKey, strategies } from '../strategies/index.ts'
 import { type Problem, problemsOf } from './problems.ts'
@@ -44,8 +44,8 @@ function windowProblems(spec: Readonly<Record<string, unknown>>): Problem[] {
   return listOf(spec.blackoutWindows).flatMap((window, index) => {
     const { start, end, timeZone = 'UTC' } = recordOf(window)
     if (![start, end, timeZone].every((one) => typeof one === 'string')) return []
-    const problem = blackoutProblem({ start: String(start), end: String(end), timeZone: String(timeZone) })
-    return problem ? [{ path: ['spec', 'blackoutWindows', index, problem.field], message: problem.message }] : []
+    const problems = blackoutProblems({ start: String(start), end: String(end), timeZone: String(timeZone) })
+    return problems.map(({ field, message }) => ({ path: ['spec', 'blackoutWindows', index, field], message }))
   })
 }
 

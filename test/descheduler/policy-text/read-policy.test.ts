@@ -254,7 +254,7 @@ describe('policies as text', () => {
       'metadata: {name: x}',
       'spec:',
       '  schedule: sometimes',
-      '  blackoutWindows: [{start: "25:00", end: "06:00"}]',
+      '  blackoutWindows: [{start: "25:00", end: "6", timeZone: "Mars/Olympus"}]',
       '  cooldownSeconds: -1',
       '  strategies:',
       '  - name: LowNodeUtilization',
@@ -264,6 +264,8 @@ describe('policies as text', () => {
     expect(problems(text)).to.deep.equal([
       'p.yaml:5:13 spec.schedule: expected a cron expression of 5 or 6 fields, got "sometimes"',
       'p.yaml:6:29 spec.blackoutWindows[0].start: expected HH:MM, got "25:00"',
+      'p.yaml:6:43 spec.blackoutWindows[0].end: expected HH:MM, got "6"',
+      'p.yaml:6:58 spec.blackoutWindows[0].timeZone: "Mars/Olympus" is no IANA time zone (Europe/Berlin)',
       'p.yaml:7:20 spec.cooldownSeconds: expected at least 0, got -1',
       'p.yaml:10:44 spec.strategies[0].lowNodeUtilization.thresholds.cpu: expected at most targetThresholds.cpu (70), got 80: pods would go back and forth',
       'p.yaml:11:5 spec.strategies[1].podLifeTime: expected at least one of maxPodLifeTimeSeconds, states, conditions and exitCodes, got none',
