@@ -230,6 +230,45 @@ describe('the network of a moving pod', function () {
     expect(await nodes.call<string[]>('b', 'missingFlows', move)).to.have.length(1)
   })
 
+  it('a translation that was not rewritten is seen: the pod’s own Service flow goes nowhere', async () => {
+    await nodes.addBridgedPod('a', 'qa', '10.244.1.7')
+    nodes.in('a', serviceTo('10.244.1.7'))
+    const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
+    expect(await nodes.client('pa').ask('udp 10.96.0.1 7000 x')).to.equal('x 5555 qa')
+    await halfMove('m1', { from: 'a', to: 'b', pod: source, attached: destination.attached })
+    expect(await nodes.call('b', 'missingFlows', move)).to.deep.equal([])
+    nodes.in('b', `conntrack -D -s ${podIp} 2>/dev/null`)
+    expect(await nodes.call<string[]>('b', 'missingFlows', move)).to.have.length(1)
+    await nodes.call('b', 'release', { ...move, attached: destination.attached })
+    expect(await nodes.client('pb').ask('udp 10.96.0.1 7000 z')).to.equal(null)
+  })
+
+  for (const forgotten of [false, true]) {
+    it(`a pod that calls itself through its Service while it is diverted keeps that flow${forgotten ? ', even where the table forgets it' : ''}`, async () => {
+      nodes.in('a', serviceTo(podIp))
+      nodes.in('a', masqueradeItself)
+      await nodes.call('a', 'apply', state('a', []))
+      const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
+      const own = nodes.client('pa')
+      expect(await own.ask('connect 10.96.0.1 7000')).to.equal('connected')
+      const survey = { uid: 'm1', ip: podIp, sandboxPid: source.pid, podCidrs, serviceIps: ['10.96.0.1'] }
+      const { legs, openPorts } = await nodes.survey('a', source, ['10.96.0.1'])
+      expect(legs.map((leg) => [leg.destination, leg.destinationNat?.address])).to.deep.equal([['10.96.0.1', podIp]])
+      await nodes.call('a', 'prepare', { ...move, legs })
+      await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs, openPorts })
+      await nodes.call('b', 'hold', { ...move, attached: destination.attached })
+      await nodes.call('a', 'divert', { ...move, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
+      void own.ask('say between')
+      await sleep(300)
+      const entries = nodes.in('a', `conntrack -L -s ${podIp} 2>/dev/null`)
+      expect(entries.match(/dst=10\.96\.0\.1 /g), entries).to.have.length(1)
+      if (forgotten) nodes.in('a', 'conntrack -F 2>/dev/null')
+      await nodes.call('a', 'lock', { uid: 'm1', sandboxPid: source.pid })
+      expect(await nodes.call('a', 'changedFlows', { ...survey, again: false })).to.deep.equal({ added: [], ended: [] })
+      expect(await nodes.call('b', 'missingFlows', move)).to.deep.equal([])
+    })
+  }
+
   for (const guarded of [true, false]) {
     it(`a segment that nobody has translated yet ${guarded ? 'waits for its translation' : 'would end the flow, were there no guard'}`, async () => {
       await nodes.addBridgedPod('b', 'qb', '10.244.2.7')
@@ -336,6 +375,9 @@ const podCidrs = ['10.244.1.0/24', '10.244.2.0/24']
 /** What kube-proxy does with a Service that has one endpoint. */
 const serviceTo = (endpoint: string): string =>
   `nft "table ip service { chain pre { type nat hook prerouting priority -100; ip daddr 10.96.0.1 dnat to ${endpoint}; }; }"`
+
+/** Of a packet that goes back to where it came from, as kube-proxy's nftables mode does. */
+const masqueradeItself = `nft "table ip itself { chain post { type nat hook postrouting priority 100; ct status dnat ip saddr ${podIp} ip daddr ${podIp} masquerade fully-random; }; }"`
 
 const masquerade =
   'nft "table ip nat { chain post { type nat hook postrouting priority 100; ip saddr 10.244.0.0/16 ip daddr != 10.244.0.0/16 oifname eth0 masquerade fully-random; }; }"'
