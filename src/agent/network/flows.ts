@@ -24,9 +24,8 @@ export function surveyFlows(input: SurveyInput): FlowSurvey {
   const live = input.entries.filter((entry) => isLive(entry) && touches(entry, input.ip))
   const services = live.filter((entry) => isUntranslatedService(entry, input))
   const tracked = live.filter((entry) => !services.includes(entry)).map((entry) => legOf(entry, input))
-  const forgotten = forgottenLegs(input, tracked, outside)
   return {
-    legs: [...tracked, ...forgotten, ...untrackedLegs(input, live, forgotten, outside)],
+    legs: [...tracked, ...forgottenLegs(input, tracked, outside), ...untrackedLegs(input, live, outside)],
     connections: outside.length,
     listeners: input.sockets.filter(isListener).length,
     openPorts: [...new Set(input.sockets.filter(isListener).map((socket) => socket.localPort))],
@@ -73,15 +72,10 @@ function forgottenLegs({ known = [] }: SurveyInput, tracked: readonly Leg[], out
  * Connections that this node does not track: two pods on one bridge (bridge-nf-call-iptables=0). On the destination they are routed, so
  * they need their entry there, or the pod's next segment counts as a new outgoing flow and is masqueraded.
  */
-function untrackedLegs(
-  input: SurveyInput,
-  live: readonly ConntrackEntry[],
-  forgotten: readonly Leg[],
-  outside: readonly PodSocket[],
-): Leg[] {
+function untrackedLegs(input: SurveyInput, live: readonly ConntrackEntry[], outside: readonly PodSocket[]): Leg[] {
   const known = new Set([
     ...live.flatMap((entry) => [flowKey(entry.protocol, entry.original), flowKey(entry.protocol, entry.reply)]),
-    ...forgotten.flatMap((leg) => [leg, ...translatedForms(leg)].map((form) => flowKey(leg.protocol, form))),
+    ...(input.known ?? []).flatMap((leg) => [leg, ...translatedForms(leg)].map((form) => flowKey(leg.protocol, form))),
   ])
   const listening = new Set(input.sockets.filter(isListener).map((socket) => socket.localPort))
   return outside

@@ -121,6 +121,8 @@ describe('surveying the flows of a pod', () => {
     expect(survey({ entries: [], sockets, known }).legs).to.have.deep.members(known)
     const again = survey({ entries: [hairpin], sockets, known }).legs
     expect(changeOf(known, again)).to.deep.equal({ added: [], ended: [] })
+    const made = { ...hairpin, reply: { ...hairpin.reply, destinationPort: 8888 } }
+    expect(survey({ entries: [made], sockets: [listener, ...bothEnds], known: known.slice(0, 1) }).legs, 'made anew').to.have.length(1)
   })
 
   it('a flow that its peer ended or reset is over when the pod has no socket of it, not before', () => {
