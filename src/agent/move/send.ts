@@ -69,6 +69,8 @@ export class Sending {
     this.#uid = uid
     this.#signal = signal
     this.#request = context.moves.source(uid).request
+    // Whatever a step waits for, an abort ends it.
+    signal.addEventListener('abort', () => this.close(), { once: true })
     this.#peer = context.peers.to(this.#request.destination.address)
     const { pod, bandwidthLimitMbps } = this.#request
     this.#limit = new RateLimit(bandwidthLimitMbps, realClock)

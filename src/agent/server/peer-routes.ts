@@ -59,7 +59,11 @@ export function acceptStreams(server: Server, context: AgentContext, registry: R
       socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: podmotion\r\n\r\n')
       if (head.length > 0) socket.unshift(head)
       ;(socket as Duplex & { setNoDelay?: (on: boolean) => void }).setNoDelay?.(true)
-      serve(socket).catch((error: unknown) => log.warn({ path: request.url, reason: messageOf(error) }, 'a peer stream failed'))
+      serve(socket).catch((error: unknown) => {
+        log.warn({ path: request.url, reason: messageOf(error) }, 'a peer stream failed')
+        // Or the other end waits for an answer for ever.
+        socket.destroy()
+      })
     } catch (error) {
       refuseStream(socket, request, error)
     }

@@ -12,6 +12,7 @@ export class FileTransport {
   readonly socketPath: string
   readonly #open: () => Promise<Duplex>
   readonly #warm: Duplex[] = []
+  readonly #carried = new Set<net.Socket>()
   readonly #server: net.Server
   readonly #limit: RateLimit | undefined
 
@@ -41,13 +42,16 @@ export class FileTransport {
     for (const stream of opened) stream.on('error', () => undefined)
   }
 
+  /** Whoever still speaks through it is cut off: a program whose peer says nothing would keep its caller waiting. */
   close(): void {
     this.#server.close()
-    for (const stream of this.#warm) stream.destroy()
+    for (const stream of [...this.#warm, ...this.#carried]) stream.destroy()
     rmSync(this.socketPath, { force: true })
   }
 
   async #carry(local: net.Socket): Promise<void> {
+    this.#carried.add(local)
+    local.once('close', () => this.#carried.delete(local))
     try {
       const remote = this.#takeWarm() ?? (await this.#open())
       await Promise.all([this.#limit ? pipeline(local, limited(this.#limit), remote) : pipeline(local, remote), pipeline(remote, local)])
