@@ -1,6 +1,7 @@
 // Answers for a container whose first process is a stand-in, as runc would for a running one.
 #include "answer.h"
 #include "json.h"
+#include "left-behind.h"
 #include "record.h"
 #include "report.h"
 #include <poll.h>
@@ -45,13 +46,15 @@ static const char *signal_argument(const invocation *in)
 	return "SIGTERM";
 }
 
-static int kill_standin(const invocation *in, int standin)
+static int kill_standin(const invocation *in, const record *r, int standin)
 {
 	int number = signal_number(signal_argument(in));
 	if (number < 0) return report(in, "killing %s: unknown signal %s", in->id, signal_argument(in)), 1;
 	// containerd knows this sentence of runc's and takes it for "has ended already".
-	if (standin < 0 || syscall(SYS_pidfd_send_signal, standin, number, NULL, 0))
-		return report(in, "container not running"), 1;
+	if (standin < 0) return report(in, "container not running"), 1;
+	left_behind left = find_left_behind(r->pid, 0);
+	if (syscall(SYS_pidfd_send_signal, standin, number, NULL, 0)) return report(in, "container not running"), 1;
+	if (number == SIGKILL) end_left_behind(&left);
 	return 0;
 }
 
@@ -102,22 +105,24 @@ static bool is_forced(const invocation *in)
 }
 
 // A runc that restores dies with its stand-in (PDEATHSIG), a moment later: its mounts are taken off after that.
-static void end_standin(int standin)
+static void end_standin(const record *r, int standin)
 {
 	struct pollfd ended = {standin, POLLIN, 0};
+	left_behind left = find_left_behind(r->pid, 0);
 	syscall(SYS_pidfd_send_signal, standin, SIGKILL, NULL, 0);
 	poll(&ended, 1, 2000);
+	end_left_behind(&left);
 	usleep(20 * 1000);
 }
 
 // A stand-in that was killed leaves a restored process that runc still knows, while containerd believes it
 // ended and deletes without --force: only by force it goes, else the old copy would run beside a new one.
-static int delete_container(invocation *in, int standin)
+static int delete_container(invocation *in, const record *r, int standin)
 {
 	bool restored = is_restored(in);
 	// Running and not forced: runc refuses, and the record is still needed.
 	if (restored && standin >= 0 && !is_forced(in)) return -1;
-	if (!restored && standin >= 0) end_standin(standin);
+	if (!restored && standin >= 0) end_standin(r, standin);
 	remove_record(in->id);
 	if (!restored) unbind_root(in);
 	if (!has_state_directory(in)) return 0;
@@ -133,9 +138,9 @@ int answer_for_standin(invocation *in)
 	// It stands running since `create`; after the restore runc would call this an error.
 	if (!strcmp(what, "start")) return 0;
 	int standin = open_standin(&r);
-	if (!strcmp(what, "delete")) return delete_container(in, standin);
+	if (!strcmp(what, "delete")) return delete_container(in, &r, standin);
 	if (is_restored(in)) return -1;
-	if (!strcmp(what, "kill")) return kill_standin(in, standin);
+	if (!strcmp(what, "kill")) return kill_standin(in, &r, standin);
 	if (!strcmp(what, "state")) return print_state(in, &r, standin);
 	if (!strcmp(what, "update")) return 0;
 	report(in, "%s %s: the container is being received by a migration and does not run yet", what, in->id);

@@ -1,6 +1,7 @@
 // The stand-in's life: waiting for the agent's word, restoring, mirroring the restored process's end.
 // Nothing here may print: stdout and stderr are the container's.
 #include "serve.h"
+#include "left-behind.h"
 #include "restore.h"
 #include <errno.h>
 #include <poll.h>
@@ -90,26 +91,13 @@ static int code_of(int status)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-// A criu that was killed leaves what it had restored, stopped for ever and with the container's stdio open: containerd waits for that to
-// close before it lets the container go. They are our children, and nothing else is but the store.
-static void end_left_behind(const standin *self)
-{
-	char path[64], line[4096];
-	snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-	if (!first_line(path, line, sizeof line)) return;
-	char *rest = line, *word;
-	while ((word = strsep(&rest, " "))) {
-		pid_t pid = atoi(word);
-		if (pid > 0 && pid != self->store.pid) kill(pid, SIGKILL);
-	}
-}
-
 // The marker comes before the answer: once anybody may believe that the state came alive,
 // a later start of this container must be a fresh one.
 static void on_restored(standin *self, int status)
 {
 	int code = code_of(status);
-	if (code) end_left_behind(self);
+	left_behind left = find_left_behind(getpid(), self->store.pid);
+	if (code) end_left_behind(&left);
 	if (code) return finish(self, FAILED, code);
 	self->init = read_restored_pid(self->directory);
 	if (self->init <= 0) return finish(self, FAILED, 125);

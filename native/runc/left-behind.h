@@ -1,0 +1,13 @@
+// What criu had restored when it was killed: children of the stand-in, stopped for ever.
+#pragma once
+#include <sys/types.h>
+
+enum { LEFT_BEHIND = 64 };
+
+typedef struct {
+	pid_t pids[LEFT_BEHIND];
+	int count;
+} left_behind;
+
+left_behind find_left_behind(pid_t standin, pid_t store);
+void end_left_behind(const left_behind *left);
