@@ -54,6 +54,11 @@ function parentOf(pid: number): number | undefined {
   }
 }
 
+/** Empty: it has ended meanwhile, as a shell's subcommands do. */
 function nameOf(pid: number): string {
-  return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+  } catch {
+    return ''
+  }
 }
