@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { Flows } from '../test/lab/flows/flows.ts'
 import { moveOn } from '../test/lab/flows/moves.ts'
-import { errorsOf, lastLine, type MoveTimes, tableOf, totalsOf, waitsBeyondFreeze } from '../test/lab/flows/summary.ts'
+import { errorsOf, lastLine, type MoveTimes, stallsOf, tableOf, totalsOf, waitsBeyondFreeze } from '../test/lab/flows/summary.ts'
 import { Lab } from '../test/lab/lab.ts'
 import { projectRoot } from '../test/lab/layout.ts'
 import { installProduct } from '../test/lab/product/install.ts'
@@ -47,6 +47,9 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
     const reports = await flows.close()
     for (const line of tableOf(reports)) console.log(line)
     for (const error of errorsOf(reports).slice(0, shownErrors)) console.log(`error: ${error}`)
+    const stalls = stallsOf(reports, moves)
+    for (const stall of stalls.slice(0, shownErrors)) console.log(`waited: ${stall}`)
+    if (stalls.length > shownErrors) console.log(`waited: ${stalls.length - shownErrors} more`)
     const beyond = waitsBeyondFreeze(reports, moves)
     console.log(
       `beyond the freeze, over flows and moves: p50 ${ms(percentile(beyond, 0.5))} p99 ${ms(percentile(beyond, 0.99))} worst ${ms(Math.max(0, ...beyond))}`,

@@ -1,7 +1,7 @@
 // What the flows' reports are condensed to, and the last line that people and scripts read.
 import { expect } from 'chai'
 import type { FlowReport } from '../../lab/flows/flows.ts'
-import { errorsOf, lastLine, resetsOf, totalsOf, waitsBeyondFreeze } from '../../lab/flows/summary.ts'
+import { errorsOf, lastLine, resetsOf, stallsOf, totalsOf, waitsBeyondFreeze } from '../../lab/flows/summary.ts'
 
 const report = (more: Partial<FlowReport>): FlowReport => ({
   kind: 'outside->pod',
@@ -31,6 +31,18 @@ describe('the summary of flows', () => {
   it('streams and datagrams are no requests', () => {
     const gaps: [number, number][] = [[1305, 900]]
     expect(waitsBeyondFreeze([report({ mode: 'bulk', gaps }), report({ mode: 'datagrams', gaps })], [move])).to.deep.equal([])
+  })
+
+  it('long waits of any kind are told with their move', () => {
+    const gaps: [number, number][] = [
+      [900, 251],
+      [1305, 400],
+      [2600, 900],
+    ]
+    expect(stallsOf([report({ mode: 'bulk', gaps })], [move, { ...move, fromMs: 2000, freezeMs: 100 }])).to.deep.equal([
+      'outside->pod: 251 ms, 251 ms beyond the freeze, in move 0',
+      'outside->pod: 900 ms, 800 ms beyond the freeze, in move 2',
+    ])
   })
 
   it('an error, a reset and a flow that never ended', () => {

@@ -14,6 +14,8 @@ export interface MoveTimes {
 const resetError = /errno (104|32)\b/
 /** After the pod runs again a held request is answered within this time, or it is another request's wait. */
 const afterMs = 6000
+/** What the promise allows a client to wait beyond the freeze. */
+const stallMs = 250
 
 export function errorsOf(reports: readonly FlowReport[]): string[] {
   return reports.flatMap(({ kind, error, over }) => (error !== null ? [error] : over ? [] : [`${kind}: it did not end`]))
@@ -30,6 +32,19 @@ export function waitsBeyondFreeze(reports: readonly FlowReport[], moves: readonl
     moves.map(({ fromMs, untilMs, freezeMs }) => {
       const waits = gaps.filter(([endMs]) => endMs >= fromMs && endMs <= untilMs + afterMs).map(([, gapMs]) => gapMs)
       return Math.max(0, ...waits.map((waitMs) => waitMs - freezeMs))
+    }),
+  )
+}
+
+/** Waits of any kind that are much longer than the freeze of their move: which, in which, how long. */
+export function stallsOf(reports: readonly FlowReport[], moves: readonly MoveTimes[]): string[] {
+  return reports.flatMap(({ kind, gaps }) =>
+    gaps.flatMap(([endMs, gapMs]) => {
+      const index = moves.findLastIndex(({ fromMs }) => endMs >= fromMs)
+      const beyondMs = gapMs - (moves[index]?.freezeMs ?? 0)
+      return beyondMs > stallMs
+        ? [`${kind}: ${Math.round(gapMs)} ms, ${Math.round(beyondMs)} ms beyond the freeze, in move ${index + 1}`]
+        : []
     }),
   )
 }
