@@ -24,6 +24,9 @@ kills: node_modules ## kill controller, agents, criu and stand-ins in the middle
 chaos: bundle native ## move a pod MOVES=20 times while things break (SEED=S repeats a run, MOVES=1 SEED=S one move of it)
 	@LAB_NAME=$${LAB_NAME:-chaos} MOVES="$(MOVES)" SEED="$(SEED)" node --import tsx test/lab/chaos/main.ts
 
+rollbacks: bundle native ## what a client sees of moves that go back, from each phase
+	@LAB_NAME=$${LAB_NAME:-chaos} node --import tsx test/lab/chaos/rollbacks-main.ts
+
 lab-install: bundle native ## the product as built now, into the lab (booted when it is not up)
 	@node --import tsx test/lab/product/main.ts
 
@@ -34,4 +37,4 @@ live-flows: node_modules ## flows of every kind through moves, a rollback and ne
 	npx mocha --no-config --node-option import=tsx --require test/lab/product/shared-lab.ts --timeout 600000 --exit test/lab/flows/live.test.ts
 
 .PHONY: lab-install moves live-flows
-.PHONY: kills chaos lab lab-down lab-shell kubectl images
+.PHONY: kills chaos rollbacks lab lab-down lab-shell kubectl images

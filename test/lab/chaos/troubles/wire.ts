@@ -8,6 +8,7 @@ const agentPort = 8090
 const apiPort = 6443
 const shortestMs = 200
 const longestMs = 15_000
+const resetMs = 1000
 
 export const wireTroubles: Trouble[] = [
   { name: 'packets cut between the agents', strike: (scene) => cutAgents(scene, ['prerouting', 'output']) },
@@ -25,6 +26,12 @@ async function cutAgents({ source, destination, dice }: Scene, hooks: ('prerouti
     return chain(hook, [`ip ${end} ${address} tcp dport ${agentPort} drop`, `ip ${end} ${address} tcp sport ${agentPort} drop`])
   })
   return await cut([source], chains, dice.integer(shortestMs, longestMs))
+}
+
+/** All of a sudden, and only for a moment: whatever asks the other agent then fails at once. */
+export async function resetAgents({ source, destination }: Scene): Promise<Struck> {
+  const rule = `ip daddr ${addressOf(destination)} tcp dport ${agentPort} reject with tcp reset`
+  return await cut([source], [chain('output', [rule])], resetMs)
 }
 
 async function cutApi({ world, dice }: Scene): Promise<Struck> {
@@ -47,7 +54,7 @@ function chain(hook: string, rules: string[]): string {
   return `chain ${hook} { type filter hook ${hook} priority 10; ${rules.join('; ')}; }`
 }
 
-export function addressOf({ name }: Machine): string {
+function addressOf({ name }: Machine): string {
   return hostOf(Number(name.replace('node-', ''))).address
 }
 
