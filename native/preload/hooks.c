@@ -64,6 +64,7 @@ HOOK int execvp(const char *file, char *const words[])
 	char *plain[TAR_WORDS], *settings[TAR_SETTINGS];
 	size_t count = 0, kept = 0;
 	if (strcmp(file, "tar") || (!skip_folder() && !store_socket())) return execvpe(file, words, environ);
+	if (handle_empty_tmpfs(words)) _exit(0);
 	for (; *words && count < TAR_WORDS - 1; words++)
 		if (strcmp(*words, "--gzip")) plain[count++] = *words;
 	for (char **setting = environ; *setting && kept < TAR_SETTINGS - 1; setting++)

@@ -111,3 +111,54 @@ print(json.dumps([read(os.open("smaps", os.O_RDONLY, dir_fd=proc)), read(os.open
         self.assertEqual(self.ask(code, PATH=path, OTHER='1').stdout, '--create --sparse skip= pages= other=1\n')
         self.assertEqual(self.ask(code, PATH=path, PODMOTION_PAGES='x', lists=False).stdout, '--create --sparse skip= pages= other=\n')
         self.assertEqual(self.ask(code, PATH=path, lists=False).stdout, '--create --gzip --sparse skip= pages= other=\n')
+
+    TAR = 'libc = ctypes.CDLL(None)\ndef tar(*words):\n    args = (ctypes.c_char_p * (len(words) + 2))(b"tar", *words, None)\n    libc.execvp(b"tar", args)\n'
+
+    def pack(self, folder, image):
+        """As criu does it; true when no tar was started."""
+        code = self.TAR + f'os.dup2(os.open({folder!r}, os.O_RDONLY), 0); os.dup2(os.open({image!r}, os.O_WRONLY | os.O_CREAT, 0o600), 1); tar(b"--create", b"--directory", b"/proc/self/fd/0", b".")'
+        return self.without_tar(code)
+
+    def unpack(self, folder, image):
+        return self.without_tar(self.TAR + f'os.dup2(os.open({image!r}, os.O_RDONLY), 0); tar(b"--extract", b"--gzip", b"--directory", {folder.encode()!r})')
+
+    def without_tar(self, code):
+        os.makedirs(self.dir + '/bin', exist_ok=True)
+        with open(self.dir + '/bin/tar', 'w') as f:
+            f.write(f'#!/bin/sh\ntouch {self.dir}/ran\nexec /usr/bin/tar "$@"\n')
+        os.chmod(self.dir + '/bin/tar', 0o755)
+        done = self.ask(code, PATH=self.dir + '/bin:' + os.environ['PATH'])
+        self.assertEqual((done.returncode, done.stderr), (0, ''))
+        ran = os.path.exists(self.dir + '/ran')
+        if ran:
+            os.unlink(self.dir + '/ran')
+        return not ran
+
+    def test_an_empty_tmpfs_needs_no_tar(self):
+        source, target, image = self.dir + '/source', self.dir + '/target', self.dir + '/image'
+        os.mkdir(source)
+        os.mkdir(target)
+        os.chmod(source, 0o3751)
+        os.chown(source, 65534, 7)
+        os.chmod(source, 0o3751)
+        os.utime(source, (5, 1234567890))
+        self.assertTrue(self.pack(source, image))
+        self.assertTrue(self.unpack(target, image))
+        kept = lambda folder: (lambda s: (oct(s.st_mode), s.st_uid, s.st_gid, int(s.st_mtime)))(os.stat(folder))
+        self.assertEqual(kept(target), kept(source))
+        os.rmdir(target)
+        os.mkdir(target)
+        run('tar', '--extract', '--preserve-permissions', '--directory', target, '--file', image)  # a real archive
+        self.assertEqual(kept(target), kept(source))
+
+    def test_a_tmpfs_that_holds_something_is_tars(self):
+        source, target, image = self.dir + '/source', self.dir + '/target', self.dir + '/image'
+        os.mkdir(source)
+        os.mkdir(target)
+        open(source + '/.x', 'w').close()
+        self.assertFalse(self.pack(source, image))
+        self.assertFalse(self.unpack(target, image))
+        self.assertEqual(os.listdir(target), ['.x'])
+        os.unlink(source + '/.x')
+        run('tar', '--create', '--file', image, '--directory', source, '.')
+        self.assertFalse(self.unpack(target, image))
