@@ -14,10 +14,15 @@ import { hostRoute, type Route } from './route-table.ts'
 import { lockRuleSet, unlockRuleSet } from './rule-sets.ts'
 import { holdSysctls, vethSysctls } from './sysctls.ts'
 import { Turn } from './turn.ts'
+import { UndoneMoves } from './undone.ts'
 import { ipBatch, nftIn, WaitingCommands } from './waiting-commands.ts'
 
 type Role = NetworkRecord['role']
 type DivertMove = Parameters<PodNetwork['divert']>[0]
+type ArmedMove = Parameters<PodNetwork['arm']>[0]
+type FollowedMove = Parameters<PodNetwork['rearm']>[0]
+type HeldMove = Parameters<PodNetwork['hold']>[0]
+type UndoneMove = Parameters<PodNetwork['undo']>[0]
 
 export function createPodNetwork(config: AgentConfig): PodNetwork {
   return new NodePodNetwork(config)
@@ -31,6 +36,7 @@ class NodePodNetwork implements PodNetwork {
   readonly #turn = new Turn()
   readonly #waiting = new WaitingCommands()
   readonly #calm = new Calm()
+  readonly #moves = new UndoneMoves()
   readonly #flows: FlowTables
   /** Host veths that survey found, so that divert need not start a program to look inside the hold. */
   readonly #vethNames = new Map<number, string>()
@@ -56,7 +62,11 @@ class NodePodNetwork implements PodNetwork {
     await this.#flows.prepare(uid, ip, legs)
   }
 
-  async changedFlows({ uid, again, ...pod }: SurveyedPod & { uid: string; again: boolean }): Promise<FlowChange> {
+  async changedFlows(move: SurveyedPod & { uid: string; again: boolean }): Promise<FlowChange> {
+    return await this.#moves.change(move.uid, () => this.#changedFlows(move))
+  }
+
+  async #changedFlows({ uid, again, ...pod }: SurveyedPod & { uid: string; again: boolean }): Promise<FlowChange> {
     const change = await this.#flows.changed(uid, pod, again)
     const { record } = await this.#own(uid, pod.ip, 'source')
     if (change.added.length > 0)
@@ -65,7 +75,11 @@ class NodePodNetwork implements PodNetwork {
     return change
   }
 
-  async arm({ uid, ip, legs, openPorts }: { uid: string; ip: string; legs: Leg[]; openPorts: number[] }): Promise<void> {
+  async arm(move: ArmedMove): Promise<void> {
+    await this.#moves.change(move.uid, () => this.#arm(move))
+  }
+
+  async #arm({ uid, ip, legs, openPorts }: ArmedMove): Promise<void> {
     this.#waiting.start(uid, 'hold', ipBatch)
     const { record } = await this.#own(uid, ip, 'destination')
     const plan = await this.#flows.plan(ip, legs)
@@ -76,7 +90,11 @@ class NodePodNetwork implements PodNetwork {
     await this.#flows.arm(uid, ip, { legs, knownPorts, plan })
   }
 
-  async rearm({ uid, ip, change }: { uid: string; ip: string; change: FlowChange }): Promise<void> {
+  async rearm(move: FollowedMove): Promise<void> {
+    await this.#moves.change(move.uid, () => this.#rearm(move))
+  }
+
+  async #rearm({ uid, ip, change }: FollowedMove): Promise<void> {
     const { record } = await this.#own(uid, ip, 'destination')
     const plan = await this.#flows.planChange(ip, change)
     const untracked = [...(record.untracked ?? []), ...untrackedOf(change.added)]
@@ -89,7 +107,11 @@ class NodePodNetwork implements PodNetwork {
     return await this.#flows.missing(uid, ip)
   }
 
-  async hold(move: { uid: string; ip: string; attached: Attached }): Promise<void> {
+  async hold(move: HeldMove): Promise<void> {
+    await this.#moves.change(move.uid, () => this.#hold(move))
+  }
+
+  async #hold(move: HeldMove): Promise<void> {
     this.#calm.begin(move.uid)
     const { hostVeth, podMac } = move.attached
     this.#waiting.start(move.uid, 'release', ipBatch)
@@ -142,7 +164,11 @@ class NodePodNetwork implements PodNetwork {
     this.#calm.end(move.uid)
   }
 
-  async undo(move: { uid: string; ip: string; role: Role; sandboxPid?: number }): Promise<void> {
+  async undo(move: UndoneMove): Promise<void> {
+    await this.#moves.undo(move.uid, () => this.#undo(move))
+  }
+
+  async #undo(move: UndoneMove): Promise<void> {
     this.#calm.end(move.uid)
     this.#waiting.cancel(move.uid)
     this.#diversions.delete(move.uid)
@@ -159,6 +185,10 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async settle(uid: string): Promise<void> {
+    await this.#moves.end(uid, () => this.#settle(uid))
+  }
+
+  async #settle(uid: string): Promise<void> {
     this.#calm.end(uid)
     this.#waiting.cancel(uid)
     this.#diversions.delete(uid)

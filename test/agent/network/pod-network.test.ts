@@ -113,6 +113,20 @@ describe('the network of a moving pod', function () {
     expect(await nodes.client('c').ask(`udp ${podIp} 7000 hello`)).to.equal('hello 5555 pa')
   })
 
+  it('refuses a step that comes after the undoing: the guard of a pod that is not here would stop all its packets', async () => {
+    const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
+    const { legs } = await nodes.survey('a', source)
+    const change = { added: [{ ...someLeg, destination: podIp }], ended: [] }
+    await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs, openPorts: [7000] })
+    await nodes.call('b', 'hold', { ...move, attached: destination.attached })
+    const undone = nodes.call('b', 'undo', { ...move, role: 'destination' })
+    const late = await nodes.call('b', 'rearm', { ...move, change }).catch(String)
+    await undone
+    expect(late).to.contain('it was undone here meanwhile')
+    expect(nodes.in('b', 'nft list set ip podmotion guarded')).to.not.contain(podIp)
+    expect(readdirSync(path.join(nodes.folder, 'b/state/network'))).to.deep.equal([])
+  })
+
   it('moves there and back home, with neighbours on the home bridge', async () => {
     await nodes.addBridgedPod('a', 'qa', '10.244.1.6')
     const away = await nodes.addAwaitedPod('b', 'pb', podIp)
@@ -370,6 +384,15 @@ function state(node: 'a' | 'b', moved: { ip: string; nodeIp: string; homeNodeIp?
   return { nodeIp: nodeIps[node], podCidrs, movable: [podIp], moved }
 }
 
+const someLeg = {
+  protocol: 'tcp',
+  source: clientIp,
+  sourcePort: 4000,
+  destinationPort: 7000,
+  mark: 0,
+  windowScaleOriginal: 7,
+  windowScaleReply: 7,
+}
 const podCidrs = ['10.244.1.0/24', '10.244.2.0/24']
 
 /** What kube-proxy does with a Service that has one endpoint. */
