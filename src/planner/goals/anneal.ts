@@ -149,15 +149,18 @@ class Walk {
     if (from !== to) this.#both(least, one, to, other, from)
   }
 
-  /** A pod goes to another node, and one of that node comes for it: between full nodes there is nothing else. */
+  /** One or two pods go to another node, and one or two of that node come for them: between full nodes there is nothing else. */
   #swap(least: number): void {
     const pod = this.#victim()
     const to = this.#place(pod)
-    const other = this.#anyOn(to)
     const from = this.#placement.at[pod] as number
-    if (other === undefined || from === to) return
-    const more = this.#addsMove(pod, to) + this.#addsMove(other, from)
-    if (this.#away.length + more <= this.mostMoves) this.#both(least, other, from, pod, to)
+    if (from === to) return
+    const { chance } = this.#limits
+    const leaving = new Set([pod, ...(chance() < 0.3 ? this.#anyOn(from) : [])])
+    const coming = new Set([...this.#anyOn(to), ...(chance() < 0.3 ? this.#anyOn(to) : [])])
+    const changes = [...[...coming].map((other) => [other, from] as const), ...[...leaving].map((one) => [one, to] as const)]
+    const more = changes.reduce((sum, [one, node]) => sum + this.#addsMove(one, node), 0)
+    if (this.#away.length + more <= this.mostMoves) this.#all(least, changes)
   }
 
   #send(least: number): void {
@@ -170,24 +173,33 @@ class Walk {
     if (saved >= least && this.#placement.can(pod, to)) this.#go(pod, to, saved)
   }
 
-  /** Both or none. Room has to be there for both in the end; over which third node they get past each other is for the order to find. */
   #both(least: number, first: number, firstTo: number, second: number, secondTo: number): void {
-    const placement = this.#placement
-    const [firstFrom, secondFrom] = [placement.at[first] as number, placement.at[second] as number]
-    const firstSaved = this.#saved(first, firstTo)
+    const { at } = this.#placement
+    const [firstFrom, secondFrom] = [at[first], at[second]]
     const isApart = firstFrom !== secondTo && firstTo !== secondFrom && firstFrom !== secondFrom && firstTo !== secondTo
-    if (isApart && firstSaved + this.#saved(second, secondTo) < least) return
-    if (!(this.#swaps ? placement.allows(first, firstTo) : placement.can(first, firstTo))) return
-    placement.move(first, firstTo)
-    const saved = this.#saved(second, secondTo)
-    const isTaken = firstSaved + saved >= least && placement.can(second, secondTo)
-    if (isTaken) placement.move(second, secondTo)
-    const holds = isTaken && placement.holds(firstTo)
-    if (isTaken) placement.move(second, secondFrom)
-    placement.move(first, firstFrom)
-    if (!holds) return
-    this.#go(first, firstTo, firstSaved)
-    this.#go(second, secondTo, saved)
+    if (isApart && this.#saved(first, firstTo) + this.#saved(second, secondTo) < least) return
+    this.#all(least, [
+      [first, firstTo],
+      [second, secondTo],
+    ])
+  }
+
+  /** All or none. With swaps there has to be room in the end only; over which third node pods get past each other is for the order to find. */
+  #all(least: number, changes: readonly (readonly [pod: number, to: number])[]): void {
+    const placement = this.#placement
+    const undo: [number, number][] = []
+    let saved = 0
+    const isAllowed = changes.every(([pod, to]) => {
+      if (!(this.#swaps ? placement.allows(pod, to) : placement.can(pod, to))) return false
+      saved += this.#saved(pod, to)
+      undo.push([pod, placement.at[pod] as number])
+      placement.move(pod, to)
+      return true
+    })
+    if (isAllowed && saved >= least && changes.every(([, to]) => placement.holds(to))) {
+      this.cost -= saved
+      for (const [pod, to] of changes) this.#note(pod, to)
+    } else for (const [pod, from] of undo.reverse()) placement.move(pod, from)
   }
 
   #saved(pod: number, to: number): number {
@@ -197,6 +209,10 @@ class Walk {
   #go(pod: number, to: number, saved: number): void {
     this.#placement.move(pod, to)
     this.cost -= saved
+    this.#note(pod, to)
+  }
+
+  #note(pod: number, to: number): void {
     const isHome = to === this.#pod(pod).home
     const spot = this.#spots[pod] as number
     if (isHome && spot >= 0) this.#remove(pod, spot)
@@ -224,12 +240,12 @@ class Walk {
     return (to === home ? 0 : 1) - (this.#placement.at[pod] === home ? 0 : 1)
   }
 
-  /** One that may move. */
-  #anyOn(node: number): number | undefined {
+  /** One pod of the node, if it may move. */
+  #anyOn(node: number): number[] {
     const pods = this.#placement.podsOn[node] as ReadonlySet<number>
     let skip = below(this.#limits.chance, pods.size)
-    for (const pod of pods) if (skip-- === 0) return this.#pod(pod).stays === undefined ? pod : undefined
-    return undefined
+    for (const pod of pods) if (skip-- === 0) return this.#pod(pod).stays === undefined ? [pod] : []
+    return []
   }
 
   #anyAway(): number {
