@@ -3,6 +3,7 @@ import type { AgentConfig } from '../config.ts'
 import type { NodeReason, PodStorage, StoragePod } from '../rooms.ts'
 import { run } from '../run.ts'
 import { remoteShell } from './daemon-configuration.ts'
+import { mappedBy } from './mapped-file-finder.ts'
 import { PatchStream } from './patch-stream.ts'
 import { RootCopy } from './root-copy.ts'
 import { syncedRoots, tokenFor, volumeReasons } from './synced-roots.ts'
@@ -35,7 +36,7 @@ class NodePodStorage implements PodStorage {
 
   async sync(move: Move): Promise<number> {
     const copies = await this.#copiesOf(move)
-    const passes = copies.map((copy) => (move.final ? copy.lastPass(move.pod) : copy.passAhead(move.pod, move.bandwidthLimitMbps)))
+    const passes = move.final ? lastPasses(copies, move.pod) : copies.map((copy) => copy.passAhead(move.pod, move.bandwidthLimitMbps))
     return (await Promise.all(passes)).reduce((sum, bytes) => sum + bytes, 0)
   }
 
@@ -59,6 +60,11 @@ class NodePodStorage implements PodStorage {
     this.#copies.set(uid, { socket: destination.transportSocket, roots })
     return roots
   }
+}
+
+function lastPasses(copies: readonly RootCopy[], pod: StoragePod): Promise<number>[] {
+  const mapped = mappedBy(pod)
+  return copies.map((copy) => copy.lastPass(mapped))
 }
 
 async function diskUsage(folder: string): Promise<number> {

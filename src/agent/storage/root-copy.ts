@@ -8,7 +8,7 @@ import { run } from '../run.ts'
 import { type WaitingResult, WaitingRun } from '../waiting-run.ts'
 import { changedSince, type Listing, listingFormat, parseListing } from './folder-listing.ts'
 import { HotFiles } from './hot-files.ts'
-import { mappedFiles } from './mapped-file-finder.ts'
+import { type Mapped, mappedBy, mappedIn } from './mapped-file-finder.ts'
 import { PatchStream } from './patch-stream.ts'
 import { type Copy, copyArguments, sentBytes, sentNames, vanishedExitCode, wholeFileLimitBytes } from './rsync-arguments.ts'
 import type { SyncedRoot } from './synced-roots.ts'
@@ -63,13 +63,13 @@ export class RootCopy {
 
   /** While the pod runs. */
   async passAhead(pod: StoragePod, bandwidthLimitMbps: number): Promise<number> {
-    await this.#noteMapped(pod)
+    await this.#noteMapped(mappedBy(pod))
     const pass = await this.#look(false)
     const listed = await this.#layerPaths()
     const result = await this.#run({ bandwidthLimitMbps }, listed)
     for (const name of [...pass.listing.keys(), ...sentNames(result.stdout)]) this.#known.add(name)
     if (result.exitCode === 0) this.#note(pass)
-    await this.#noteMapped(pod)
+    await this.#noteMapped(mappedBy(pod))
     this.#prepare()
     return this.#check(result, [0, vanishedExitCode])
   }
@@ -88,9 +88,9 @@ export class RootCopy {
     this.#preparedAttributes = new WaitingRun('rsync', copyArguments(this.#copy({ listed: true, contents: 'trusted' })))
   }
 
-  /** Inside the freeze. */
-  async lastPass(pod: StoragePod): Promise<number> {
-    const [now] = await Promise.all([this.#look(true), this.#noteMapped(pod)])
+  /** Inside the freeze; who maps what is looked up once for all folders. */
+  async lastPass(mapped: Promise<Mapped[]>): Promise<number> {
+    const [now] = await Promise.all([this.#look(true), this.#noteMapped(mapped)])
     const before = this.#complete
     if (!before || Math.abs(now.clockOffsetMs - before.clockOffsetMs) > clockStepMs) {
       this.cancel()
@@ -201,8 +201,8 @@ export class RootCopy {
     if (!this.#prepared?.waits) this.#prepared = new WaitingRun('rsync', copyArguments(this.#copy({ listed: true, contents: 'whole' })))
   }
 
-  async #noteMapped(pod: StoragePod): Promise<void> {
-    for (const name of await mappedFiles(this.#root, pod)) this.#mapped.add(name)
+  async #noteMapped(mapped: Promise<Mapped[]>): Promise<void> {
+    for (const name of mappedIn(this.#root, await mapped)) this.#mapped.add(name)
   }
 
   /** Undefined for an emptyDir: it is compared whole. */
