@@ -18,6 +18,9 @@ import { MoveHistory } from './history.ts'
 import { migrationForMove } from './migration-for-move.ts'
 import { asksForMoreThanNames, type Namespaces, nameOnly } from './namespaces.ts'
 
+/** One after the other, a large cluster's moves take longer to write down than to plan. */
+const startedAtOnce = 8
+
 export type RefusalsOf = CandidateQuestion['refusalsOf']
 
 /** With `dryRun` nothing is begun, whatever the policy says. */
@@ -67,26 +70,32 @@ async function inputFor(
 
 async function startMoves(deps: ControllerDeps, policy: MigrationPolicy, moves: readonly PlannedMove[]): Promise<number> {
   const taken = new Set(deps.caches.migrations.list().map((migration) => migration.metadata.name))
+  const waiting = [...moves]
   let started = 0
-  for (const move of moves) {
-    if (move.toNode === '') {
-      if (await evict(deps, policy, move)) started++
-      continue
-    }
-    const wish = migrationForMove(policy, move, taken)
-    try {
-      // The default values of the schema are filled in by the API server.
-      const made = await deps.client.create(podMigrationPath(move.namespace), wish as unknown as PodMigration)
-      deps.caches.migrations.upsert(made)
-      started++
-      await tell(deps, policy, 'Normal', 'MoveStarted', `PodMigration ${move.namespace}/${wish.metadata.name}: ${describe(move)}`)
-    } catch (error) {
-      if (isAlreadyExists(error)) continue
-      log.error({ err: error, policy: policy.metadata.name, pod: `${move.namespace}/${move.podName}` }, 'planned move was not started')
-      await tell(deps, policy, 'Warning', 'MoveNotStarted', `${describe(move)}: ${messageOf(error)}`)
+  const work = async (): Promise<void> => {
+    for (let move = waiting.shift(); move; move = waiting.shift()) {
+      const isStarted = move.toNode === '' ? await evict(deps, policy, move) : await startMove(deps, policy, move, taken)
+      if (isStarted) started++
     }
   }
+  await Promise.all(Array.from({ length: startedAtOnce }, work))
   return started
+}
+
+async function startMove(deps: ControllerDeps, policy: MigrationPolicy, move: PlannedMove, taken: ReadonlySet<string>): Promise<boolean> {
+  const wish = migrationForMove(policy, move, taken)
+  try {
+    // The default values of the schema are filled in by the API server.
+    const made = await deps.client.create(podMigrationPath(move.namespace), wish as unknown as PodMigration)
+    deps.caches.migrations.upsert(made)
+    await tell(deps, policy, 'Normal', 'MoveStarted', `PodMigration ${move.namespace}/${wish.metadata.name}: ${describe(move)}`)
+    return true
+  } catch (error) {
+    if (isAlreadyExists(error)) return false
+    log.error({ err: error, policy: policy.metadata.name, pod: `${move.namespace}/${move.podName}` }, 'planned move was not started')
+    await tell(deps, policy, 'Warning', 'MoveNotStarted', `${describe(move)}: ${messageOf(error)}`)
+    return false
+  }
 }
 
 async function evict(deps: ControllerDeps, policy: MigrationPolicy, move: PlannedMove): Promise<boolean> {
