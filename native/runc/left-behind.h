@@ -1,4 +1,4 @@
-// What criu had restored when it was killed: children of the stand-in, stopped for ever.
+// What is below a stand-in besides its store: runc, criu, and what criu had restored when it was killed, stopped for ever.
 #pragma once
 #include <sys/types.h>
 
