@@ -36,7 +36,7 @@ async function runPlan(...numbers: readonly number[]): Promise<Run> {
   return JSON.parse(stdout)
 }
 
-/** The part of what can be removed with so many moves that the plan removes. */
+/** The part of what any plan with so many moves could remove that this one removes, at least. */
 async function middle(seed: number): Promise<{ removed: number; run: Run }> {
   const run = await runPlan(seed, 300, 3000, 4.8)
   const input = generatedCluster({ seed, nodeCount: 300, podCount: 3000 })
@@ -53,6 +53,12 @@ async function middle(seed: number): Promise<{ removed: number; run: Run }> {
   return { removed, run }
 }
 
+function gapText({ belowOptimum, isReachable }: Gap): string {
+  if (belowOptimum === undefined) return 'not proven in the time'
+  const text = `${(100 * belowOptimum).toFixed(2)} % less removed than by the optimum`
+  return isReachable ? text : `${text}, which no moves one by one lead to`
+}
+
 function percent(part: number): string {
   return `${(100 * part).toFixed(1)} %`
 }
@@ -63,12 +69,12 @@ for (const seed of seeds) middles.push(await middle(seed))
 const gaps: Gap[] = gapSeeds.map((seed) =>
   measureGap(highs, { seed, nodeCount: 4 + (seed % 2), podCount: 12 + 4 * (seed % 3), mostMoves: 2 + (seed % 3) }, exactSeconds),
 )
-for (const { seed, nodeCount, podCount, mostMoves, belowOptimum, searchMs, exactMs } of gaps)
+for (const gap of gaps)
   say(
-    `${nodeCount} nodes, ${podCount} pods, ${mostMoves} moves, seed ${seed}: ${belowOptimum === undefined ? 'not proven, or not to be reached move by move' : `${(100 * belowOptimum).toFixed(2)} % less removed than by the optimum`},` +
-      ` search ${searchMs.toFixed(0)} ms, HiGHS ${exactMs.toFixed(0)} ms`,
+    `${gap.nodeCount} nodes, ${gap.podCount} pods, ${gap.mostMoves} moves, seed ${gap.seed}: ${gapText(gap)}, search ${gap.searchMs.toFixed(0)} ms, HiGHS ${gap.exactMs.toFixed(0)} ms`,
   )
-const proven = gaps.flatMap(({ belowOptimum }) => belowOptimum ?? [])
+const solved = gaps.flatMap(({ belowOptimum, isReachable }) => (isReachable && belowOptimum !== undefined ? [belowOptimum] : []))
+const isNear = (gap: number) => gap <= 0.02
 
 const large = await runPlan(1, 1000, 50_000, 55)
 say(
@@ -78,7 +84,7 @@ const worstRemoved = Math.min(...middles.map(({ removed }) => removed))
 const slowest = Math.max(...middles.map(({ run }) => run.tookSeconds))
 say(
   `planner: 300 nodes 3000 pods in ${slowest.toFixed(1)} s, at least ${percent(worstRemoved)} of the removable imbalance with ≤ 3 % of the pods moved` +
-    ` · ${proven.length} of ${gaps.length} small cases proven and reachable, at most ${(100 * Math.max(...proven)).toFixed(2)} % less removed than by the optimum` +
+    ` · ${solved.filter(isNear).length} of ${solved.length} small cases that HiGHS solves within 2 % of the optimum, at most ${(100 * Math.max(...solved)).toFixed(2)} % less removed` +
     ` · 1000 nodes 50000 pods in ${large.tookSeconds.toFixed(1)} s, ${(large.residentMiB / 1024).toFixed(2)} GiB`,
 )
 await writeFile(`${results}.txt`, `${lines.join('\n')}\n`)

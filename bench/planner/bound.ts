@@ -17,7 +17,7 @@ interface Pair {
   column: string
 }
 
-/** Pods that the same nodes are open to, with about the same mix of resources. */
+/** Pods that the same nodes are open to, of about the same size and mix of resources. */
 interface Group {
   pods: number[]
   nodes: number[]

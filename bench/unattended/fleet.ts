@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { V1Pod } from '@kubernetes/client-node'
 import { runtimeClassName } from '../../src/api/names.ts'
 import type { KubeClient } from '../../src/kube/client.ts'
-import { isAlreadyExists } from '../../src/kube/client.ts'
 import { nodeMigrationCapacityPath, podPath } from '../../src/kube/paths.ts'
 import { createNodes, fakePod, inParallel, reportCapacity } from '../../test/lab/extender/fake-nodes.ts'
 import { podsOfApp } from './load.ts'
@@ -32,17 +31,23 @@ export function homeOf(pod: number, { nodeCount, podCount }: Fleet): string {
 export async function createFleet(client: KubeClient, fleet: Fleet, say: (text: string) => void): Promise<void> {
   const nodes = Array.from({ length: fleet.nodeCount }, (_none, number) => ({ name: nodeNameOf(number), cpu: '8', memory: '32Gi' }))
   await createNodes(client, nodes)
-  await inParallel(nodes, ({ name }) => reportCapacity(client, name))
-  say(`${nodes.length} nodes`)
-  const pods = Array.from({ length: fleet.podCount }, (_none, number) => number)
-  await inParallel(pods, async (pod) => {
-    try {
-      await client.create(podPath('default'), boundPod(pod, 0, homeOf(pod, fleet)))
-    } catch (error) {
-      if (!isAlreadyExists(error)) throw error
-    }
+  await inParallel(nodes, async ({ name }) => {
+    if (!(await exists(client, nodeMigrationCapacityPath(name)))) await reportCapacity(client, name)
   })
+  say(`${nodes.length} nodes`)
+  const { items } = await client.list<V1Pod>(podPath('default'))
+  const left = new Set(items.map(numberOf))
+  const pods = Array.from({ length: fleet.podCount }, (_none, number) => number).filter((pod) => !left.has(pod))
+  await inParallel(pods, (pod) => client.create(podPath('default'), boundPod(pod, 0, homeOf(pod, fleet))))
   say(`${pods.length} pods`)
+}
+
+/** Left over from a run that was ended. */
+async function exists(client: KubeClient, path: string): Promise<boolean> {
+  return await client.get(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** As agents do twice a minute: a node whose agent is silent gets no pod. */

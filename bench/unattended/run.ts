@@ -166,7 +166,7 @@ class Run {
   }
 
   async #startController(): Promise<void> {
-    const program = join(projectRoot, 'bench', 'unattended', 'controller.ts')
+    const program = fileURLToPath(new URL('./controller.ts', import.meta.url))
     const started = this.#lab.control.runHere(process.execPath, ['--import', 'tsx', program], {
       env: { KUBECONFIG: this.#lab.kubeconfigPath, METRICS_PORT: String(metricsPort), LOG_LEVEL: process.env.LOG_LEVEL ?? 'warn' },
       cwd: projectRoot,
