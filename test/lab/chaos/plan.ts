@@ -8,8 +8,6 @@ import { objectTroubles } from './troubles/objects.ts'
 import { spaceTroubles } from './troubles/space.ts'
 import { wireTroubles } from './troubles/wire.ts'
 
-export const allTroubles: readonly Trouble[] = [...kills, ...nodeTroubles, ...wireTroubles, ...spaceTroubles, ...objectTroubles]
-
 export interface Plan {
   seed: number
   trouble: Trouble
