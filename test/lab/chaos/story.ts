@@ -2,8 +2,8 @@
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { journalOf } from '../product/journals.ts'
 import { productNamespace } from '../product/install.ts'
+import { journalOf } from '../product/journals.ts'
 import { describePlan, type Plan } from './plan.ts'
 import type { Scene } from './scene.ts'
 

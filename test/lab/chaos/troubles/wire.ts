@@ -1,6 +1,6 @@
 // Packets that do not arrive: between the two agents, or on the way to the API server; and an API server that starts anew.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { node as hostOf, control } from '../../hosts.ts'
+import { control, node as hostOf } from '../../hosts.ts'
 import type { Machine } from '../../machine.ts'
 import type { Scene, Struck, Trouble } from '../scene.ts'
 
