@@ -1,6 +1,6 @@
 // Which connection tracking operations give the destination its legs: lines for `podmotion-helper conntrack apply`.
 import type { Endpoint, FlowChange, Leg } from '../rooms.ts'
-import { type ConntrackEntry, flowKey, type Protocol, type Tuple, tupleKey } from './conntrack-entries.ts'
+import { type ConntrackEntry, flowKey, inverse, type Protocol, type Tuple, tupleKey } from './conntrack-entries.ts'
 import { isTranslated, translatedForms } from './flow-legs.ts'
 
 export interface LegPlan {
@@ -76,12 +76,17 @@ export function loosenLines(legs: readonly Leg[]): string[] {
   return legs.filter((leg) => leg.protocol === 'tcp').map((leg) => `L ${tupleKey(leg.protocol, leg)}`)
 }
 
-/** Deleted first: an entry that was there before would make the insertion fail or keep strict window tracking. */
+/**
+ * Deleted first: an entry that was there before would make the insertion fail or keep strict window tracking. Between the two ends of a pod's
+ * flow to itself stands an address that is this node's own when the pod comes home, with a port that it may have given away since: but the
+ * pod's end of that port is taken, so the other flow is over or cannot begin.
+ */
 function replaceLines(leg: Leg, mark: number): string[] {
   const [inside] = translatedForms(leg)
   const nat = `snat=${text(leg.sourceNat)} dnat=${text(leg.destinationNat)}`
   const insert = `I ${tupleKey(leg.protocol, leg)} ${nat} mark=${mark} wo=${leg.windowScaleOriginal} wr=${leg.windowScaleReply}`
-  return [deleteLine(leg.protocol, leg), ...(inside ? [deleteLine(leg.protocol, inside)] : []), insert]
+  const inTheWay = inside ? [inside, ...(leg.sourceNat ? [inverse(inside)] : [])] : []
+  return [deleteLine(leg.protocol, leg), ...inTheWay.map((tuple) => deleteLine(leg.protocol, tuple)), insert]
 }
 
 function text(endpoint: Endpoint | undefined): string {

@@ -187,6 +187,15 @@ describe('planning the legs on the destination', () => {
     ])
   })
 
+  it('takes away a flow of this node that was given the port which stands between the ends of a flow to itself', () => {
+    const [itself] = survey({ entries: [hairpin] }).legs as [Leg]
+    expect(planLegs(pod, [itself], [], unmarked).lines.slice(0, -1)).to.deep.equal([
+      'D tcp 10.244.1.5 5003 10.96.0.5 80',
+      'D tcp 10.244.1.1 7777 10.244.1.5 8080',
+      'D tcp 10.244.1.5 8080 10.244.1.1 7777',
+    ])
+  })
+
   it('marks a relayed flow, and leaves it alone on the node that stands in for it', () => {
     const lines = planLegs(pod, [relayed], [], () => markOf(2)).lines
     expect(lines[1]).to.equal(`I tcp 10.244.1.5 5002 203.0.113.1 443 snat=- dnat=- mark=${markOf(2)} wo=7 wr=9`)
