@@ -47,9 +47,7 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
     const reports = await flows.close()
     for (const line of tableOf(reports)) console.log(line)
     for (const error of errorsOf(reports).slice(0, shownErrors)) console.log(`error: ${error}`)
-    const stalls = stallsOf(reports, moves)
-    for (const stall of stalls.slice(0, shownErrors)) console.log(`waited: ${stall}`)
-    if (stalls.length > shownErrors) console.log(`waited: ${stalls.length - shownErrors} more`)
+    for (const stall of stallsOf(reports, moves)) console.log(`waited: ${stall}`)
     const beyond = waitsBeyondFreeze(reports, moves)
     console.log(
       `beyond the freeze, over flows and moves: p50 ${ms(percentile(beyond, 0.5))} p99 ${ms(percentile(beyond, 0.99))} worst ${ms(Math.max(0, ...beyond))}`,

@@ -38,10 +38,11 @@ describe('the summary of flows', () => {
       [900, 251],
       [1305, 400],
       [2600, 900],
+      [2700, 1000],
     ]
     expect(stallsOf([report({ mode: 'bulk', gaps })], [move, { ...move, fromMs: 2000, freezeMs: 100 }])).to.deep.equal([
-      'outside->pod: 251 ms, 251 ms beyond the freeze, in move 0',
-      'outside->pod: 900 ms, 800 ms beyond the freeze, in move 2',
+      'outside->pod in move 0: 1, the longest 251 ms beyond the freeze',
+      'outside->pod in move 2: 2, the longest 900 ms beyond the freeze',
     ])
   })
 

@@ -31,8 +31,10 @@ function timesOf({ status }: PodMigration): MoveTimes {
     const found = status?.timeline?.find(({ step }) => steps.includes(step))
     return found && Date.parse(found.at)
   }
-  const fromMs = at('held', 'frozen') ?? 0
+  // One that ended before it held anything is nobody's wait.
+  const fromMs = at('held', 'frozen') ?? Number.POSITIVE_INFINITY
   const untilMs = at('resumed', 'thawed') ?? fromMs
-  const freezeMs = status?.freeze?.freezeMs ?? untilMs - (at('frozen') ?? untilMs)
+  const frozenMs = untilMs - (at('frozen') ?? untilMs)
+  const freezeMs = status?.freeze?.freezeMs ?? (Number.isFinite(frozenMs) ? frozenMs : 0)
   return { fromMs, untilMs, freezeMs, relayed: status?.flows?.relayed ?? 0 }
 }

@@ -36,17 +36,18 @@ export function waitsBeyondFreeze(reports: readonly FlowReport[], moves: readonl
   )
 }
 
-/** Waits of any kind that are much longer than the freeze of their move: which, in which, how long. */
+/** Waits of any kind that are much longer than the freeze of their move: by kind and move how many, and the longest. */
 export function stallsOf(reports: readonly FlowReport[], moves: readonly MoveTimes[]): string[] {
-  return reports.flatMap(({ kind, gaps }) =>
-    gaps.flatMap(([endMs, gapMs]) => {
+  const stalls = new Map<string, number[]>()
+  for (const { kind, gaps } of reports) {
+    for (const [endMs, gapMs] of gaps) {
       const index = moves.findLastIndex(({ fromMs }) => endMs >= fromMs)
       const beyondMs = gapMs - (moves[index]?.freezeMs ?? 0)
-      return beyondMs > stallMs
-        ? [`${kind}: ${Math.round(gapMs)} ms, ${Math.round(beyondMs)} ms beyond the freeze, in move ${index + 1}`]
-        : []
-    }),
-  )
+      const key = `${kind} in move ${index + 1}`
+      if (beyondMs > stallMs) stalls.set(key, [...(stalls.get(key) ?? []), beyondMs])
+    }
+  }
+  return [...stalls].map(([key, beyond]) => `${key}: ${beyond.length}, the longest ${Math.round(Math.max(...beyond))} ms beyond the freeze`)
 }
 
 /** By kind: flows, requests, the longest wait, datagrams asked for twice. */
