@@ -8,7 +8,8 @@ import { control } from '../../test/lab/hosts.ts'
 import type { Lab } from '../../test/lab/lab.ts'
 import { memoryBytes } from './load.ts'
 
-const port = 4443
+/** Its own for each run: the relay of one that was killed may still be there. */
+const port = 10_000 + (process.pid % 20_000)
 const apiVersion = 'metrics.k8s.io/v1beta1'
 const root = `/apis/${apiVersion}`
 
