@@ -1,9 +1,9 @@
 // The short form of a chaos run: a few moves with a fixed choice of troubles. `make chaos` draws many.
 import { expect } from 'chai'
-import { sharedWorld } from '../product/shared-lab.ts'
-import type { World } from '../product/world.ts'
-import { drawPlan, type Plan } from './plan.ts'
-import { chaosRun } from './run.ts'
+import { drawPlan, type Plan } from '../chaos/plan.ts'
+import { chaosRun } from '../chaos/run.ts'
+import { sharedWorld } from './shared-lab.ts'
+import type { World } from './world.ts'
 
 describe('moves in which something breaks', () => {
   let world: World
