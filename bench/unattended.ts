@@ -1,5 +1,6 @@
 // A policy left to itself on a large cluster of kwok nodes whose load shifts; prints one last line that starts with `unattended:`, and draws the nodes' utilisation. --minutes, --nodes, --pods.
 import { mkdir, writeFile } from 'node:fs/promises'
+import { cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Line, picture } from './unattended/picture.ts'
@@ -40,8 +41,10 @@ const last =
   ` · ${(100 * found.nodesOver).toFixed(2)} % of the nodes over the target at a time · ${found.moves} moves, ${failed} failed, no pod more than ${found.movesOfPod} times` +
   ` · controller at most ${found.residentMiB.toFixed(0)} MiB · cycle at most ${found.cycleSeconds.toFixed(2)} s · ${broken.length === 0 ? 'within all bounds' : `BROKEN: ${broken.join(', ')}`}`
 
+const load = `processes that wanted a processor in the last 15 minutes: ${loadavg()[2]?.toFixed(1)} on ${cpus().length} processors`
+
 await mkdir(fileURLToPath(new URL('./results', import.meta.url)), { recursive: true })
-await writeFile(`${results}.txt`, `${[...samples.map(lineOf), last].join('\n')}\n`)
+await writeFile(`${results}.txt`, `${[load, ...samples.map(lineOf), last].join('\n')}\n`)
 await writeFile(
   `${results}.svg`,
   picture(`CPU of ${fleet.nodeCount} nodes while load shifts, with a policy left to itself`, lines(samples)),
