@@ -47,7 +47,7 @@ export async function setUp(): Promise<SetUp> {
 
 async function goPrograms(): Promise<{ kubernetes: string; helm: string }> {
   const kubernetes = await cachedDir(await kubernetesStep())
-  const helm = await cachedDir(helmStep())
+  const helm = await cachedDir(await helmStep())
   return { kubernetes, helm }
 }
 
