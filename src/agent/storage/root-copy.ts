@@ -1,9 +1,9 @@
 // Copies one folder of a pod pass by pass: earlier passes compare everything, the last one sends what changed since, listed beforehand.
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
-import type { StoragePod } from '../rooms.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
+import type { StoragePod } from '../rooms.ts'
 import { run } from '../run.ts'
 import { type WaitingResult, WaitingRun } from '../waiting-run.ts'
 import { changedSince, type Listing, listingFormat, parseListing } from './folder-listing.ts'
