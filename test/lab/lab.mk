@@ -31,7 +31,7 @@ lab-install: bundle native ## the product as built now, into the lab (booted whe
 	@node --import tsx test/lab/product/main.ts
 
 moves: node_modules ## PostgreSQL moves MOVES=20 times in a row under pgbench
-	MOVES=$(or $(MOVES),20) npx mocha --no-config --node-option import=tsx --require test/lab/product/shared-lab.ts --exit -g 'back and forth' test/lab/product/drain.test.ts
+	MOVES=$(or $(MOVES),20) npx mocha --no-config --node-option import=tsx --require test/lab/product/shared-lab.ts --timeout 240000 --exit -g 'back and forth' test/lab/product/drain.test.ts
 
 live-flows: node_modules ## flows of every kind through moves, a rollback and new agents, nothing left behind
 	npx mocha --no-config --node-option import=tsx --require test/lab/product/shared-lab.ts --timeout 600000 --exit test/lab/flows/live.test.ts
