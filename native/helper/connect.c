@@ -1,5 +1,6 @@
 // `connect SOCKET TOKEN`: rsync's remote shell. Names itself by the token line, then carries bytes both ways.
 #include "command.h"
+#include "files.h"
 #include "lines.h"
 #include <errno.h>
 #include <signal.h>
@@ -10,18 +11,6 @@
 #include <unistd.h>
 
 enum { CHUNK = 256 << 10 };
-
-static bool write_all(int fd, const char *data, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, data, size);
-		if (n < 0 && errno == EINTR) continue;
-		if (n <= 0) return false;
-		data += n;
-		size -= (size_t)n;
-	}
-	return true;
-}
 
 // Until the end of FROM, which is then passed on as a half-close.
 static bool carry(int from, int to)

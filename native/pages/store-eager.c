@@ -50,18 +50,6 @@ size_t held_pages(const owner *o, uint64_t start, uint64_t end)
 	return count;
 }
 
-static bool write_all(int fd, const void *contents, size_t length)
-{
-	for (const char *at = contents; length;) {
-		ssize_t n = write(fd, at, length);
-		if (n < 0 && errno == EINTR) continue;
-		if (n <= 0) return false;
-		at += n;
-		length -= (size_t)n;
-	}
-	return true;
-}
-
 static bool open_pages(parent *p)
 {
 	char path[PATH_SIZE];
@@ -90,7 +78,7 @@ static size_t length_of_run(const uint64_t *set, size_t first, size_t end)
 // Pages that are all zero count as much as any others: without them the process would see the file's contents.
 static bool write_run(parent *p, const chunk *c, size_t first, size_t count, bool zero)
 {
-	static const char nothing[CHUNK_BYTES];
+	static char nothing[CHUNK_BYTES]; // never written to: no part of the program file
 	uint64_t start = c->number * CHUNK_BYTES + first * PAGE;
 	return open_pages(p) && add_run(p, start, start + count * PAGE) && write_all(p->pages, zero ? nothing : c->data + first * PAGE, count * PAGE);
 }
@@ -195,8 +183,8 @@ static bool write_pagemaps(const parent *p)
 	buffer first = {0}, second = {0};
 	bool ok = make_path(own, "%s/parent/pagemap-%u.img", p->images, p->o->pid) && make_path(theirs, "%s/pagemap-%u.img", p->images, p->o->pid) && load_image(&criu, theirs);
 	if (ok) put_parent(&first, p, &criu);
-	errno = EBADMSG;
-	ok = ok && put_merged(&second, p, &criu) && !first.failed && !second.failed && write_image(own, first.at, first.length) && write_image(theirs, second.at, second.length);
+	if (ok) ok = (put_merged(&second, p, &criu) && !first.failed && !second.failed) || (errno = EBADMSG, false);
+	ok = ok && write_image(own, first.at, first.length) && write_image(theirs, second.at, second.length);
 	free(criu.at);
 	free(first.at);
 	free(second.at);

@@ -53,7 +53,7 @@ bool write_image(const char *path, const void *contents, size_t length)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0) return false;
-	bool ok = write(fd, contents, length) == (ssize_t)length;
+	bool ok = write_all(fd, contents, length);
 	return close(fd) == 0 && ok;
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void write_all(page_stream *s, const void *data, size_t length)
+static void flush_out(page_stream *s, const void *data, size_t length)
 {
 	const char *at = data;
 	while (length) {
@@ -20,7 +20,7 @@ static void write_all(page_stream *s, const void *data, size_t length)
 
 static void flush(page_stream *s)
 {
-	write_all(s, s->buffer, s->used);
+	flush_out(s, s->buffer, s->used);
 	s->used = 0;
 }
 
@@ -29,7 +29,7 @@ void send_payload(page_stream *s, const void *data, size_t length)
 	if (s->used + length > STREAM_BUFFER) flush(s);
 	if (length > STREAM_BUFFER / 4) {
 		flush(s);
-		write_all(s, data, length);
+		flush_out(s, data, length);
 		return;
 	}
 	memcpy(s->buffer + s->used, data, length);

@@ -46,7 +46,7 @@ static bool is_empty(int folder)
 		uint8_t type;
 		char name[];
 	} *entry;
-	char buffer[4096];
+	_Alignas(8) char buffer[4096];
 	long size;
 	int fd = real_open(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	bool empty = fd >= 0;

@@ -82,15 +82,14 @@ bool first_line(const char *path, char *out, size_t size)
 	return fits && *out;
 }
 
-static bool write_all(int fd, const char *text)
+bool write_all(int fd, const void *data, size_t size)
 {
-	size_t left = strlen(text);
-	while (left) {
-		ssize_t n = write(fd, text, left);
+	for (const char *at = data; size;) {
+		ssize_t n = write(fd, at, size);
 		if (n < 0 && errno == EINTR) continue;
 		if (n <= 0) return false;
-		text += n;
-		left -= (size_t)n;
+		at += n;
+		size -= (size_t)n;
 	}
 	return true;
 }
@@ -115,7 +114,7 @@ static bool replace(const char *path, const char *text, bool durable)
 	if (!make_path(temporary, "%s.%d.tmp", path, (int)getpid())) return false;
 	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0) return false;
-	bool ok = write_all(fd, text) && (!durable || fsync(fd) == 0);
+	bool ok = write_all(fd, text, strlen(text)) && (!durable || fsync(fd) == 0);
 	ok = close(fd) == 0 && ok;
 	ok = ok && rename(temporary, path) == 0;
 	if (!ok) unlink(temporary);

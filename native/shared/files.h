@@ -15,6 +15,8 @@ char *read_descriptor(int fd, size_t limit, size_t *length);
 char *read_file(const char *path, size_t limit, size_t *length);
 bool first_line(const char *path, char *out, size_t size);
 
+// All of it, whatever the kernel takes at a time; false with errno.
+bool write_all(int fd, const void *data, size_t size);
 // Temporary file beside it, then rename: a reader never sees half of it.
 bool write_atomically(const char *path, const char *text);
 // The same, on disk before it returns.
