@@ -22,6 +22,8 @@ export class HotFiles {
   readonly #stream: PatchStream
   readonly #kept = new Map<string, Kept>()
   readonly #piece = Buffer.alloc(pieceBytes)
+  /** What was written on the destination, wholly or in part: its times there are none of the pod's. */
+  readonly touched = new Set<string>()
 
   constructor(root: string, stream: PatchStream) {
     this.#root = root
@@ -35,6 +37,7 @@ export class HotFiles {
       const kept = this.#readWhole(name, leftBytes)
       if (!kept) continue
       leftBytes -= kept.bytes.length
+      this.touched.add(name)
       for (let at = 0; at < kept.bytes.length; at += pieceBytes) {
         const piece = kept.bytes.subarray(at, at + pieceBytes)
         await take(piece.length)

@@ -45,8 +45,8 @@ export class RootCopy {
   #complete: Pass | undefined
   /** Every path that the destination may have from an earlier pass. */
   readonly #known = new Set<string>()
-  /** Files that were mapped while a pass read them. */
-  readonly #mapped = new Set<string>()
+  /** Files that the last pass sends whatever their times say: mapped while a pass read them, or written on the destination by ourselves. */
+  readonly #doubtful = new Set<string>()
   /** Through its handshake already. Without a last pass the peer's rsync gives up after its I/O timeout, and this one with it. */
   #prepared: WaitingRun | undefined
   #preparedList: WaitingRun | undefined
@@ -83,7 +83,10 @@ export class RootCopy {
     } catch (error) {
       hot.close()
       throw error
+    } finally {
+      for (const name of hot.touched) this.#doubtful.add(name)
     }
+    if (hot.touched.size === 0) return hot.close()
     this.#hot = hot
     this.#preparedAttributes = new WaitingRun('rsync', copyArguments(this.#copy({ listed: true, contents: 'trusted' })))
   }
@@ -96,7 +99,7 @@ export class RootCopy {
       this.cancel()
       return await this.#everything()
     }
-    const changed = new Set([...(await this.#changed(now.listing, before)), ...this.#mapped])
+    const changed = new Set([...(await this.#changed(now.listing, before)), ...this.#doubtful])
     const gone = await this.#deletable([...this.#known].filter((name) => !now.listing.has(name)))
     const hot = this.#hot?.stillThere() ?? []
     for (const name of hot) changed.delete(name)
@@ -202,7 +205,7 @@ export class RootCopy {
   }
 
   async #noteMapped(mapped: Promise<Mapped[]>): Promise<void> {
-    for (const name of mappedIn(this.#root, await mapped)) this.#mapped.add(name)
+    for (const name of mappedIn(this.#root, await mapped)) this.#doubtful.add(name)
   }
 
   /** Undefined for an emptyDir: it is compared whole. */
