@@ -8,7 +8,7 @@ import { startDescheduler } from './descheduler/controller.ts'
 import { evictionAdmission } from './descheduler/drain/admission.ts'
 import { descheduleOnce } from './descheduler/once.ts'
 import { type DeschedulerOptions, deschedulerOptions } from './descheduler/options.ts'
-import { extenderRoutes, extenderView, schedulerAnswers } from './extender/server.ts'
+import { explainRoute, extenderView, schedulerAnswers } from './extender/server.ts'
 import { KubeClient } from './kube/client.ts'
 import { runAsLeader } from './kube/lease.ts'
 import { migrationAdmission } from './migrator/admission.ts'
@@ -70,7 +70,7 @@ function answers(deps: ControllerDeps, ending: AbortSignal): RequestListener {
   app.disable('x-powered-by')
   app.use(migrationAdmission(deps))
   app.use(evictionAdmission(deps))
-  app.use(extenderRoutes(view))
+  app.use(explainRoute(view))
   app.use(answerError)
   // kube-scheduler waits for us with every pod: its questions go past everything else.
   return (request, response) => void (answerScheduler(request, response) || app(request, response))

@@ -34,16 +34,9 @@ export function extenderView(deps: ControllerDeps, signal?: AbortSignal): Extend
   }
 }
 
-export function extenderRouter(deps: ControllerDeps, signal?: AbortSignal): Router {
-  return extenderRoutes(extenderView(deps, signal))
-}
-
-export function extenderRoutes(view: ExtenderView): Router {
+/** For people; what kube-scheduler asks is answered by `schedulerAnswers`. */
+export function explainRoute(view: ExtenderView): Router {
   const router = Router()
-  const answers = schedulerAnswers(view)
-  router.use((request, response, next) => {
-    if (!answers(request, response)) next()
-  })
   router.get('/explain', requireClient('podmotion-scheduler', 'podmotion-controller', 'podmotion-agent'), (request, response) =>
     answerExplain(view, request, response),
   )

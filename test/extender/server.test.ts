@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import express from 'express'
-import { extenderRouter } from '../../src/extender/server.ts'
+import { explainRoute, extenderView, schedulerAnswers } from '../../src/extender/server.ts'
 import * as paths from '../../src/kube/paths.ts'
 import { realClock } from '../../src/runtime/clock.ts'
 import { registry } from '../../src/runtime/metrics.ts'
@@ -42,9 +42,15 @@ describe('extender server', () => {
       cluster.write(paths.nodePath(name), node(name))
       cluster.write(paths.nodeMigrationCapacityPath(name), capacity(name))
     }
-    const app = express().use(extenderRouter(cluster.deps))
+    const view = extenderView(cluster.deps)
+    const app = express().use(explainRoute(view))
+    const answerScheduler = schedulerAnswers(view)
     const options = { port: 0, host: '127.0.0.1', tlsDir: folders.controller ?? '', clientCertificates: 'request' as const }
-    const server = await serveHttps(app, options, ending.signal)
+    const server = await serveHttps(
+      (request, response) => void (answerScheduler(request, response) || app(request, response)),
+      options,
+      ending.signal,
+    )
     port = (server.address() as AddressInfo).port
   })
   afterEach(() => {
