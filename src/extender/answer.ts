@@ -6,7 +6,7 @@ import { isTerminal } from '../api/phases.ts'
 import type { Refusal } from '../api/pod-migration.ts'
 import type { ClusterIndex } from './cluster-index.ts'
 import { eligibilityRefusals } from './compatibility.ts'
-import { type Asking, askingFor, freeFor, roomRefusals } from './fit.ts'
+import { type Asking, askingFor, freeFor, hasRoom, roomRefusals } from './fit.ts'
 import type { NodeFacts } from './node-facts.ts'
 import { scoreOf } from './score.ts'
 
@@ -65,7 +65,7 @@ function filterByNode(index: ClusterIndex, asking: Asking, names: readonly strin
     const facts = nodes[position]
     const isEligible = !ours || facts?.capacity?.status?.eligible === true
     // Most nodes have no reservation, and most pods then no more to ask.
-    if (isEligible && !facts?.reservationCount) passed.push(name)
+    if (isEligible && !facts?.reservations.size) passed.push(name)
     else if (!isEligible)
       unresolvable[name] = `pods of RuntimeClass ${runtimeClassName} cannot be moved here: ${joined(eligibilityRefusals(facts?.capacity))}`
     else {
@@ -80,6 +80,7 @@ function filterByNode(index: ClusterIndex, asking: Asking, names: readonly strin
 
 /** Room is kube-scheduler's own business, except where a migration keeps some that it cannot see. */
 function brokenReservation(index: ClusterIndex, asking: Asking, facts: NodeFacts): string | undefined {
+  if (hasRoom(asking, facts, index)) return undefined
   const reserved = index.reserved(facts.name, asking)
   if (!reserved || Object.keys(reserved).length === 0) return undefined
   const refusals = roomRefusals(asking.requests, freeFor(asking, facts, index))
@@ -97,7 +98,7 @@ export function prioritizeNames(index: ClusterIndex, pod: V1Pod, names: readonly
 }
 
 /** The same as JSON: for thousands of names, making objects first takes longer than scoring. */
-export function prioritizeJson(index: ClusterIndex, pod: V1Pod, names: readonly string[], nowMs: number): string {
+export function prioritizeJson(index: ClusterIndex, pod: V1Pod, names: readonly string[], nowMs: number): Buffer {
   const score = scorer(index, pod, nowMs)
   const nodes = index.nodesOf(names)
   const entries = names.map((name, position) => {
@@ -107,11 +108,28 @@ export function prioritizeJson(index: ClusterIndex, pod: V1Pod, names: readonly 
     facts.entries[points] ??= entryOf(name, points)
     return facts.entries[points]
   })
-  return `[${entries.join(',')}]`
+  return listOf(entries)
 }
 
-function entryOf(Host: string, Score: number): string {
-  return JSON.stringify({ Host, Score })
+const [open, comma, close] = [...Buffer.from('[,]')] as [number, number, number]
+
+function entryOf(Host: string, Score: number): Buffer {
+  return Buffer.from(JSON.stringify({ Host, Score }))
+}
+
+function listOf(entries: readonly Buffer[]): Buffer {
+  if (entries.length === 0) return Buffer.from('[]')
+  let length = 1
+  for (const entry of entries) length += entry.length + 1
+  const list = Buffer.allocUnsafe(length)
+  let at = 0
+  for (const entry of entries) {
+    list[at] = at === 0 ? open : comma
+    list.set(entry, at + 1)
+    at += entry.length + 1
+  }
+  list[at] = close
+  return list
 }
 
 /** Undefined: no opinion. */

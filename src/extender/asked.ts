@@ -14,7 +14,7 @@ export interface Asked {
   pod: V1Pod | undefined
   readonly names: readonly string[]
   /** The names as they came, where that is known. */
-  namesJson?: string | undefined
+  namesJson?: Buffer | undefined
   /** Present when the scheduler sent objects: the same objects must come back. */
   items: readonly object[] | undefined
 }
@@ -35,7 +35,7 @@ export class WrongRequest extends Error {
 }
 
 /** By callbacks: a body of one piece is worth no promises. */
-export function readBody(request: IncomingMessage, done: (body: string | WrongRequest) => void): void {
+export function readBody(request: IncomingMessage, done: (body: Buffer | WrongRequest) => void): void {
   const chunks: Buffer[] = []
   let size = 0
   request.on('data', (chunk: Buffer) => {
@@ -45,59 +45,64 @@ export function readBody(request: IncomingMessage, done: (body: string | WrongRe
   request.on('end', () => {
     if (size > bodyLimitBytes)
       return done(new WrongRequest(413, `Reading ExtenderArgs: more than ${bodyLimitBytes} bytes: set nodeCacheCapable: true`))
-    done(chunks.length === 1 ? String(chunks[0]) : Buffer.concat(chunks, size).toString())
+    done(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size))
   })
 }
 
-function parseJson(text: string): unknown {
+function parseJson(body: Buffer): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(body.toString())
   } catch (error) {
     throw new WrongRequest(400, `Reading ExtenderArgs: ${messageOf(error)}: expected JSON`)
   }
 }
 
-export function askedOf(text: string): Asked {
-  return askedByNames(text) ?? askedByObjects(checked(ExtenderArguments, parseJson(text)))
+/** The names of a JSON list without making new strings of them; undefined: it is no plain list. */
+export type ReadNames = (namesJson: Buffer) => readonly string[] | undefined
+
+export function askedOf(body: Buffer, readNames: ReadNames = () => undefined): Asked {
+  return askedByNames(body, readNames) ?? askedByObjects(checked(ExtenderArguments, parseJson(body)))
 }
 
 /** The usual case. Whatever looks different is read the ordinary way. */
-function askedByNames(text: string): Asked | undefined {
-  const found = namesIn(text)
+function askedByNames(body: Buffer, readNames: ReadNames): Asked | undefined {
+  const found = namesIn(body)
   if (!found) return undefined
   try {
-    const { Pod } = JSON.parse(`${found.before}"NodeNames":null}`) as { Pod?: unknown }
-    return typeof Pod === 'object' && Pod !== null ? new AskedByNames(Pod as V1Pod, found.namesJson, text) : undefined
+    const { Pod } = JSON.parse(`${found.before}}`) as { Pod?: unknown }
+    return typeof Pod === 'object' && Pod !== null ? new AskedByNames(Pod as V1Pod, found.namesJson, { body, readNames }) : undefined
   } catch {
     return undefined
   }
 }
 
 /** The list that was read last: kube-scheduler asks about the same names twice, to filter and to prioritize. */
-let lastNames: { json: string; names: readonly string[] } = { json: '[]', names: [] }
+let lastNames: { json: Buffer; names: readonly string[] } = { json: Buffer.from('[]'), names: [] }
 
 /** Reads the names when somebody wants to know them: for most pods nobody does. */
 class AskedByNames implements Asked {
   readonly pod: V1Pod
-  readonly namesJson: string
+  readonly namesJson: Buffer
   readonly items = undefined
-  readonly #text: string
+  readonly #from: { body: Buffer; readNames: ReadNames }
 
-  constructor(pod: V1Pod, namesJson: string, text: string) {
+  constructor(pod: V1Pod, namesJson: Buffer, from: { body: Buffer; readNames: ReadNames }) {
     this.pod = pod
     this.namesJson = namesJson
-    this.#text = text
+    this.#from = from
   }
 
   get names(): readonly string[] {
-    if (this.namesJson !== lastNames.json) lastNames = { json: this.namesJson, names: this.#read() }
+    if (!this.namesJson.equals(lastNames.json)) lastNames = { json: this.namesJson, names: this.#read() }
     return lastNames.names
   }
 
   #read(): readonly string[] {
-    const names: unknown = tryJson(this.namesJson)
+    const quick = this.#from.readNames(this.namesJson)
+    if (quick) return quick
+    const names: unknown = tryJson(this.namesJson.toString())
     if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names
-    return checked(ExtenderArguments, parseJson(this.#text)).NodeNames ?? []
+    return checked(ExtenderArguments, parseJson(this.#from.body)).NodeNames ?? []
   }
 }
 
@@ -110,8 +115,11 @@ function tryJson(text: string): unknown {
 }
 
 /** Every name with no points, without reading them: what stands between two names cannot be inside of one, where quotes are escaped. */
-export function neutralJson(namesJson: string): string {
-  return `[{"Host":"${namesJson.slice(2, -2).split('","').join('","Score":0},{"Host":"')}","Score":0}]`
+export function neutralJson(namesJson: Buffer): string {
+  return `[{"Host":"${namesJson
+    .toString('utf8', 2, namesJson.length - 2)
+    .split('","')
+    .join('","Score":0},{"Host":"')}","Score":0}]`
 }
 
 function askedByObjects({ Pod, Nodes, NodeNames }: ExtenderArguments): Asked {
@@ -119,8 +127,8 @@ function askedByObjects({ Pod, Nodes, NodeNames }: ExtenderArguments): Asked {
   return { pod: (Pod ?? undefined) as V1Pod | undefined, names: NodeNames ?? (items ?? []).map(nameOf), items }
 }
 
-export function askedVictims(text: string): AskedVictims {
-  const parsed = checked(ExtenderPreemptionArguments, parseJson(text))
+export function askedVictims(body: Buffer): AskedVictims {
+  const parsed = checked(ExtenderPreemptionArguments, parseJson(body))
   return { pod: (parsed.Pod ?? undefined) as V1Pod | undefined, victims: victimsOf(parsed) }
 }
 

@@ -8,6 +8,8 @@ import { emptyNode, imagesOf, type NodeFacts } from './node-facts.ts'
 import { type Amounts, addAmounts, allocatableOf, controllerUid, podKey, podRequests, takesRoom } from './requests.ts'
 import { migrationKey, type Reservation, reservationOf } from './reservations.ts'
 
+const [quote, comma, close] = [...Buffer.from('",]')] as [number, number, number]
+
 export interface CountedPod {
   pod: V1Pod
   amounts: Amounts
@@ -24,7 +26,7 @@ export class ClusterIndex {
   readonly #nodes = new Map<string, NodeFacts>()
   readonly #pods = new Map<string, CountedPod>()
   readonly #migrations = new Map<string, MigrationFacts>()
-  readonly #reservationsByNode = new Map<string, Map<string, Reservation>>()
+  #reservationCount = 0
   /** Pods with an open move, and which: more than one only while one ends and the next begins. */
   readonly #leaving = new Map<string, Set<string>>()
   readonly #failuresByNode = new Map<string, Map<string, number>>()
@@ -50,7 +52,7 @@ export class ClusterIndex {
 
   /** Answers the question that ordinary pods ask most with one look-up. */
   get hasReservations(): boolean {
-    return this.#reservationsByNode.size > 0
+    return this.#reservationCount > 0
   }
 
   node(name: string): NodeFacts | undefined {
@@ -150,6 +152,34 @@ export class ClusterIndex {
     return nodes
   }
 
+  /** The names of a JSON list and their nodes, mostly without looking one up. Undefined: it is no list of plain names. */
+  readNames(json: Buffer): readonly string[] | undefined {
+    const names: string[] = []
+    const nodes: (NodeFacts | undefined)[] = []
+    let before: NodeFacts | undefined
+    for (let at = 1; ; at++) {
+      let facts = before?.next
+      if (facts && isAt(json, at, facts.quoted)) at += facts.quoted.length
+      else {
+        const end = json.indexOf(quote, at + 1)
+        if (json[at] !== quote || end < 0) return undefined
+        const name = json.toString('utf8', at + 1, end)
+        if (name.includes('\\')) return undefined
+        facts = this.#nodes.get(name)
+        if (before) before.next = facts
+        if (!facts) names.push(name)
+        at = end + 1
+      }
+      if (facts) names.push(facts.name)
+      nodes.push(facts)
+      before = facts
+      if (json[at] === comma) continue
+      if (json[at] !== close || at !== json.length - 1) return undefined
+      this.#lookedUp.set(names, { nodeCount: this.#nodes.size, nodes })
+      return names
+    }
+  }
+
   /** The node that the pod is counted on. */
   nodeOfPod(key: string): NodeFacts | undefined {
     return this.#nodes.get(this.#pods.get(key)?.nodeName ?? '')
@@ -178,8 +208,7 @@ export class ClusterIndex {
     if (!facts) return
     this.#migrations.delete(key)
     if (facts.reservation) {
-      remove(this.#reservationsByNode, facts.reservation.nodeName, key)
-      this.#countReservations(facts.reservation.nodeName)
+      if (this.#factsOf(facts.reservation.nodeName).reservations.delete(key)) this.#reservationCount--
       const moves = this.#leaving.get(facts.reservation.sourcePodKey)
       moves?.delete(key)
       if (moves?.size === 0) this.#leaving.delete(facts.reservation.sourcePodKey)
@@ -192,23 +221,29 @@ export class ClusterIndex {
 
   /** Also for moves that are only planned so far (the descheduler's cycle). */
   reserve(reservation: Reservation): void {
-    put(this.#reservationsByNode, reservation.nodeName, reservation.migrationKey, reservation)
-    this.#countReservations(reservation.nodeName)
-  }
-
-  #countReservations(nodeName: string): void {
-    this.#factsOf(nodeName).reservationCount = this.#reservationsByNode.get(nodeName)?.size ?? 0
+    const { reservations } = this.#factsOf(reservation.nodeName)
+    if (!reservations.has(reservation.migrationKey)) this.#reservationCount++
+    reservations.set(reservation.migrationKey, reservation)
   }
 
   /** Room kept on the node for others than the pod that asks; a destination pod that is counted there already is not counted twice. */
   reserved(nodeName: string, asking: { podKey: string; migrationKey?: string | undefined }): Amounts | undefined {
-    const onNode = this.#reservationsByNode.get(nodeName)
-    if (!onNode) return undefined
-    const landed = this.#nodes.get(nodeName)?.landed
+    const facts = this.#nodes.get(nodeName)
+    if (!facts || facts.reservations.size === 0) return undefined
     const total: Record<string, number> = {}
-    for (const [key, reservation] of onNode) {
-      if (landed?.has(key) || key === asking.migrationKey || reservation.sourcePodKey === asking.podKey) continue
+    for (const [key, reservation] of facts.reservations) {
+      if (facts.landed.has(key) || key === asking.migrationKey || reservation.sourcePodKey === asking.podKey) continue
       addAmounts(total, reservation.amounts)
+    }
+    return total
+  }
+
+  /** The same for one resource. */
+  reservedOf(facts: NodeFacts, resource: string, asking: { podKey: string; migrationKey?: string | undefined }): number {
+    let total = 0
+    for (const [key, reservation] of facts.reservations) {
+      if (facts.landed.has(key) || key === asking.migrationKey || reservation.sourcePodKey === asking.podKey) continue
+      total += reservation.amounts[resource] ?? 0
     }
     return total
   }
@@ -219,7 +254,7 @@ export class ClusterIndex {
   }
 
   reservationCount(nodeName: string): number {
-    return this.#reservationsByNode.get(nodeName)?.size ?? 0
+    return this.#nodes.get(nodeName)?.reservations.size ?? 0
   }
 
   failuresSince(nodeName: string, sinceMs: number): number {
@@ -236,6 +271,12 @@ export class ClusterIndex {
     }
     return facts
   }
+}
+
+function isAt(json: Buffer, at: number, bytes: Buffer): boolean {
+  // From its end: names of nodes begin alike.
+  for (let position = bytes.length - 1; position >= 0; position--) if (json[at + position] !== bytes[position]) return false
+  return true
 }
 
 export interface ClusterView {

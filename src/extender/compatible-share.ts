@@ -3,7 +3,7 @@ import type { NodeMigrationCapacity } from '../api/node-migration-capacity.ts'
 import { compatibilityRefusals } from './compatibility.ts'
 import type { NodeFacts } from './node-facts.ts'
 
-interface Class {
+export interface NodeClass {
   /** The first node of it as it was then: they are alike, and it may change. */
   sample: NodeFacts
   members: number
@@ -13,10 +13,8 @@ interface Class {
 }
 
 export class CompatibleShares {
-  readonly #classes = new Map<string, Class>()
+  readonly #classes = new Map<string, NodeClass>()
   readonly #classOf = new Map<string, { key: string; isEligible: boolean }>()
-  /** The same for those that ask. */
-  readonly #byNode = new WeakMap<NodeFacts, Class>()
 
   /** Agents report twice a minute: most reports change nothing here. */
   set(facts: NodeFacts, capacity: NodeMigrationCapacity): void {
@@ -30,7 +28,7 @@ export class CompatibleShares {
     if (isEligible) found.eligible++
     this.#classes.set(key, found)
     this.#classOf.set(facts.name, { key, isEligible })
-    this.#byNode.set(facts, found)
+    facts.nodeClass = found
     this.#forget()
   }
 
@@ -38,7 +36,7 @@ export class CompatibleShares {
     const before = this.#classOf.get(facts.name)
     if (!before) return
     this.#classOf.delete(facts.name)
-    this.#byNode.delete(facts)
+    facts.nodeClass = undefined
     const found = this.#classes.get(before.key)
     if (!found) return
     found.members--
@@ -49,13 +47,13 @@ export class CompatibleShares {
 
   /** 1 for a node that no agent has looked at: nothing is known against it. */
   of(facts: NodeFacts): number {
-    const own = this.#byNode.get(facts)
+    const own = facts.nodeClass
     if (!own) return 1
     own.share ??= this.#shareOf(own)
     return own.share
   }
 
-  #shareOf(own: Class): number {
+  #shareOf(own: NodeClass): number {
     let all = 0
     let taking = 0
     for (const other of this.#classes.values()) {

@@ -73,6 +73,20 @@ export function freeFor(asking: Asking, facts: NodeFacts, index: ClusterIndex): 
   return free
 }
 
+/** The same question as `freeFor` and `roomRefusals` together, for hundreds of nodes a request: nothing is made that has to be cleared away. */
+export function hasRoom(asking: Asking, facts: NodeFacts, index: ClusterIndex): boolean {
+  const own = facts.pods.get(asking.podKey)?.amounts
+  for (const resource in asking.requests) {
+    const wanted = asking.requests[resource] as number
+    const all = facts.allocatable[resource]
+    if (wanted === 0) continue
+    if (all === undefined) return false
+    const free = all - (facts.requested[resource] ?? 0) + (own?.[resource] ?? 0) - index.reservedOf(facts, resource, asking)
+    if (wanted > free && wanted > 0) return false
+  }
+  return true
+}
+
 export function fitRefusals(asking: Asking, facts: NodeFacts, free: Amounts): Refusal[] {
   const { node } = facts
   if (!node) return [{ code: 'NoSuchNode', message: 'no such node is known', remedy: 'kubectl get nodes lists them' }]

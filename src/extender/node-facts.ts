@@ -2,12 +2,18 @@
 import type { V1Node } from '@kubernetes/client-node'
 import type { NodeMigrationCapacity } from '../api/node-migration-capacity.ts'
 import type { CountedPod } from './cluster-index.ts'
+import type { NodeClass } from './compatible-share.ts'
 import type { Amounts } from './requests.ts'
+import type { Reservation } from './reservations.ts'
 
 export interface NodeFacts {
   readonly name: string
   /** Entries of a HostPriorityList by score, written once: an answer has thousands of them. */
-  readonly entries: string[]
+  readonly entries: Buffer[]
+  /** Its name as JSON. */
+  readonly quoted: Buffer
+  /** The node that came after it in the list that was read last: kube-scheduler keeps the order. */
+  next: NodeFacts | undefined
   node: V1Node | undefined
   allocatable: Amounts
   /** Normalised image name to bytes. */
@@ -17,13 +23,15 @@ export interface NodeFacts {
   /** Migrations whose destination pod is counted here. */
   readonly landed: Map<string, number>
   capacity: NodeMigrationCapacity | undefined
+  /** Of nodes that are alike; absent: no agent has looked at it. */
+  nodeClass: NodeClass | undefined
   cpuFeatures: ReadonlySet<string>
   /** What the node really uses, where the metrics API says so. */
   usage: Amounts | undefined
   /** Of its link, for moves. */
   bytesPerSecond: number
-  /** Migrations that keep room here. */
-  reservationCount: number
+  /** By migration: the room that it keeps here. */
+  readonly reservations: Map<string, Reservation>
   /** Destinations of failed moves are few. */
   hasFailures: boolean
 }
@@ -35,6 +43,8 @@ export function emptyNode(name: string): NodeFacts {
   return {
     name,
     entries: [],
+    quoted: Buffer.from(JSON.stringify(name)),
+    next: undefined,
     node: undefined,
     allocatable: {},
     images: new Map(),
@@ -42,10 +52,11 @@ export function emptyNode(name: string): NodeFacts {
     pods: new Map(),
     landed: new Map(),
     capacity: undefined,
+    nodeClass: undefined,
     cpuFeatures: new Set(),
     usage: undefined,
     bytesPerSecond: usualBytesPerSecond,
-    reservationCount: 0,
+    reservations: new Map(),
     hasFailures: false,
   }
 }

@@ -2,7 +2,6 @@
 import type { ClusterIndex } from './cluster-index.ts'
 import type { Asking } from './fit.ts'
 import type { NodeFacts } from './node-facts.ts'
-import type { Amounts } from './requests.ts'
 
 const maxScore = 10
 /** A move that failed longer ago says little about the node of today. */
@@ -41,15 +40,17 @@ export function scoreOf(asking: Asking, facts: NodeFacts, index: ClusterIndex): 
 }
 
 function exactScore(asking: Asking, facts: NodeFacts, index: ClusterIndex): number {
-  const reserved = facts.reservationCount > 0 ? index.reserved(facts.name, asking) : undefined
+  const hasReservations = facts.reservations.size > 0
+  const reservedCpu = hasReservations ? index.reservedOf(facts, 'cpu', asking) : 0
+  const reservedMemory = hasReservations ? index.reservedOf(facts, 'memory', asking) : 0
   const isOwn = asking.countedOn === facts
   const own = isOwn ? facts.pods.get(asking.podKey)?.amounts : undefined
   const { requests } = asking
-  const cpu = freeShare(facts.allocatable.cpu, facts.requested.cpu, reserved?.cpu, own?.cpu, requests.cpu)
-  const memory = freeShare(facts.allocatable.memory, facts.requested.memory, reserved?.memory, own?.memory, requests.memory)
+  const cpu = freeShare(facts.allocatable.cpu, facts.requested.cpu, reservedCpu, own?.cpu, requests.cpu)
+  const memory = freeShare(facts.allocatable.memory, facts.requested.memory, reservedMemory, own?.memory, requests.memory)
   const scarcer = cpu < memory ? cpu : memory
   scratch[0] = maxScore * scarcer
-  scratch[1] = facts.usage ? maxScore * usedShareLeft(asking, facts, facts.usage, reserved, isOwn) : maxScore * scarcer
+  scratch[1] = maxScore * (facts.usage ? usedShareLeft(asking, facts, reservedCpu, reservedMemory) : scarcer)
   scratch[2] = maxScore / (1 + siblings(asking, facts, own !== undefined))
   // A node that is full of CPU and empty of memory can take nobody: the two should fill together.
   scratch[3] = maxScore * (1 - Math.abs(cpu - memory))
@@ -79,12 +80,12 @@ function freeShare(all: Amount, taken: Amount = 0, reserved: Amount = 0, own: Am
 }
 
 /** By real usage; the scarcer of CPU and memory decides. */
-function usedShareLeft({ usage }: Asking, facts: NodeFacts, used: Amounts, reserved: Amounts | undefined, isOwn: boolean): number {
-  const { allocatable } = facts
-  const own = isOwn ? usage : undefined
+function usedShareLeft({ usage, countedOn }: Asking, facts: NodeFacts, reservedCpu: number, reservedMemory: number): number {
+  const { allocatable, usage: used } = facts
+  const own = countedOn === facts ? usage : undefined
   return Math.min(
-    freeShare(allocatable.cpu, used.cpu, reserved?.cpu, own?.cpu, usage.cpu),
-    freeShare(allocatable.memory, used.memory, reserved?.memory, own?.memory, usage.memory),
+    freeShare(allocatable.cpu, used?.cpu, reservedCpu, own?.cpu, usage.cpu),
+    freeShare(allocatable.memory, used?.memory, reservedMemory, own?.memory, usage.memory),
   )
 }
 

@@ -44,7 +44,9 @@ export function explainRoute(view: ExtenderView): Router {
 }
 
 type Verb = 'filter' | 'prioritize' | 'preempt'
-type Answer = (view: ExtenderView, body: string) => string
+/** JSON; in pieces where it is long: neither made into one string nor copied. */
+type Json = string | readonly Buffer[]
+type Answer = (view: ExtenderView, body: Buffer) => Json
 
 /** False: not a question of kube-scheduler. It asks twice for every pod that it places, so nothing stands between it and the answer. */
 export function schedulerAnswers(view: ExtenderView): (request: IncomingMessage, response: ServerResponse) => boolean {
@@ -67,7 +69,7 @@ export function schedulerAnswers(view: ExtenderView): (request: IncomingMessage,
   }
 }
 
-function reply(response: ServerResponse, answer: () => string): void {
+function reply(response: ServerResponse, answer: () => Json): void {
   try {
     send(response, 200, answer())
   } catch (error) {
@@ -82,7 +84,7 @@ function refuse(response: ServerResponse, { status, message }: Pick<WrongRequest
 }
 
 /** The time that the answer takes here, whatever the network does. */
-function timed(verb: Verb, answer: () => string): string {
+function timed(verb: Verb, answer: () => Json): Json {
   const end = extenderSeconds.startTimer({ verb })
   try {
     return answer()
@@ -91,9 +93,14 @@ function timed(verb: Verb, answer: () => string): string {
   }
 }
 
-/** As text, so that headers and body are one write; an ETag of a quarter of a megabyte is of no use to a scheduler. */
-function send(response: ServerResponse, status: number, json: string): void {
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) }).end(json)
+/** A short answer is one write with its headers; an ETag of a quarter of a megabyte is of no use to a scheduler. */
+function send(response: ServerResponse, status: number, json: Json): void {
+  const isText = typeof json === 'string'
+  const length = isText ? Buffer.byteLength(json) : json.reduce((sum, piece) => sum + piece.length, 0)
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': length })
+  if (isText) return void response.end(json)
+  for (const piece of json) response.write(piece)
+  response.end()
 }
 
 /** The pod when there is something to say about it; otherwise it is counted why there is not. */
@@ -103,10 +110,10 @@ function knownPod(view: ExtenderView, verb: Verb, pod: V1Pod | undefined): V1Pod
   return undefined
 }
 
-function answerFilter(view: ExtenderView, body: string): string {
+function answerFilter(view: ExtenderView, body: Buffer): Json {
   const quick = view.ready() && !view.index.hasReservations ? namesIn(body) : undefined
   if (quick && isOrdinary(quick.before)) return everybodyPassed(quick.namesJson)
-  const asked = askedOf(body)
+  const asked = askedOf(body, (namesJson) => view.index.readNames(namesJson))
   const pod = knownPod(view, 'filter', asked.pod)
   if (asked.namesJson !== undefined && (!pod || hasNoOpinion(view.index, pod, 'filter'))) return everybodyPassed(asked.namesJson)
   const answer = pod ? filterNames(view.index, pod, asked.names) : { passed: asked.names, failed: {}, unresolvable: {} }
@@ -114,9 +121,12 @@ function answerFilter(view: ExtenderView, body: string): string {
   return JSON.stringify(filterResult(asked, answer))
 }
 
+const beforeNames = Buffer.from('{"Nodes":null,"NodeNames":')
+const afterNames = Buffer.from(',"FailedNodes":{},"FailedAndUnresolvableNodes":{},"Error":""}')
+
 /** The same as below, without writing thousands of names again. */
-function everybodyPassed(namesJson: string): string {
-  return `{"Nodes":null,"NodeNames":${namesJson},"FailedNodes":{},"FailedAndUnresolvableNodes":{},"Error":""}`
+function everybodyPassed(namesJson: Buffer): Json {
+  return [beforeNames, namesJson, afterNames]
 }
 
 /** Never `{}` and never a null list where names were given: kube-scheduler would take it as "no node at all". */
@@ -134,16 +144,16 @@ function filterResult({ items }: Asked, answer: FilterAnswer): ExtenderFilterRes
 /** What is not in the list has no points: for ordinary pods a long list of zeros would cost kube-scheduler more than all else. */
 const longListBytes = 2048
 
-function answerPrioritize(view: ExtenderView, body: string): string {
+function answerPrioritize(view: ExtenderView, body: Buffer): Json {
   const quick = view.ready() && body.length > longListBytes ? namesIn(body) : undefined
   if (quick && quick.namesJson.length > longListBytes && isOrdinary(quick.before)) return '[]'
-  const asked = askedOf(body)
+  const asked = askedOf(body, (namesJson) => view.index.readNames(namesJson))
   const pod = knownPod(view, 'prioritize', asked.pod)
   if (asked.namesJson !== undefined && (!pod || hasNoOpinion(view.index, pod, 'prioritize'))) return neutralJson(asked.namesJson)
-  return pod ? prioritizeJson(view.index, pod, asked.names, view.nowMs()) : JSON.stringify(neutralPriorities(asked.names))
+  return pod ? [prioritizeJson(view.index, pod, asked.names, view.nowMs())] : JSON.stringify(neutralPriorities(asked.names))
 }
 
-function answerPreempt(view: ExtenderView, body: string): string {
+function answerPreempt(view: ExtenderView, body: Buffer): Json {
   const { pod: asked, victims } = askedVictims(body)
   const pod = knownPod(view, 'preempt', asked)
   return JSON.stringify(pod ? preemptOn(view.index, pod, victims) : everythingAsAsked(victims))

@@ -85,6 +85,29 @@ describe('prioritize', () => {
   })
 })
 
+describe('the index', () => {
+  it('reads lists of names as JSON.parse does, in any order, again and again', () => {
+    const known = ['a', 'b', 'node-1.example', 'node-1', 'd']
+    const index = indexOf({ nodes: known.map((name) => node(name)), pods: [], capacities: [], migrations: [] })
+    const name = fc.oneof(fc.constantFrom(...known, 'unknown'), fc.string())
+    fc.assert(
+      fc.property(fc.array(name, { minLength: 1 }), (names) => {
+        const json = JSON.stringify(names)
+        const read = index.readNames(Buffer.from(json))
+        if (json.includes('\\')) expect(read ?? names).to.deep.equal(names)
+        else expect(read).to.deep.equal(names)
+        if (read) expect(index.nodesOf(read)).to.deep.equal(names.map((one) => index.node(one)))
+      }),
+    )
+  })
+
+  it('reads nothing that is no list of plain names', () => {
+    const index = indexOf({ nodes: [node('a')], pods: [], capacities: [], migrations: [] })
+    for (const json of ['', '[', '[]', '["a"', '["a",]', '["a" ]', '["a"]x', '[1]', '["a",1]', '["a","b'])
+      expect(index.readNames(Buffer.from(json)), json).to.equal(undefined)
+  })
+})
+
 describe('for any cluster', () => {
   const names = ['n0', 'n1', 'n2', 'n3']
   const amount = fc.integer({ min: 0, max: 5000 })

@@ -5,7 +5,9 @@ import { askedOf, neutralJson, WrongRequest } from '../../src/extender/asked.ts'
 import { pod } from './cluster.ts'
 
 /** As Go writes ExtenderArgs. */
-const body = (Pod: object | null, NodeNames: unknown, Nodes: object | null = null) => JSON.stringify({ Pod, Nodes, NodeNames })
+const body = (Pod: object | null, NodeNames: unknown, Nodes: object | null = null) => Buffer.from(JSON.stringify({ Pod, Nodes, NodeNames }))
+
+const encoded = (value: unknown) => Buffer.from(JSON.stringify(value))
 
 describe('what the scheduler asks', () => {
   it('reads any names and any pod as JSON.parse does', () => {
@@ -22,7 +24,7 @@ describe('what the scheduler asks', () => {
   it('gives no points to any names without reading them', () => {
     fc.assert(
       fc.property(fc.array(fc.string(), { minLength: 1 }), (names) => {
-        expect(JSON.parse(neutralJson(JSON.stringify(names)))).to.deep.equal(names.map((Host) => ({ Host, Score: 0 })))
+        expect(JSON.parse(neutralJson(Buffer.from(JSON.stringify(names))))).to.deep.equal(names.map((Host) => ({ Host, Score: 0 })))
       }),
     )
   })
@@ -33,10 +35,16 @@ describe('what the scheduler asks', () => {
     expect(askedOf(body(pod('shop/b'), ['b', 'a'])).names).to.deep.equal(['b', 'a'])
   })
 
+  it('takes the names from who knows them, or reads them', () => {
+    const known = ['a', 'b']
+    expect(askedOf(body(pod('shop/a'), ['a', 'b', 'c']), () => known).names).to.equal(known)
+    expect(askedOf(body(pod('shop/a'), ['a', 'b', 'd']), () => undefined).names).to.deep.equal(['a', 'b', 'd'])
+  })
+
   it('takes fields in another order, and more of them', () => {
-    expect(askedOf(JSON.stringify({ NodeNames: ['a'], Pod: pod('shop/a'), Later: ['x'] })).names).to.deep.equal(['a'])
-    expect(askedOf(JSON.stringify({ Pod: pod('shop/a'), NodeNames: ['a'], Later: 1 })).names).to.deep.equal(['a'])
-    expect(askedOf(JSON.stringify({ Pod: pod('shop/a'), NodeNames: ['a'], Later: ['x'] }))).not.to.have.property('namesJson')
+    expect(askedOf(encoded({ NodeNames: ['a'], Pod: pod('shop/a'), Later: ['x'] })).names).to.deep.equal(['a'])
+    expect(askedOf(encoded({ Pod: pod('shop/a'), NodeNames: ['a'], Later: 1 })).names).to.deep.equal(['a'])
+    expect(askedOf(encoded({ Pod: pod('shop/a'), NodeNames: ['a'], Later: ['x'] }))).not.to.have.property('namesJson')
   })
 
   it('takes whole nodes, and null for either', () => {
@@ -53,6 +61,6 @@ describe('what the scheduler asks', () => {
     ['a pod that is none', JSON.stringify({ Pod: 7, NodeNames: ['a'] }), /^Reading ExtenderArgs: Pod: /],
   ] as const)
     it(`refuses ${what}`, () => {
-      expect(() => askedOf(text).names).to.throw(WrongRequest, message)
+      expect(() => askedOf(Buffer.from(text)).names).to.throw(WrongRequest, message)
     })
 })

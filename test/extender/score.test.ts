@@ -82,10 +82,10 @@ describe('reservations', () => {
     for (const phase of ['Complete', 'RolledBack', 'Failed', 'DryRunComplete'] as const) {
       const open = reserving('shop/m', 'cart', 'b', 3000)
       index.setMigration(open)
-      expect(index.node('b')?.reservationCount).to.equal(1)
+      expect(index.node('b')?.reservations.size).to.equal(1)
       expect(index.isLeaving('shop/cart')).to.equal(true)
       index.setMigration({ ...open, status: { ...open.status, phase } })
-      expect(index.node('b')?.reservationCount, phase).to.equal(0)
+      expect(index.node('b')?.reservations.size, phase).to.equal(0)
       expect(index.isLeaving('shop/cart'), phase).to.equal(false)
     }
     index.setMigration(reserving('shop/m', 'cart', 'b', 3000))

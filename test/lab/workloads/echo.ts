@@ -55,6 +55,19 @@ threads = [threading.Thread(target=run, args=(n,)) for n in range(connections)]
 print(json.dumps(result))
 `
 
+// Uses as many thousandths of a processor as the file says.
+const burner = `
+import time
+def wanted():
+    try: return min(1000, int(open("/data/burn").read() or 0))
+    except (OSError, ValueError): return 0
+while True:
+    end = time.time() + 0.1
+    busy = time.time() + 0.0001 * wanted()
+    while time.time() < busy: pass
+    time.sleep(max(0, end - time.time()))
+`
+
 export interface EchoOptions {
   name: string
   replicas?: number
@@ -62,6 +75,8 @@ export interface EchoOptions {
   ballastMiB?: number
   /** CPU request of the echo container. */
   cpu?: string
+  /** The second container burns the thousandths of a processor that /data/burn says. */
+  burner?: boolean
   /** A pod without a controller. */
   bare?: boolean
   /** Changes to the pod's spec, for the pods that must be refused. */
@@ -115,7 +130,8 @@ function podSpec(options: EchoOptions): object {
       {
         name: 'side',
         image: 'podmotion.local/app:1',
-        command: ['sleep', '1000000'],
+        command: options.burner ? ['python3', '-c', burner] : ['sleep', '1000000'],
+        ...(options.burner ? { volumeMounts: [{ name: 'data', mountPath: '/data' }] } : {}),
         resources: { requests: { cpu: '10m', memory: '8Mi' } },
       },
     ],
