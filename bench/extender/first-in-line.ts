@@ -12,8 +12,3 @@ export function beFirstInLine(): void {
     writeFileSync('/proc/self/autogroup', String(most))
   } catch {}
 }
-
-/** The same for others, as a shell command. */
-export function firstInLineCommand(pids: string): string {
-  return `for pid in ${pids}; do renice -n ${most} -p $pid; echo ${most} > /proc/$pid/autogroup; done; true`
-}

@@ -3,17 +3,17 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { KubeConfig, type V1Node, type V1Pod } from '@kubernetes/client-node'
+import { execa } from 'execa'
 import { parse, stringify } from 'yaml'
 import { KubeClient } from '../../src/kube/client.ts'
 import { nodePath, podPath } from '../../src/kube/paths.ts'
+import { WatchCache } from '../../src/kube/watch-cache.ts'
 import { schedulerConfiguration } from '../../test/lab/config/scheduler.ts'
 import { createNodes, fakeLabel, fakePod, inParallel } from '../../test/lab/extender/fake-nodes.ts'
 import { OurExtender, type Program } from '../../test/lab/extender/our-extender.ts'
 import { Lab } from '../../test/lab/lab.ts'
 import { kwokStep } from '../../test/lab/setup/kwok.ts'
 import { cachedDir } from '../../test/lab/setup/step.ts'
-
-import { firstInLineCommand } from './first-in-line.ts'
 
 export interface Throughput {
   nodeCount: number
@@ -45,6 +45,10 @@ export async function measureThroughput(nodeCounts: readonly number[], podCount:
   }
 }
 
+/** For the scheduler and the extender; all else is on the other. */
+const measuredProcessor = 0
+const otherProcessor = 1
+
 class Bench {
   readonly #lab: Lab
   readonly #client: KubeClient
@@ -68,7 +72,8 @@ class Bench {
       reject: false,
       stdio: 'ignore',
     }) as unknown as Program
-    await this.#ours.start({ first: true })
+    await this.#ours.start({ processor: measuredProcessor })
+    await this.#apart('kube-apiserver', 'etcd')
   }
 
   async end(): Promise<void> {
@@ -106,33 +111,51 @@ class Bench {
       ...(withOurs ? { extenders: [this.#ours.entry({ weight: 1 })] } : {}),
     }
     await this.#lab.restartScheduler(stringify(configuration), this.#ours.files)
-    await this.#beFirst()
+    await this.#onMeasuredProcessor()
     const rate = await bound
     await this.#client.delete(`${podPath('default')}?labelSelector=${fakeLabel}`, { gracePeriodSeconds: 0 })
-    await this.#until(async () => (await this.#pods('?limit=1')).length === 0)
+    await this.#until(async () => (await this.#pods('&limit=1')).length === 0)
     return rate
   }
 
-  /** Whatever else the machine does waits: with and without us alike. */
-  async #beFirst(): Promise<void> {
-    const pid = (service: string) => `$(systemctl show ${service} -p MainPID --value)`
-    const services = ['kube-scheduler', 'kube-apiserver', 'etcd'].map(pid).join(' ')
-    await this.#lab.control.run('sh', ['-c', firstInLineCommand(services)])
+  /** It and the extender ask and answer in turns, so the two need no more than one, with us and without us alike. */
+  async #onMeasuredProcessor(): Promise<void> {
+    await this.#pin(measuredProcessor, ['kube-scheduler'])
   }
 
+  /** On a control plane of two processors all would wait for each other, and it would be that what is measured. */
+  async #apart(...services: string[]): Promise<void> {
+    await this.#pin(otherProcessor, services)
+    for (const pid of [process.pid, this.#kwok?.pid]) await execa('taskset', ['-apc', String(otherProcessor), String(pid)])
+  }
+
+  async #pin(processor: number, services: readonly string[]): Promise<void> {
+    const pids = services.map((service) => `$(systemctl show ${service} -p MainPID --value)`)
+    await this.#lab.control.run('sh', ['-c', `for pid in ${pids.join(' ')}; do taskset -apc ${processor} $pid; done`])
+  }
+
+  /** By a watch: lists of thousands of pods would be a good part of what the API server has to do. */
   async #watchBindings(): Promise<number> {
-    const samples: { atMs: number; bound: number }[] = []
-    let bound = 0
-    while (bound < this.#podCount) {
-      await sleep(250)
-      bound = (await this.#pods('&fieldSelector=spec.nodeName!=')).length
-      samples.push({ atMs: performance.now(), bound })
-    }
-    return rateOf(samples, this.#podCount)
+    const ended = new AbortController()
+    const atMs: number[] = []
+    const counted = new Set<string>()
+    const pods = new WatchCache<V1Pod>(this.#client, podPath('default'), { labelSelector: `${fakeLabel}=true` })
+    const all = new Promise<void>((resolve) => {
+      pods.onChange(({ object }) => {
+        const name = object.metadata?.name ?? ''
+        if (!object.spec?.nodeName || counted.has(name)) return
+        counted.add(name)
+        if (atMs.push(performance.now()) === this.#podCount) resolve()
+      })
+    })
+    await pods.start(ended.signal)
+    await all
+    ended.abort()
+    return rateOf(atMs)
   }
 
   async #pods(query: string): Promise<V1Pod[]> {
-    return (await this.#client.list<V1Pod>(`${podPath('default')}?labelSelector=${fakeLabel}${query.replace('?', '&')}`)).items
+    return (await this.#client.list<V1Pod>(`${podPath('default')}?labelSelector=${fakeLabel}${query}`)).items
   }
 
   async #nodesReady(): Promise<void> {
@@ -147,10 +170,9 @@ class Bench {
   }
 }
 
-/** Between the first sample with more than a tenth bound and the last: start and end of a scheduler are slower. */
-function rateOf(samples: readonly { atMs: number; bound: number }[], podCount: number): number {
-  const first = samples.find(({ bound }) => bound > podCount / 10)
-  const last = samples.find(({ bound }) => bound === podCount)
-  if (!first || !last || first === last) return podCount
-  return (1000 * (last.bound - first.bound)) / (last.atMs - first.atMs)
+/** From the first tenth to the last: start and end of a scheduler are slower. */
+function rateOf(atMs: readonly number[]): number {
+  const from = Math.floor(atMs.length / 10)
+  const to = Math.floor((9 * atMs.length) / 10)
+  return (1000 * (to - from)) / ((atMs[to] ?? 0) - (atMs[from] ?? 0))
 }

@@ -149,7 +149,8 @@ function answerPrioritize(view: ExtenderView, body: Buffer): Json {
   if (quick && quick.namesJson.length > longListBytes && isOrdinary(quick.before)) return '[]'
   const asked = askedOf(body, (namesJson) => view.index.readNames(namesJson))
   const pod = knownPod(view, 'prioritize', asked.pod)
-  if (asked.namesJson !== undefined && (!pod || hasNoOpinion(view.index, pod, 'prioritize'))) return neutralJson(asked.namesJson)
+  if (asked.namesJson !== undefined && (!pod || hasNoOpinion(view.index, pod, 'prioritize')))
+    return asked.namesJson.length > longListBytes ? '[]' : neutralJson(asked.namesJson)
   return pod ? [prioritizeJson(view.index, pod, asked.names, view.nowMs())] : JSON.stringify(neutralPriorities(asked.names))
 }
 

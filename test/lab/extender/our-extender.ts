@@ -15,6 +15,7 @@ const folder = '/etc/kubernetes/podmotion'
 /** A program that runs beside the test. */
 export interface Program extends PromiseLike<unknown> {
   readonly exitCode: number | null
+  readonly pid?: number | undefined
   readonly stdin: { write(text: string): unknown } | null
   kill(signal: 'SIGKILL'): unknown
 }
@@ -57,8 +58,8 @@ export class OurExtender {
     return port
   }
 
-  /** `first`: before all others when processors are short, for benches on a machine that does other things too. */
-  async start({ first = false } = {}): Promise<void> {
+  /** `processor`: on this one alone, for benches that keep what they measure apart from what else is busy. */
+  async start({ processor }: { processor?: number } = {}): Promise<void> {
     const env = {
       KUBECONFIG: this.#lab.kubeconfigPath,
       TLS_DIR: this.#tlsDir,
@@ -67,8 +68,7 @@ export class OurExtender {
       LOG_LEVEL: 'warn',
     }
     const program = join(projectRoot, 'src', 'controller.ts')
-    // A session of its own: where sessions share processors, it is its session's weight that counts.
-    const before = first ? ['setsid', '--wait', 'sh', '-c', 'echo -20 > /proc/self/autogroup; exec nice -n -20 "$@"', 'sh'] : []
+    const before = processor === undefined ? [] : ['taskset', '-c', String(processor)]
     const [command = '', ...args] = [...before, process.execPath, '--import', 'tsx', program]
     this.#controller = this.#lab.control.runHere(command, args, {
       env,
