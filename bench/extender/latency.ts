@@ -6,7 +6,6 @@ import { fileURLToPath } from 'node:url'
 import { loadTls } from '../../src/runtime/tls.ts'
 import { testAuthority } from '../../test/extender/certificates.ts'
 import { pod } from '../../test/extender/cluster.ts'
-import { beFirstInLine } from './first-in-line.ts'
 import type { ServeWish } from './serve.ts'
 
 export interface Latency {
@@ -25,7 +24,6 @@ const warmUpRounds = 1000
 const rotations = 11
 
 export async function measureLatency(rounds: number): Promise<{ latencies: Latency[]; builtMs: number }> {
-  beFirstInLine()
   const authority = await testAuthority()
   const names = Array.from({ length: nodeCount }, (_none, number) => `node-${String(number).padStart(4, '0')}.zone-${number % 3}.example`)
   const wish: ServeWish = { names, podsPerNode, reservationCount: 200, tlsDir: await authority.issue('podmotion-controller') }

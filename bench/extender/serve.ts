@@ -5,7 +5,6 @@ import { indexOf } from '../../src/extender/cluster-index.ts'
 import { schedulerAnswers } from '../../src/extender/server.ts'
 import { serveHttps } from '../../src/runtime/tls.ts'
 import { capacity, node, nowMs, pod, reserving } from '../../test/extender/cluster.ts'
-import { beFirstInLine } from './first-in-line.ts'
 
 export interface ServeWish {
   names: string[]
@@ -15,8 +14,6 @@ export interface ServeWish {
 }
 
 const [{ names, podsPerNode, reservationCount, tlsDir }] = (await once(process, 'message')) as [ServeWish]
-
-beFirstInLine()
 
 const startedMs = performance.now()
 const index = indexOf({
