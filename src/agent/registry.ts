@@ -14,6 +14,8 @@ import { sweepFiles } from './sweep/sweep.ts'
 const recoverAgainMs = 2000
 /** How long an ended move can still be asked about. */
 const keepEndedMs = 24 * 60 * 60 * 1000
+/** The controller ends a move that lives; when this node was away then and the migration is over or gone, nobody would any more. */
+const endAloneMs = 60 * 1000
 /** The source tells the home node when a move is over; when that was lost, this ends it. */
 export const homeRecordsKeptMs = 10 * 60 * 1000
 
@@ -117,6 +119,8 @@ export class Registry {
     const relayed = await this.#context.network.sweepRelays()
     relayedFlows.reset()
     for (const [node, count] of relayed) relayedFlows.set({ node }, count)
+    for (const { uid, state, changedAtMs } of moves.list())
+      if (state === 'live' && nowMs() - changedAtMs > endAloneMs) await this.receiver(uid).finish('committed')
     for (const move of moves.list()) if (!isOpen(move) && nowMs() - move.changedAtMs > keepEndedMs) await this.#forget(move)
   }
 

@@ -2,6 +2,7 @@
 import type { NetworkState } from '../../api/agent-wire.ts'
 import type { AgentConfig } from '../config.ts'
 import { run } from '../run.ts'
+import type { FlowTables } from './flow-tables.ts'
 import { pinMac } from './ip-batches.ts'
 import { connectedBridges, hasOwnMac, macOf, readRoutes } from './kernel-files.ts'
 import type { AddressLeases } from './leases.ts'
@@ -13,13 +14,18 @@ import { type NetworkPlan, planNetwork } from './wish.ts'
 export interface WishContext {
   config: AgentConfig
   leases: AddressLeases
+  flows: FlowTables
   owned: ReadonlySet<string>
 }
 
 export async function applyWish(state: NetworkState, context: WishContext): Promise<void> {
   // Again and again: the bridge comes with the node's first pod.
   await keepNodeSettings(context.config)
-  await run('nft', ['-f', '-'], { input: nodeRuleSet(state.nodeIp, [...state.movable, ...context.owned]) })
+  const movable = new Set([...state.movable, ...context.owned])
+  await run('nft', ['-f', '-'], { input: nodeRuleSet(state.nodeIp, [...movable]) })
+  await context.flows.forgetFixed((address) => movable.has(address))
+  // Those of open moves are being changed by them.
+  await context.flows.fix(state.movable.filter((address) => !context.owned.has(address)))
   await pinBridges(state.podCidrs)
   const plan = await planFor(state, context.owned)
   await perform(plan, context)
@@ -44,7 +50,7 @@ async function planFor(state: NetworkState, owned: ReadonlySet<string>): Promise
   return planNetwork({ state, owned, homeBridgeOf: bridgeOf }, now)
 }
 
-async function perform(plan: NetworkPlan, { config, leases }: WishContext): Promise<void> {
+async function perform(plan: NetworkPlan, { config, leases }: Pick<WishContext, 'config' | 'leases'>): Promise<void> {
   if (plan.commands.length > 0) await run('ip', ['-batch', '-'], { input: `${plan.commands.join('\n')}\n` })
   await Promise.all(plan.announce.map(({ address, bridge }) => run(config.helper, ['garp', bridge, address])))
   await Promise.all(plan.keepLeases.map((address) => leases.keep(address)))

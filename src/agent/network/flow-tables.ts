@@ -8,9 +8,18 @@ import type { ConntrackEntry } from './conntrack-entries.ts'
 import { isTranslated, translatedForms } from './flow-legs.ts'
 import { changeOf, surveyFlows } from './flows.ts'
 import { readPodSockets } from './kernel-files.ts'
-import { deleteLine, type LegPlan, loosenLines, missingLegs, planChange, planLegs } from './leg-plan.ts'
+import { deleteLine, fixedLines, type LegPlan, loosenLines, missingLegs, planChange, planLegs } from './leg-plan.ts'
 import { Relays } from './relays.ts'
-import { type ArmedPod, armRuleSet, disarmRuleSet, type UntrackedFlow, untrackRuleSet } from './rule-sets.ts'
+import {
+  type ArmedPod,
+  armRuleSet,
+  disarmRuleSet,
+  fixedIn,
+  fixedRuleSet,
+  listFixed,
+  type UntrackedFlow,
+  untrackRuleSet,
+} from './rule-sets.ts'
 import type { WaitingCommands } from './waiting-commands.ts'
 
 /** After a rollback the other node may still translate packets for as long as it takes it to hear of that. */
@@ -65,6 +74,20 @@ export class FlowTables {
       await Promise.all([nft(untrackRuleSet(this.#nodeIp, untrackedOf(added))), this.#conntrack.apply(loosenLines(translated))])
   }
 
+  /** On any node, once for each address: flows that began before our rules were there. The kernel keeps which, for later lives of the agent. */
+  async fix(addresses: readonly string[]): Promise<void> {
+    const known = new Set(await fixedNow())
+    const fresh = addresses.filter((address) => !known.has(address))
+    for (const ip of fresh) await this.#conntrack.apply(fixedLines(ip, await this.#conntrack.entriesOf(ip)))
+    if (fresh.length > 0) await nft(fixedRuleSet('add', fresh))
+  }
+
+  /** Addresses that may go to another pod. */
+  async forgetFixed(isMovable: (address: string) => boolean): Promise<void> {
+    const gone = (await fixedNow()).filter((address) => !isMovable(address))
+    if (gone.length > 0) await nft(fixedRuleSet('delete', gone))
+  }
+
   /** Destination: what `arm` will change. */
   async plan(ip: string, legs: readonly Leg[]): Promise<LegPlan> {
     await this.#relays.lay(legs)
@@ -75,6 +98,7 @@ export class FlowTables {
   async arm(uid: string, ip: string, armed: { legs: readonly Leg[]; knownPorts: readonly number[]; plan: LegPlan }): Promise<void> {
     this.#told.set(uid, [...armed.legs])
     await nft(armRuleSet(this.#armed(ip, { knownPorts: armed.knownPorts, untracked: untrackedOf(armed.legs) })))
+    await this.fix([ip])
     await this.#conntrack.apply(armed.plan.lines)
   }
 
@@ -173,6 +197,12 @@ export function untrackedOf(legs: readonly Leg[]): UntrackedFlow[] {
 
 function textOf({ protocol, source, sourcePort, destination, destinationPort }: Leg): string {
   return [protocol, source, sourcePort, destination, destinationPort].join(' ')
+}
+
+/** None: our table is not there (yet). */
+async function fixedNow(): Promise<string[]> {
+  const { stdout, exitCode } = await run('nft', [...listFixed], { reject: false })
+  return exitCode === 0 ? fixedIn(stdout) : []
 }
 
 async function nft(input: string): Promise<void> {

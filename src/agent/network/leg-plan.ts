@@ -77,6 +77,27 @@ export function loosenLines(legs: readonly Leg[]): string[] {
 }
 
 /**
+ * Flows to the pod that this node's address stands in for, translated anew by a fixed rule's kind of translation: what was masqueraded (before
+ * our rule was there: the node has just booted, or the pod is new) the kernel forgets as soon as its packets leave by another device.
+ */
+export function fixedLines(ip: string, existing: readonly ConntrackEntry[]): string[] {
+  return existing
+    .filter((entry) => entry.sourceNat && entry.reply.source === ip && isLasting(entry))
+    .flatMap(({ protocol, original, reply, destinationNat, mark, windowScaleOriginal, windowScaleReply }) => [
+      deleteLine(protocol, original),
+      `I ${tupleKey(protocol, original)} snat=${reply.destination}:${reply.destinationPort} dnat=${destinationNat ? `${reply.source}:${reply.sourcePort}` : '-'}` +
+        ` mark=${mark} wo=${windowScaleOriginal} wr=${windowScaleReply}`,
+    ])
+}
+
+const establishedState = 3
+
+/** An entry that is written is established: one that is not yet or not any more would get too long a life. */
+function isLasting({ protocol, state }: ConntrackEntry): boolean {
+  return protocol === 'udp' || state === establishedState
+}
+
+/**
  * Deleted first: an entry that was there before would make the insertion fail or keep strict window tracking. Between the two ends of a pod's
  * flow to itself stands an address that is this node's own when the pod comes home, with a port that it may have given away since: but the
  * pod's end of that port is taken, so the other flow is over or cannot begin.

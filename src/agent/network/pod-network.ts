@@ -206,7 +206,7 @@ class NodePodNetwork implements PodNetwork {
     await this.#calm.wait()
     await this.#turn.take(async () => {
       const owned = new Set((await this.#records.list()).map((record) => record.ip))
-      await applyWish(state, { config: this.#config, leases: this.#leases, owned })
+      await applyWish(state, { config: this.#config, leases: this.#leases, flows: this.#flows, owned })
     })
   }
 

@@ -9,6 +9,8 @@ const lockTable = 'podmotion_lock'
 const sets = [
   '  set movable { type ipv4_addr; }',
   '  set itself { type ipv4_addr . ipv4_addr; }',
+  // Movable addresses whose flows of before our rules have been translated anew (leg-plan.ts, fixedLines).
+  '  set fixed { type ipv4_addr; }',
   // While a pod is held here: its addresses, and those of its ports that are known.
   '  set guarded { type ipv4_addr; }',
   '  set known { type ipv4_addr . inet_service; }',
@@ -65,6 +67,19 @@ export function nodeRuleSet(nodeIp: string, movable: readonly string[]): string 
     element('add', 'movable', elements),
     element('add', 'itself', elements.map(itself)),
   )
+}
+
+/** Asks for the movable addresses whose earlier flows have a fixed translation too. */
+export const listFixed = ['-j', 'list', 'set', 'ip', tableName, 'fixed'] as const
+
+/** From its answer. */
+export function fixedIn(json: string): string[] {
+  const { nftables } = JSON.parse(json) as { nftables: { set?: { elem?: unknown[] } }[] }
+  return nftables.flatMap(({ set }) => set?.elem ?? []).filter((element) => typeof element === 'string')
+}
+
+export function fixedRuleSet(verb: 'add' | 'delete', addresses: readonly string[]): string {
+  return lines(element(verb, 'fixed', addresses))
 }
 
 /** As it should be, whatever it was: one transaction. */

@@ -80,7 +80,9 @@ function foldLater(move: Move, record: Exclude<JournalRecord, { type: 'opened' |
     case 'warning':
       return { ...move, warnings: [...move.warnings, record.warning] }
     case 'settled':
-      return record.state === move.state ? { ...move, settled: true, changedAtMs: record.atMs } : move
+      // A full disk may have lost that it was finished before: then this says so.
+      if (record.state !== move.state && record.state !== 'finished') return move
+      return { ...move, state: record.state, settled: true, changedAtMs: record.atMs }
   }
 }
 

@@ -10,8 +10,8 @@ import { programMark } from './workload.ts'
 
 const lookEveryMs = 20
 
-export function copiesOn(world: World): string[] {
-  return world.lab.nodes.flatMap((node) => {
+export function copiesOn(nodes: readonly Machine[]): string[] {
+  return nodes.flatMap((node) => {
     const found = processesOn(node).filter(({ args }) => args[0] === 'python3' && args.some((arg) => arg.includes(programMark)))
     return found.map(({ pid }) => `${node.name} process ${pid}${isFrozen(pid) ? ' (frozen)' : ''}`)
   })

@@ -2,7 +2,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { V1Pod } from '@kubernetes/client-node'
 import { isTerminal } from '../../../src/api/phases.ts'
-import type { PodMigration } from '../../../src/api/pod-migration.ts'
 import { node as hostOf } from '../hosts.ts'
 import { waitEligible } from '../product/install.ts'
 import { journalOf } from '../product/journals.ts'
@@ -14,7 +13,7 @@ import { freezeWindowBudgetMs, type Outcome, wrongWith } from './judge.ts'
 import { leftAfterMove, type States } from './leftovers.ts'
 import type { Oracle } from './oracle.ts'
 import type { Plan } from './plan.ts'
-import type { Scene, Struck } from './scene.ts'
+import { beginMove, type Scene, type Struck } from './scene.ts'
 import { tellStory } from './story.ts'
 import { chaosApp } from './workload.ts'
 
@@ -64,7 +63,7 @@ export async function chaosMove(stage: Stage, plan: Plan): Promise<Result> {
     homeNode: homeOf(scene.pod),
     troubleMs,
     seen,
-    copies: copiesOn(world),
+    copies: copiesOn(world.lab.nodes),
     livedOn: await watching,
     left,
     at,
@@ -88,18 +87,8 @@ function stopwatch(): () => number {
 }
 
 async function begin(world: World, plan: Plan): Promise<Scene> {
-  const pod = await world.pod(chaosApp)
-  const source = world.lab.node(pod.spec?.nodeName ?? '')
-  const destination = plan.dice.pick(world.lab.nodes.filter(({ name }) => name !== source.name))
-  const wanted = world.migration(
-    { podName: pod.metadata?.name, targetNodeName: destination.name, freezeWindowBudgetMs, completionTimeoutSeconds: 90 },
-    `chaos-${plan.seed}-${Date.now() % 1_000_000}`,
-  )
-  const applied = await world.apply(wanted)
-  if (applied.exitCode !== 0) throw new Error(`Beginning a move: ${applied.all}`)
-  const { name } = wanted.metadata
-  const uid = (await world.get<PodMigration>('podmigration', name))?.metadata.uid ?? ''
-  return { world, name, uid, pod, source, destination, dice: plan.dice }
+  const spec = { freezeWindowBudgetMs, completionTimeoutSeconds: 90 }
+  return await beginMove(world, await world.pod(chaosApp), plan.dice, { spec, name: `chaos-${plan.seed}-${Date.now() % 1_000_000}` })
 }
 
 interface Strike {

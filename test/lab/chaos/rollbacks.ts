@@ -1,14 +1,13 @@
 // What a client sees of a move that goes back, from each phase: makes the table of docs/protocol.md (`make rollbacks`).
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isTerminal } from '../../../src/api/phases.ts'
-import type { PodMigration } from '../../../src/api/pod-migration.ts'
 import { Dice } from '../../sim/dice.ts'
 import { journalOf } from '../product/journals.ts'
 import type { World } from '../product/world.ts'
 import { committedOn } from './copies.ts'
 import { describeInstant, type Instant, untilStruck } from './instants.ts'
 import { Oracle } from './oracle.ts'
-import type { Scene } from './scene.ts'
+import { beginMove, type Scene } from './scene.ts'
 import { resetAgents } from './troubles/wire.ts'
 import { chaosApp, chaosManifests } from './workload.ts'
 
@@ -77,7 +76,7 @@ async function goBack(world: World, oracle: Oracle, way: Way): Promise<Row> {
 }
 
 async function attemptOne(world: World, oracle: Oracle, way: Way): Promise<Row> {
-  const scene = await begin(world)
+  const scene = await beginMove(world, await world.pod(chaosApp), new Dice(1), { spec: { freezeWindowBudgetMs: rollbackBudgetMs } })
   await oracle.look()
   const over = new AbortController()
   const striking = strike(scene, way, over.signal)
@@ -89,22 +88,6 @@ async function attemptOne(world: World, oracle: Oracle, way: Way): Promise<Row> 
   const reached = reachedIn(journalOf(scene.source, scene.uid))
   const phase = committedOn(scene.destination, scene.uid) ? 'Complete' : phaseAtEnd
   return { ...way, phaseAtEnd: phase, reached, pauseMs: Math.max(worstMs, waitingMs), errors: ended.length + wrong.length }
-}
-
-async function begin(world: World): Promise<Scene> {
-  const pod = await world.pod(chaosApp)
-  const source = world.lab.node(pod.spec?.nodeName ?? '')
-  const destination = world.lab.nodes.find(({ name }) => name !== source.name)
-  if (!destination) throw new Error('no other node')
-  const wanted = world.migration({
-    podName: pod.metadata?.name,
-    targetNodeName: destination.name,
-    freezeWindowBudgetMs: rollbackBudgetMs,
-  })
-  await world.apply(wanted)
-  const { name } = wanted.metadata
-  const uid = (await world.get<PodMigration>('podmigration', name))?.metadata.uid ?? ''
-  return { world, name, uid, pod, source, destination, dice: new Dice(1) }
 }
 
 async function strike(scene: Scene, { instant, by }: Way, over: AbortSignal): Promise<void> {

@@ -1,5 +1,6 @@
 // One move of a chaos run, as its troubles see it.
 import type { V1Pod } from '@kubernetes/client-node'
+import type { PodMigration } from '../../../src/api/pod-migration.ts'
 import type { Dice } from '../../sim/dice.ts'
 import type { Machine } from '../machine.ts'
 import type { World } from '../product/world.ts'
@@ -30,4 +31,16 @@ export interface Struck {
 export interface Trouble {
   name: string
   strike(scene: Scene): Promise<Struck>
+}
+
+/** The PodMigration is created; what it does meanwhile is for the caller to watch. */
+export async function beginMove(world: World, pod: V1Pod, dice: Dice, wish: { spec: object; name?: string }): Promise<Scene> {
+  const source = world.lab.node(pod.spec?.nodeName ?? '')
+  const destination = dice.pick(world.lab.nodes.filter(({ name }) => name !== source.name))
+  const wanted = world.migration({ podName: pod.metadata?.name, targetNodeName: destination.name, ...wish.spec }, wish.name)
+  const applied = await world.apply(wanted)
+  if (applied.exitCode !== 0) throw new Error(`Beginning a move: ${applied.all}`)
+  const { name } = wanted.metadata
+  const uid = (await world.get<PodMigration>('podmigration', name))?.metadata.uid ?? ''
+  return { world, name, uid, pod, source, destination, dice }
 }
