@@ -119,6 +119,19 @@ describe('moves on a disk that is full', () => {
     expect(moves.openUids()).to.deep.equal([])
   })
 
+  it('are settled for good although the record that they were finished was lost', () => {
+    moves.open(uid, sourceOpened)
+    moves.decideSource(uid, { type: 'abort', reason: 'test' })
+    fill()
+    moves.decideSource(uid, { type: 'finish', outcome: 'aborted' })
+    fill(false, 10_000)
+    moves.settled(uid)
+    const again = new Moves(new Journal(disk), 'node-1')
+    expect(again.source(uid)).to.deep.include({ state: 'finished', settled: true })
+    // Undone once more it would take the marker away that keeps kubelet from a second copy.
+    expect(again.decideSource(uid, { type: 'restarted' })).to.deep.equal([])
+  })
+
   it('of which the source has left may be settled without a record', () => {
     moves.open(uid, sourceOpened)
     moves.decideSource(uid, { type: 'proceed', to: 'moving' })

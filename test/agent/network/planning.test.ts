@@ -5,7 +5,7 @@ import { parseEntries, refusedLines } from '../../../src/agent/network/conntrack
 import { translatedForms } from '../../../src/agent/network/flow-legs.ts'
 import { changeOf, type SurveyInput, surveyFlows } from '../../../src/agent/network/flows.ts'
 import { divertBatch, holdBatch, restoreBatch } from '../../../src/agent/network/ip-batches.ts'
-import { missingLegs, planChange, planLegs } from '../../../src/agent/network/leg-plan.ts'
+import { fixedLines, missingLegs, planChange, planLegs } from '../../../src/agent/network/leg-plan.ts'
 import { parseProxies, parseRoutes } from '../../../src/agent/network/node-network.ts'
 import { parseSockets } from '../../../src/agent/network/pod-sockets.ts'
 import { markOf, ruleOf } from '../../../src/agent/network/relay-marks.ts'
@@ -200,6 +200,15 @@ describe('planning the legs on the destination', () => {
     const lines = planLegs(pod, [relayed], [], () => markOf(2)).lines
     expect(lines[1]).to.equal(`I tcp 10.244.1.5 5002 203.0.113.1 443 snat=- dnat=- mark=${markOf(2)} wo=7 wr=9`)
     expect(planLegs(pod, [relayed], [masqueraded], unmarked)).to.deep.equal({ lines: [], inserted: [] })
+  })
+
+  it('translates anew what the node stands in for, in the same way, and nothing that is not open', () => {
+    const closing = { ...nodePort, state: 5 }
+    const lines = fixedLines(pod, [nodePort, throughService, closing, outgoing, masqueraded])
+    const { original, reply } = nodePort
+    const sides = `tcp ${original.source} ${original.sourcePort} ${original.destination} ${original.destinationPort}`
+    const nat = `snat=${reply.destination}:${reply.destinationPort} dnat=${reply.source}:${reply.sourcePort}`
+    expect(lines).to.deep.equal([`D ${sides}`, `I ${sides} ${nat} mark=${nodePort.mark} wo=7 wr=9`])
   })
 
   it('touches only what changed when the flows are followed', () => {

@@ -2,12 +2,16 @@
 import type { Seen } from './oracle.ts'
 import type { Scene, Struck } from './scene.ts'
 
-export interface Outcome {
+/** Who carried the connections, and what became of them. */
+export interface Carried {
   scene: Scene
   struck: Struck
   committed: boolean
   /** Home of the pod's address, whose node routes for it. */
   homeNode: string
+}
+
+export interface Outcome extends Carried {
   /** How long the trouble lasted, its undoing included. */
   troubleMs: number
   seen: Seen
@@ -53,7 +57,7 @@ function mayEnd(outcome: Outcome, kind: 'direct' | 'service'): boolean {
 }
 
 /** The node that carried it was destroyed: where the pod was, its address's home, and the one whose kube-proxy the client uses. */
-function endedByNode({ scene, struck, committed, homeNode }: Outcome, kind: 'direct' | 'service'): boolean {
+export function endedByNode({ scene, struck, committed, homeNode }: Carried, kind: 'direct' | 'service'): boolean {
   const carriers = [scene.source.name, homeNode]
   if (committed) carriers.push(scene.destination.name)
   if (kind === 'service') carriers.push(serviceNode)

@@ -9,7 +9,7 @@ import { freshPods } from '../product/own-pods.ts'
 import type { World } from '../product/world.ts'
 import { committedOn, copiesOn, watchSource } from './copies.ts'
 import { untilStruck } from './instants.ts'
-import { freezeWindowBudgetMs, type Outcome, wrongWith } from './judge.ts'
+import { endedByNode, freezeWindowBudgetMs, type Outcome, wrongWith } from './judge.ts'
 import { leftAfterMove, type States } from './leftovers.ts'
 import type { Oracle } from './oracle.ts'
 import type { Plan } from './plan.ts'
@@ -55,12 +55,11 @@ export async function chaosMove(stage: Stage, plan: Plan): Promise<Result> {
   const left = await leftAfterMove(world, stage.atFirst, scene.pod.status?.podIP ?? '')
   seconds.push(lap())
   over.abort()
+  const carried = { scene, struck, committed, homeNode: homeOf(scene.pod) }
+  for (const kind of ['direct', 'service'] as const) if (endedByNode(carried, kind)) oracle.abandon(kind)
   const seen = await oracle.look()
   const outcome: Outcome = {
-    scene,
-    struck,
-    committed,
-    homeNode: homeOf(scene.pod),
+    ...carried,
     troubleMs,
     seen,
     copies: copiesOn(world.lab.nodes),

@@ -1,5 +1,6 @@
 # Talks to the pod over 8 connections for as long as a chaos run lasts, and judges every answer; orders come as lines of JSON.
 #   {"direct": ADDRESS, "service": ADDRESS}   where to connect from now on
+#   {"abandon": "service" or "direct"}        closes what has waited for long: the node that carried it is gone, and only the other end was told
 #   {"mark": true}                            prints what happened since the last mark, as one line of JSON
 import json
 import socket
@@ -11,6 +12,7 @@ PORT = 7000
 CONNECTIONS = 8
 PAUSE_SECONDS = 0.02
 CONNECT_SECONDS = 3
+LONG_SECONDS = 3
 
 lock = threading.Lock()
 addresses = {}
@@ -19,6 +21,7 @@ highest = {}  # (program start or file) -> the highest number seen
 seen = {}  # the same -> one byte a number: seen or not
 report = {"requests": 0, "worstMs": 0, "ended": [], "wrong": []}
 asked = {}  # connection -> since when it waits
+peers = {}  # connection -> its socket
 is_open = set()
 
 
@@ -74,6 +77,7 @@ def talk(number, kind, serial):
     peer = socket.create_connection((addresses[kind], PORT), CONNECT_SECONDS)
     peer.settimeout(None)
     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    peers[number] = peer
     stream = peer.makefile("rwb")
     with lock:
         is_open.add(number)
@@ -96,8 +100,18 @@ def talk(number, kind, serial):
         time.sleep(PAUSE_SECONDS)
 
 
+def kind_of(number):
+    return "direct" if number % 2 else "service"
+
+
+def abandon(kind):
+    for number, since in list(asked.items()):
+        if kind_of(number) == kind and time.time() - since > LONG_SECONDS:
+            peers[number].shutdown(socket.SHUT_RDWR)
+
+
 def run(number):
-    kind = "direct" if number % 2 else "service"
+    kind = kind_of(number)
     serial = 0
     while True:
         serial += 1
@@ -128,5 +142,7 @@ for text in sys.stdin:
     order = json.loads(text)
     if "mark" in order:
         mark()
+    elif "abandon" in order:
+        abandon(order["abandon"])
     else:
         addresses.update(order)

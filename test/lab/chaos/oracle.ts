@@ -43,6 +43,11 @@ export class Oracle {
     this.#order(addresses)
   }
 
+  /** What has waited for long is closed: the node that carried it was destroyed, so its end was told to the pod alone, if to anybody. */
+  abandon(kind: 'direct' | 'service'): void {
+    this.#order({ abandon: kind })
+  }
+
   async look(): Promise<Seen> {
     this.#order({ mark: true })
     const { value, done } = await this.#lines.next()
