@@ -30,9 +30,9 @@ function median(numbers: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0
 }
 
-function throughputText({ nodeCount, with: ours, without }: Throughput): string {
+function throughputText({ nodeCount, with: ours, without, nothing }: Throughput): string {
   const ratio = median(ours) / median(without)
-  return `scheduler with/without ${median(ours).toFixed(0)}/${median(without).toFixed(0)} pods/s · ratio ${ratio.toFixed(2)} (${nodeCount} kwok nodes)`
+  return `scheduler with/without ${median(ours).toFixed(0)}/${median(without).toFixed(0)} pods/s · ratio ${ratio.toFixed(2)} (${nodeCount} kwok nodes; an extender that does nothing: ${(median(nothing) / median(without)).toFixed(2)})`
 }
 
 function latencyText(latencies: readonly Latency[]): string {
@@ -50,9 +50,9 @@ for (const { title, p50, p99, worst, coldP99 } of latencies)
   )
 say(`5000 nodes and 30000 pods indexed in ${builtMs.toFixed(0)} ms`)
 const throughputs = wish.latency ? [] : await measureThroughput(nodeCounts, podCount, Number(wish.turns))
-for (const { nodeCount, with: ours, without } of throughputs)
+for (const { nodeCount, with: ours, without, nothing } of throughputs)
   say(
-    `${nodeCount} kwok nodes, ${podCount} ordinary pods: with ${ours.map(Math.round).join(', ')} pods/s, without ${without.map(Math.round).join(', ')} pods/s`,
+    `${nodeCount} kwok nodes, ${podCount} ordinary pods: with ${ours.map(Math.round).join(', ')} pods/s, without ${without.map(Math.round).join(', ')} pods/s, with one that does nothing ${nothing.map(Math.round).join(', ')} pods/s`,
   )
 say([latencyText(latencies), ...throughputs.map(throughputText)].join(' · '))
 if (throughputs.length > 0) {

@@ -21,7 +21,7 @@ import { picture } from './unattended/picture.ts'
 const { values: wish } = parseArgs({ options: { minutes: { type: 'string', default: '8' }, keep: { type: 'boolean', default: false } } })
 const apps = Array.from({ length: 12 }, (_none, number) => `app-${number}`)
 const connectionsOfApp = 4
-const busyMillis = 160
+const busyMillis = 200
 const lookEverySeconds = 5
 /** Other pods get busy: those of one node, whichever has most of them then. */
 const shiftEverySeconds = 120

@@ -1,4 +1,4 @@
-// Pods a second of a real kube-scheduler over kwok nodes, with and without our extender, in turns, in one lab.
+// Pods a second of a real kube-scheduler over kwok nodes, with our extender, with one that does nothing, and without any, in turns, in one lab.
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -20,9 +20,15 @@ export interface Throughput {
   /** Pods a second of each turn. */
   with: number[]
   without: number[]
+  /** With an extender that does nothing. */
+  nothing: number[]
 }
 
+type Extender = 'ours' | 'nothing' | undefined
+const nothingPort = 8444
+
 const stages = fileURLToPath(new URL('../../test/lab/extender/kwok-stages.yaml', import.meta.url))
+const nothing = fileURLToPath(new URL('./nothing.ts', import.meta.url))
 const labName = process.env.EXTENDER_LAB ?? 'bench-extender'
 
 export async function measureThroughput(nodeCounts: readonly number[], podCount: number, turns: number): Promise<Throughput[]> {
@@ -45,6 +51,15 @@ export async function measureThroughput(nodeCounts: readonly number[], podCount:
   }
 }
 
+const nothingEntry = {
+  urlPrefix: `http://127.0.0.1:${nothingPort}`,
+  filterVerb: 'filter',
+  prioritizeVerb: 'prioritize',
+  weight: 1,
+  nodeCacheCapable: true,
+  ignorable: false,
+}
+
 /** For the scheduler and the extender; all else is on the other. */
 const measuredProcessor = 0
 const otherProcessor = 1
@@ -55,6 +70,7 @@ class Bench {
   readonly #ours: OurExtender
   readonly #podCount: number
   #kwok: Program | undefined
+  #nothing: Program | undefined
   #nodeCount = 0
 
   constructor(lab: Lab, client: KubeClient, ours: OurExtender, podCount: number) {
@@ -72,12 +88,21 @@ class Bench {
       reject: false,
       stdio: 'ignore',
     }) as unknown as Program
+    this.#nothing = this.#lab.control.runHere(
+      'taskset',
+      ['-c', String(measuredProcessor), process.execPath, '--import', 'tsx', nothing, String(nothingPort)],
+      {
+        reject: false,
+        stdio: 'ignore',
+      },
+    ) as unknown as Program
     await this.#ours.start({ processor: measuredProcessor })
     await this.#apart('kube-apiserver', 'etcd')
   }
 
   async end(): Promise<void> {
     this.#kwok?.kill('SIGKILL')
+    this.#nothing?.kill('SIGKILL')
     await this.#ours.remove()
     await this.#lab.control.run('systemctl', ['start', 'kube-controller-manager'])
     await this.#lab.restartScheduler(schedulerConfiguration())
@@ -89,17 +114,18 @@ class Bench {
     await createNodes(this.#client, more)
     this.#nodeCount = nodeCount
     await this.#nodesReady()
-    const result: Throughput = { nodeCount, with: [], without: [] }
-    await this.#turn(false)
+    const result: Throughput = { nodeCount, with: [], without: [], nothing: [] }
+    await this.#turn(undefined)
     for (let turn = 0; turn < turns; turn++) {
-      result.without.push(await this.#turn(false))
-      result.with.push(await this.#turn(true))
+      result.without.push(await this.#turn(undefined))
+      result.with.push(await this.#turn('ours'))
+      result.nothing.push(await this.#turn('nothing'))
     }
     return result
   }
 
   /** The pods wait first; then a scheduler starts and its first to its last binding are timed. */
-  async #turn(withOurs: boolean): Promise<number> {
+  async #turn(extender: Extender): Promise<number> {
     await this.#lab.control.run('systemctl', ['stop', 'kube-scheduler'])
     const pods = Array.from({ length: this.#podCount }, (_none, number) => fakePod(`pod-${number}`))
     await inParallel(pods, (pod) => this.#client.create(podPath('default'), pod))
@@ -108,7 +134,7 @@ class Bench {
       ...parse(schedulerConfiguration()),
       // The client's own limit of 50 requests a second would be all that is measured.
       clientConnection: { kubeconfig: '/etc/kubernetes/scheduler.conf', qps: 5000, burst: 10_000 },
-      ...(withOurs ? { extenders: [this.#ours.entry({ weight: 1 })] } : {}),
+      ...(extender ? { extenders: [extender === 'ours' ? this.#ours.entry({ weight: 1 }) : nothingEntry] } : {}),
     }
     await this.#lab.restartScheduler(stringify(configuration), this.#ours.files)
     await this.#onMeasuredProcessor()

@@ -68,8 +68,8 @@ static int print_state(const invocation *in, const record *r, int standin)
 	return 0;
 }
 
-// runc killed in the middle of a restore leaves the root file system bound here, and its own
-// `delete --force` would then remove the container's files through it.
+// runc killed in the middle of a restore, or at its end when the container runs already, leaves the root
+// file system bound here, and its own `delete` would then remove the container's files through it.
 static void unbind_root(const invocation *in)
 {
 	char path[PATH_SIZE];
@@ -124,7 +124,7 @@ static int delete_container(invocation *in, const record *r, int standin)
 	if (restored && standin >= 0 && !is_forced(in)) return -1;
 	if (!restored && standin >= 0) end_standin(r, standin);
 	remove_record(in->id);
-	if (!restored) unbind_root(in);
+	unbind_root(in);
 	if (!has_state_directory(in)) return 0;
 	add_force(in);
 	return -1;

@@ -84,7 +84,7 @@ function onOutcome(move: SourceMove, outcome: 'committed' | 'never', failure: Fa
 }
 
 function onFinish(move: SourceMove, outcome: 'committed' | 'aborted', nowMs: number): Decision<SourceAction> {
-  if (move.state === 'finished') return { records: [], actions: move.settled ? [] : [move.committed ? 'endSource' : 'cleanUp'] }
+  if (move.state === 'finished') return { records: [], actions: move.settled ? [] : [move.committed ? 'endSource' : 'rollBack'] }
   if (outcome === 'aborted') return finishAborted(move, nowMs)
   if (move.state === 'committed') return become('finished', nowMs, ['endSource'])
   if (move.state === 'granted') return both(nowMs, ['committed', 'finished'], ['endSource'])

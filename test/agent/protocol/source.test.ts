@@ -44,6 +44,11 @@ describe('the source decides', () => {
     }
   })
 
+  it('to undo, however often it is finished, until it is undone', () => {
+    for (const more of [[], ['finished']] as const)
+      expect(decide(['moving', 'frozen', 'aborted', ...more], { type: 'finish', outcome: 'aborted' }).actions).to.deep.equal(['rollBack'])
+  })
+
   it('to refuse finishing as committed what was never granted', () => {
     expect(decide(['moving', 'frozen'], { type: 'finish', outcome: 'committed' }).refused?.code).to.equal('WrongState')
   })

@@ -102,6 +102,8 @@ async function strike(scene: Scene, { trouble, instant }: Plan, ended: AbortSign
   if (!came) return { struck: { text: 'the move ended before it' }, troubleMs: 0, at }
   const startMs = Date.now()
   const struck = await trouble.strike(scene)
+  // The destination may have committed in the milliseconds that finding the victims took.
+  at.destination = journalOf(scene.destination, scene.uid)
   await struck.undo?.()
   return { struck, troubleMs: Date.now() - startMs, at }
 }
