@@ -181,6 +181,15 @@ export async function quitStandIn(meeting: string): Promise<void> {
   if (standIn) await quit(standIn)
 }
 
+/** One that its stand-in takes for running is ended: what only its criu could have finished is not done, and nobody can tell what of it is missing. */
+export async function endRestored(meeting: string): Promise<void> {
+  const standIn = await LineClient.connect(path.join(meeting, 'standin.sock')).catch(() => undefined)
+  if (!standIn) return
+  const status = await standIn.ask('status', answerTimeoutMs).finally(() => standIn.close())
+  const init = /^running (\d+)$/.exec(status)?.[1]
+  if (init !== undefined) process.kill(Number(init), 'SIGKILL')
+}
+
 /** Refused while restoring, so the end of that is waited for. */
 async function quit(standIn: LineClient): Promise<void> {
   try {

@@ -11,6 +11,7 @@ import {
   ArmedRestore,
   type ContainerFolders,
   discard,
+  endRestored,
   quitStandIn,
   type ReceivedContainer,
   reconnect,
@@ -281,8 +282,13 @@ export class Receiver {
     const { network, moves } = this.#context
     moves.step(this.#uid, 'committed')
     const connected = await this.#each(this.#request.pod.containers, async (name) => await this.#connected(name))
+    const closed = new Set<string>()
     const open = await this.#each(connected, async (container) => {
-      await container.openGate()
+      // Its gate ended before it opened: criu was killed, and its sockets are still in repair, where answers go nowhere.
+      await container.openGate().catch((error: unknown) => {
+        if (container.isLost) closed.add(container.name)
+        throw error
+      })
       return container
     })
     moves.step(this.#uid, 'socketsLive')
@@ -290,7 +296,7 @@ export class Receiver {
     moves.step(this.#uid, 'released')
     const resumedAtMs = await this.#each(open, async (container) => (await container.resume()) ?? nowMs())
     moves.step(this.#uid, 'resumed', resumedAtMs.length > 0 ? Math.max(...resumedAtMs) : nowMs())
-    this.#becomeLive(open).catch((error: unknown) => log.error({ uid: this.#uid, err: error }, 'settling a committed move failed'))
+    this.#becomeLive(open, closed).catch((error: unknown) => log.error({ uid: this.#uid, err: error }, 'settling a committed move failed'))
     return this.#committed()
   }
 
@@ -320,7 +326,7 @@ export class Receiver {
     return results.filter((result) => result.status === 'fulfilled').map((result) => result.value)
   }
 
-  async #becomeLive(containers: readonly ReceivedContainer[]): Promise<void> {
+  async #becomeLive(containers: readonly ReceivedContainer[], closed: ReadonlySet<string>): Promise<void> {
     const { moves, config } = this.#context
     const settled = await this.#each(containers, async (container) => {
       await container.settle()
@@ -328,7 +334,7 @@ export class Receiver {
       return container.name
     })
     const ended = this.#request.pod.containers.filter((name) => !settled.includes(name))
-    await Promise.all(ended.map((name) => this.#startAfresh(name)))
+    await Promise.all(ended.map((name) => this.#startAfresh(name, closed.has(name))))
     moves.decideDestination(this.#uid, { type: 'live' })
     await rm(moveFolders(config, this.#uid, 'destination').images, { recursive: true, force: true })
   }
@@ -341,11 +347,14 @@ export class Receiver {
   }
 
   /** Its state lived or never will: kubelet's next start of it must not find a stand-in that waits for us. */
-  async #startAfresh(name: string): Promise<void> {
+  async #startAfresh(name: string, mayRun = false): Promise<void> {
     const marker = path.join(restoredFolder(this.#context.config, this.#request.pod), name)
     await mkdir(path.dirname(marker), { recursive: true, mode: 0o700 })
     await writeDurably(marker, 'restored\n')
-    await quitStandIn(this.#folders(name).meeting)
+    const { meeting } = this.#folders(name)
+    if (mayRun)
+      await endRestored(meeting).catch((error: unknown) => log.warn({ uid: this.#uid, err: error }, 'ending a restored container failed'))
+    await quitStandIn(meeting)
   }
 
   async #connected(name: string): Promise<ReceivedContainer> {

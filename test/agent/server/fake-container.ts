@@ -10,6 +10,8 @@ export class FakeContainer {
   readonly #sockets = new Set<net.Socket>()
   state = 'waiting'
   diesAtResume = false
+  /** Of the process that runs although its criu was killed before it opened the gate. */
+  runsWithoutGate: number | undefined
   decision: string | undefined
   #events: string[] = []
   #asked: net.Socket | undefined
@@ -30,7 +32,7 @@ export class FakeContainer {
   #onStandIn(line: string, socket: net.Socket): void {
     this.heard.push(line)
     if (line === 'status') socket.write(`${this.state}\n`)
-    if (line === 'quit') this.close()
+    if (line === 'quit' && !this.state.startsWith('running')) this.close()
     if (!line.startsWith('arm ')) return
     this.state = 'restoring'
     this.#asked = socket
@@ -48,6 +50,11 @@ export class FakeContainer {
     if (line === 'ready') return this.#announce('post-restore')
     if (line === 'resume' && this.diesAtResume) return this.close()
     if (line === 'resume') return this.#end(`running ${process.pid}`)
+    if (line === 'go' && this.runsWithoutGate !== undefined) {
+      this.state = `running ${this.runsWithoutGate}`
+      for (const socket of this.#gatePeers()) socket.destroy()
+      return
+    }
     this.decision ??= line
     for (const socket of this.#gatePeers()) socket.write(`decided ${this.decision}\n`)
     if (this.decision === 'go') this.#announce('pre-resume')

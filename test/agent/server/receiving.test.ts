@@ -1,4 +1,6 @@
 // A whole reception over the wire: who may ask what, the order of steps, the commit, giving up, and another life in between.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { expect } from 'chai'
@@ -139,6 +141,19 @@ describe('receiving a pod', () => {
     await settled('live')
     expect(node.told).to.include('release')
     expect(node.registry.record(uid)?.warnings[0]).to.include('After the commit')
+    expect(existsSync(`${node.config.stateDir}/restored/shop_cart-7-m1/main`)).to.equal(true)
+  })
+
+  it('ends what runs although its criu was killed before it made the sockets live', async () => {
+    await toHeld()
+    const child = spawn('sleep', ['100'])
+    const ended = once(child, 'exit')
+    // A stand-in ends as its container does.
+    child.once('exit', () => container.close())
+    container.runsWithoutGate = child.pid
+    await node.as('agent').call(path('grant'), { deadlineMs: 5000 }, Committed)
+    expect(await ended).to.deep.equal([null, 'SIGKILL'])
+    await settled('live')
     expect(existsSync(`${node.config.stateDir}/restored/shop_cart-7-m1/main`)).to.equal(true)
   })
 
