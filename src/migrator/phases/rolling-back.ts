@@ -52,9 +52,13 @@ function abortAt(nodeName: string | undefined, answer: AgentAnswer, reason: stri
   return nodeName && isRecord(answer) && !isDone(answer) ? [{ kind: 'abort', nodeName, reason }] : []
 }
 
+/** Clocks of the controllers' nodes differ by seconds; one that is further back was set back, and would keep it for as long. */
+const mostSkewMs = 60_000
+
 function isKept({ spec, status, metadata }: Migration, nowMs: Instant): boolean {
-  const deadlineMs = (Date.parse(status.startedAt ?? '') || 0) + spec.completionTimeoutSeconds * 1000
-  return !spec.rollbackOnFailure && !metadata.deletionTimestamp && status.moveStartedAt !== undefined && nowMs < deadlineMs
+  const ageMs = nowMs - (Date.parse(status.startedAt ?? '') || 0)
+  const isWithin = ageMs > -mostSkewMs && ageMs < spec.completionTimeoutSeconds * 1000
+  return !spec.rollbackOnFailure && !metadata.deletionTimestamp && status.moveStartedAt !== undefined && isWithin
 }
 
 // The agent first: a pod object that goes while its stand-ins restore would be a crash, not a rollback.
