@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Machine } from '../machine.ts'
 import { journalOf } from '../product/journals.ts'
 import { processesOn } from '../product/victims.ts'
-import type { World } from '../product/world.ts'
 import type { Scene } from './scene.ts'
 import { programMark } from './workload.ts'
 
