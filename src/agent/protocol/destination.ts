@@ -78,7 +78,7 @@ function onAbort(move: DestinationMove, reason: string, nowMs: number): Answer {
 }
 
 function onFinish(move: DestinationMove, outcome: 'committed' | 'aborted', nowMs: number): Answer {
-  if (move.state === 'finished') return move.settled ? nothing : { records: [], actions: ['cleanUp'] }
+  if (move.state === 'finished') return move.settled ? nothing : { records: [], actions: [move.committed ? 'cleanUp' : 'giveUp'] }
   if (outcome === 'committed') return move.state === 'live' ? finish(nowMs) : refuse(move, 'finish as committed')
   if (move.committed) return refuse(move, 'finish as aborted')
   if (move.state === 'aborted') return { records: [state('finished', nowMs)], actions: move.settled ? ['cleanUp'] : ['giveUp'] }

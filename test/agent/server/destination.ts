@@ -33,6 +33,7 @@ export class Destination {
         RUN_DIR: `${this.base}/run`,
         STATE_DIR: `${this.base}/state`,
         TLS_DIR: `${this.base}/agent`,
+        POD_LOG_DIR: `${this.base}/logs`,
       }),
       agentPort: 0,
       helper: `${this.base}/helper`,
@@ -45,6 +46,7 @@ export class Destination {
       mkdirSync(`${this.base}/${name}`)
       await writeTlsFolder(`${this.base}/${name}`, authority, `podmotion-${name}`)
     }
+    mkdirSync(this.config.podLogDir)
     this.restoredSockets([])
     await this.live()
   }

@@ -5,8 +5,10 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { expect } from 'chai'
 import { z } from 'zod'
+import { decodeLines, encodeLine } from '../../../src/agent/journal/line.ts'
 import type { Peer } from '../../../src/agent/peer/client.ts'
 import { Committed, Nothing, Outcome, Restored, Standing } from '../../../src/agent/peer/wire.ts'
+import type { JournalRecord } from '../../../src/agent/protocol/move.ts'
 import { ImageSender } from '../../../src/agent/transfer/image-sender.ts'
 import { MoveRecord } from '../../../src/api/agent-wire.ts'
 import { awaitRequest, uid } from '../samples.ts'
@@ -80,6 +82,24 @@ describe('receiving a pod', () => {
     await node.as('controller').call(`/v1/migrations/${uid}/finish`, { outcome: 'committed' }, MoveRecord)
     expect(stateNow()).to.equal('finished')
     expect(node.told).to.deep.equal(['arm', 'hold', 'release', 'settle'])
+  })
+
+  it('finishes by itself a pod that has lived for a while: nobody may be left to say so', async () => {
+    await toHeld()
+    await node.as('agent').call(path('grant'), { deadlineMs: 5000 }, Committed)
+    await settled('live')
+    await node.registry.sweep()
+    expect(stateNow()).to.equal('live')
+    const journal = `${node.config.stateDir}/journal/${uid}.jsonl`
+    const longAgo = decodeLines(readFileSync(journal, 'utf8')).records.map((record) => ({
+      ...record,
+      atMs: record.type === 'state' ? 1 : 2,
+    }))
+    writeFileSync(journal, longAgo.map((record) => encodeLine(record as JournalRecord)).join(''))
+    await node.live()
+    await node.registry.sweep()
+    expect(stateNow()).to.equal('finished')
+    expect(node.told).to.include('settle')
   })
 
   async function settled(state: string): Promise<void> {
