@@ -17,6 +17,8 @@ export class Kubelet {
   readonly life: Life
   readonly #pods = new Map<string, Thing>()
   readonly #retryAtMs = new Map<string, number>()
+  /** As the real one remembers them: what an older event says of such a pod does not bring it back. */
+  readonly #terminated = new Set<string>()
   #forget: () => void = () => undefined
   #lastMs = 0
   #addresses = 10
@@ -55,7 +57,7 @@ export class Kubelet {
   }
 
   #know(pod: Thing): void {
-    if (pod.spec?.nodeName === this.#node.name) this.#pods.set(pod.metadata.uid, pod)
+    if (pod.spec?.nodeName === this.#node.name && !this.#terminated.has(pod.metadata.uid)) this.#pods.set(pod.metadata.uid, pod)
   }
 
   /** What a cut made it miss. */
@@ -162,6 +164,7 @@ export class Kubelet {
     const current = this.#world.server.read(pathOf(pod))
     if (current?.metadata.uid === uid) this.#world.server.delete('kubelet', pathOf(pod), { uid, gracePeriodSeconds: 0 })
     this.#pods.delete(uid)
+    this.#terminated.add(uid)
   }
 
   #tearDown(uid: string, why: string): void {

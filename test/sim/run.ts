@@ -17,6 +17,8 @@ import { migrationCollection, type Violation, World, type Wrong } from './world.
 
 /** Longer than the longest of our own patience with an agent, a kubelet or a node that is away. */
 const restWithinMs = 15 * 60 * 1000
+/** Until then a node that has just come back may not have said yet that its pods do not run. */
+const settlingMs = 5000
 const reportEveryMs = 20_000
 
 export interface RunOptions {
@@ -70,7 +72,7 @@ async function play(world: World, happenings: Happenings, watch?: (world: World)
   let rest: string | undefined = 'not looked yet'
   const atRest = () => {
     if (failed()) return true
-    if (world.loop.nowMs < healedAtMs || world.loop.nowMs - looked < 1000) return false
+    if (world.loop.nowMs < healedAtMs + settlingMs || world.loop.nowMs - looked < 1000) return false
     looked = world.loop.nowMs
     resolveInDoubt(world, happenings)
     rest = unrest(world)
