@@ -15,6 +15,7 @@ import { installProduct } from '../test/lab/product/install.ts'
 import { type Talk, World } from '../test/lab/product/world.ts'
 import { KubeletUsage } from './rebalance/kubelet-usage.ts'
 import { imbalanceOf, lineOf, picturedLines, type Sample } from './rebalance/report.ts'
+import { cpuStrategy } from './unattended/cpu-strategy.ts'
 import { removeMetricsApi, serveMetricsApi } from './unattended/metrics-api.ts'
 import { picture } from './unattended/picture.ts'
 
@@ -40,18 +41,7 @@ const policy = {
   spec: {
     schedule: '*/10 * * * * *',
     namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'default' } },
-    strategies: [
-      {
-        name: 'LowNodeUtilization',
-        lowNodeUtilization: {
-          useDeviationThresholds: true,
-          thresholds: { cpu: 1 },
-          targetThresholds: { cpu: boundPercentPoints },
-          metricsUtilization: { source: 'KubernetesMetrics' },
-        },
-      },
-    ],
-    metricsProviders: [{ source: 'KubernetesMetrics' }],
+    ...cpuStrategy(boundPercentPoints),
     budgets: { inFlightCluster: 2, outboundPerNode: 2, inboundPerNode: 2, perHour: 200 },
     cooldownSeconds: 60,
     maxMovesPerPodPerHour: 6,

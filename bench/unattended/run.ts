@@ -17,6 +17,7 @@ import { projectRoot } from '../../test/lab/layout.ts'
 import { said } from '../../test/lab/said.ts'
 import { kwokStep } from '../../test/lab/setup/kwok.ts'
 import { cachedDir } from '../../test/lab/setup/step.ts'
+import { cpuStrategy } from './cpu-strategy.ts'
 import { createFleet, type Fleet, homeOf, keepReporting, movesOf, nodeCpuMillis, nodeNameOf, numberOf } from './fleet.ts'
 import { cpuMillis } from './load.ts'
 import { removeMetricsApi, serveMetricsApi } from './metrics-api.ts'
@@ -38,18 +39,7 @@ const policy = {
   metadata: { name: 'unattended' },
   spec: {
     schedule: '*/10 * * * * *',
-    strategies: [
-      {
-        name: 'LowNodeUtilization',
-        lowNodeUtilization: {
-          useDeviationThresholds: true,
-          thresholds: { cpu: 1 },
-          targetThresholds: { cpu: boundPercentPoints },
-          metricsUtilization: { source: 'KubernetesMetrics' },
-        },
-      },
-    ],
-    metricsProviders: [{ source: 'KubernetesMetrics' }],
+    ...cpuStrategy(boundPercentPoints),
     budgets: { inFlightCluster: 60, inFlightPerNamespace: 60, outboundPerNode: 2, inboundPerNode: 2, perHour: 10_000 },
     cooldownSeconds: 300,
     maxMovesPerPodPerHour: 2,

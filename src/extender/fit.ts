@@ -82,7 +82,7 @@ export function hasRoom(asking: Asking, facts: NodeFacts, index: ClusterIndex): 
     if (wanted === 0) continue
     if (all === undefined) return false
     const free = all - (facts.requested[resource] ?? 0) + (own?.[resource] ?? 0) - index.reservedOf(facts, resource, asking)
-    if (wanted > free && wanted > 0) return false
+    if (wanted > free) return false
   }
   return true
 }

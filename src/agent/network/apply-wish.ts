@@ -23,12 +23,12 @@ export async function applyWish(state: NetworkState, context: WishContext): Prom
   await keepNodeSettings(context.config)
   const movable = new Set([...state.movable, ...context.owned])
   await run('nft', ['-f', '-'], { input: nodeRuleSet(state.nodeIp, [...movable]) })
-  await context.flows.forgetFixed((address) => movable.has(address))
-  // Those of open moves are being changed by them.
-  await context.flows.fix(state.movable.filter((address) => !context.owned.has(address)))
   await pinBridges(state.podCidrs)
   const plan = await planFor(state, context.owned)
   await perform(plan, context)
+  // Last: no route waits for it. Flows of open moves are being changed by them.
+  const settled = state.movable.filter((address) => !context.owned.has(address))
+  await context.flows.fix(settled, (address) => movable.has(address))
 }
 
 /** The bridges that pods are on, before any pod leaves one (ip-batches.ts, pinMac). */

@@ -74,18 +74,16 @@ export class FlowTables {
       await Promise.all([nft(untrackRuleSet(this.#nodeIp, untrackedOf(added))), this.#conntrack.apply(loosenLines(translated))])
   }
 
-  /** On any node, once for each address: flows that began before our rules were there. The kernel keeps which, for later lives of the agent. */
-  async fix(addresses: readonly string[]): Promise<void> {
-    const known = new Set(await fixedNow())
-    const fresh = addresses.filter((address) => !known.has(address))
+  /**
+   * On any node, once for each address: flows that began before our rules were there. The kernel keeps which, for later lives of the agent; those
+   * that are not movable any more may go to another pod.
+   */
+  async fix(addresses: readonly string[], isMovable: (address: string) => boolean = () => true): Promise<void> {
+    const known = await fixedNow()
+    const gone = known.filter((address) => !isMovable(address))
+    const fresh = addresses.filter((address) => !known.includes(address))
     for (const ip of fresh) await this.#conntrack.apply(fixedLines(ip, await this.#conntrack.entriesOf(ip)))
-    if (fresh.length > 0) await nft(fixedRuleSet('add', fresh))
-  }
-
-  /** Addresses that may go to another pod. */
-  async forgetFixed(isMovable: (address: string) => boolean): Promise<void> {
-    const gone = (await fixedNow()).filter((address) => !isMovable(address))
-    if (gone.length > 0) await nft(fixedRuleSet('delete', gone))
+    if (gone.length > 0 || fresh.length > 0) await nft(fixedRuleSet(fresh, gone))
   }
 
   /** Destination: what `arm` will change. */

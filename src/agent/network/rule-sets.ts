@@ -78,8 +78,8 @@ export function fixedIn(json: string): string[] {
   return nftables.flatMap(({ set }) => set?.elem ?? []).filter((element) => typeof element === 'string')
 }
 
-export function fixedRuleSet(verb: 'add' | 'delete', addresses: readonly string[]): string {
-  return lines(element(verb, 'fixed', addresses))
+export function fixedRuleSet(fresh: readonly string[], gone: readonly string[]): string {
+  return lines(element('delete', 'fixed', gone), element('add', 'fixed', fresh))
 }
 
 /** As it should be, whatever it was: one transaction. */
