@@ -148,7 +148,8 @@ export class Lab {
       if (stdout !== '0') pids.add(stdout)
       await sleep(200)
     }
-    const log = await this.control.run('tail', ['-n', '5', '/var/log/lab/kube-scheduler.log'])
+    // More than what one start writes: the process that runs now may not have come to its reason yet.
+    const log = await this.control.run('tail', ['-n', '40', '/var/log/lab/kube-scheduler.log'])
     throw new Error(`Restarting the scheduler: it does not get healthy with this configuration:\n${log.stdout}`)
   }
 
