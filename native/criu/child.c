@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -50,6 +51,20 @@ bool start_criu(child *c, int number, const char *preload)
 	if (c->pid < 0) return close(pair[0]), false;
 	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
 	return c->pidfd >= 0;
+}
+
+// proc_pid_stat(5), field 9: the kernel's flags; PF_EXITING of include/linux/sched.h.
+bool is_exiting(pid_t pid)
+{
+	enum { EXITING = 4 };
+	char path[64];
+	unsigned flags = EXITING;
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	char *text = read_file(path, PATH_SIZE, NULL);
+	const char *name_end = text ? strrchr(text, ')') : NULL;
+	if (name_end) sscanf(name_end, ") %*c %*d %*d %*d %*d %*d %u", &flags);
+	free(text);
+	return flags & EXITING;
 }
 
 int mirror_end(const child *c)

@@ -60,6 +60,7 @@ void tell_pid(gate *g, int pid)
 {
 	char text[32];
 	if (!g->open || pid <= 0) return;
+	g->first = pid;
 	snprintf(text, sizeof text, "%d\n", pid);
 	write_atomically(g->pid_file, text);
 }

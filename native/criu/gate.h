@@ -3,6 +3,7 @@
 #include "files.h"
 #include "lines.h"
 #include <poll.h>
+#include <sys/types.h>
 
 typedef enum { UNDECIDED, GO, ABORT } decision;
 
@@ -17,6 +18,7 @@ typedef struct {
 	bool resume; // the agent lets the processes run
 	bool holds;  // runc's request waits for `ready`
 	bool ready;
+	pid_t first; // of the restored container's processes; 0 until criu has named it
 	char events[EVENTS][96];
 	int event_count;
 } gate;

@@ -6,6 +6,7 @@
 #include "preload.h"
 #include "request.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,10 @@
 
 // How long restored processes may be kept from running, sockets live, for an agent that went silent.
 enum { RESUME_LIMIT_MS = 2000 };
+
+// criu traces the restored threads and waits for the first one, which, killed meanwhile, waits in the kernel for the
+// others of its pid namespace, and these for their tracer: each for ever. A container that dies ends its criu.
+enum { LOOK_MS = 200, DYING_LIMIT_MS = 1000 };
 
 typedef enum { FLOWING, HELD_REQUEST, AT_GATE, AT_RESUME } place;
 
@@ -27,6 +32,7 @@ typedef struct {
 	place at;
 	packet stopped; // the message that waits at the gate
 	int64_t deadline_ms;
+	int64_t dying_since_ms; // 0: what is let go lives
 	bool ended;
 } session;
 
@@ -146,9 +152,21 @@ static void read_runc(session *s)
 	free_packet(&p);
 }
 
+static bool is_let_go(const session *s)
+{
+	return s->type == CRIU_RESTORE && s->gate.decided == GO && s->gate.first > 0;
+}
+
+static void watch_let_go(session *s)
+{
+	if (!is_let_go(s) || !is_exiting(s->gate.first)) s->dying_since_ms = 0;
+	else if (!s->dying_since_ms) s->dying_since_ms = now_ms();
+	else if (now_ms() - s->dying_since_ms >= DYING_LIMIT_MS) kill(s->criu.pid, SIGKILL);
+}
+
 static int poll_timeout(const session *s)
 {
-	if (s->at != AT_RESUME) return -1;
+	if (s->at != AT_RESUME) return is_let_go(s) ? LOOK_MS : -1;
 	int64_t left = s->deadline_ms - now_ms();
 	return left > 0 ? (int)left : 0;
 }
@@ -162,6 +180,7 @@ static void run(session *s)
 		bool criu_ended = fds[2].revents;
 		serve_gate(&s->gate, fds + 3);
 		pass_gate(s);
+		watch_let_go(s);
 		if (fds[0].revents) read_runc(s);
 		if (fds[1].revents || criu_ended) read_criu(s);
 		// Its last words were read just now; what waits at the gate waits for nobody.

@@ -4,7 +4,7 @@ from support import Case, Lines, program, read, wait_for
 
 # A criu that notifies as it is told and logs what it got. FAKE_SCRIPT: words like post-restore, and !code to exit early.
 FAKE_CRIU = f'''#!{sys.executable}
-import array, json, os, socket, sys
+import array, json, os, socket, sys, time
 sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r})
 from gate_test import varint, field, fields
 if sys.argv[1:] != ['swrk', '3']:
@@ -19,10 +19,13 @@ peer = array.array('i', s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
 where = {{n: os.readlink(f'/proc/{{peer}}/fd/{{opts[n]}}') for n in (1, 17) if n in opts and opts[n] < 1 << 31}}
 extra = os.readlink('/proc/self/fd/5') if os.path.exists('/proc/self/fd/5') else None
 print('request', json.dumps([top[1], opts.get(64), where, extra, os.readlink('/proc/self/fd/1'), os.environ.get('LD_PRELOAD')]), file=log)
+first = int(os.environ.get('FAKE_FIRST') or os.getpid())
 for word in os.environ.get('FAKE_SCRIPT', '').split():
     if word[0] == '!':
         os._exit(int(word[1:]))
-    message = field(1, 6) + field(2, 1) + field(5, field(1, word.encode()) + field(2, os.getpid()))
+    if word == 'hang':
+        time.sleep(30)
+    message = field(1, 6) + field(2, 1) + field(5, field(1, word.encode()) + field(2, first))
     if word == 'orphan-pts-master':
         socket.send_fds(s, [message], [1])
     else:
@@ -99,8 +102,13 @@ class Gate(Case):
         opts = field(1, self.folder) + field(17, self.folder) + field(13, b'/root') + field(64, 1)
         self.us.send(field(1, kind) + field(2, opts))
 
-    def serve(self, until=None):
-        """Answers notifications as runc does, up to UNTIL or the end; the scripts seen."""
+    def serve_one(self):
+        script = fields(fields(self.us.recv(4096))[5])[1].decode()
+        self.us.send(field(1, 6) + field(3, 1))
+        return script
+
+    def serve(self):
+        """Answers notifications as runc does, up to the end; the scripts seen."""
         seen = []
         while True:
             message, fds, _, _ = socket.recv_fds(self.us, 1 << 16, 4)
@@ -245,6 +253,20 @@ class Gate(Case):
         self.assertEqual(self.serve(), ['eof'])
         self.assertEqual(self.end(), -signal.SIGKILL)
         self.assertFalse(os.path.exists(self.dir + '/gate.decision'))
+
+    def test_a_criu_that_waits_for_a_dying_container_is_ended(self):
+        first = subprocess.Popen(['sleep', '60'])
+        self.start(RESTORE, 'post-restore hang', PODMOTION_GATE=self.gate, FAKE_FIRST=str(first.pid))
+        agent = Lines(self.gate)
+        self.assertEqual(agent.hear().split()[1], 'post-restore')
+        self.assertEqual(agent.ask('go'), 'decided go')
+        self.assertEqual(self.serve_one(), 'post-restore')
+        time.sleep(1.5)
+        self.assertIsNone(self.proxy.poll())  # it lives, so criu has its time
+        first.kill()  # and is a zombie: nobody waits for it
+        self.assertEqual(self.serve(), ['eof'])
+        self.assertEqual(self.end(), -signal.SIGKILL)
+        first.wait()
 
     def test_death_of_the_proxy_is_seen_by_both(self):
         self.at_gate()

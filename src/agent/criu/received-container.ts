@@ -4,6 +4,7 @@ import path from 'node:path'
 import { CodedError } from '../../runtime/errors.ts'
 import { connectWhenThere, LineClient } from './line-client.ts'
 import { criuErrors } from './log-file.ts'
+import { isExiting } from './process-tree.ts'
 
 const restoreTimeoutMs = 60_000
 /** From the start of criu, ahead of the freeze, to the end of the restore. */
@@ -110,6 +111,7 @@ export class ReceivedContainer {
   readonly #folders: ContainerFolders
   readonly #standIn: LineClient
   readonly #gate: LineClient | undefined
+  #initPid: number | undefined
 
   constructor(name: string, folders: ContainerFolders, standIn: LineClient, gate: LineClient | undefined) {
     this.name = name
@@ -118,14 +120,15 @@ export class ReceivedContainer {
     this.#gate = gate
   }
 
-  /** Its gate or its stand-in has ended: what waits there never comes alive. */
+  /** Its gate or its stand-in has ended, or it was killed (by the store's guard, say): what waits there never comes alive. */
   get isLost(): boolean {
-    return this.#standIn.ended || (this.#gate?.ended ?? false)
+    return this.#standIn.ended || (this.#gate?.ended ?? false) || (this.#initPid !== undefined && isExiting(this.#initPid))
   }
 
   /** Its first process, known from the gate on. */
   async initPid(): Promise<number> {
-    return Number((await readFile(path.join(this.#folders.meeting, 'gate.pid'), 'utf8')).trim())
+    this.#initPid = Number((await readFile(path.join(this.#folders.meeting, 'gate.pid'), 'utf8')).trim())
+    return this.#initPid
   }
 
   /** Lets criu turn its sockets on; resolves when they are live and the processes still stopped. */

@@ -446,11 +446,11 @@ export class Receiver {
   }
 }
 
-/** criu or the stand-in was killed between restore and grant: to commit now would be to lose the pod. */
+/** criu, the stand-in or the container was killed between restore and grant: to commit now would be to lose the pod. */
 function lostAtGate(container: string): Failure {
   return {
     code: 'RestoreLost',
-    message: `Receiving: the restore of container ${container} ended at the gate (criu was killed?): try again`,
+    message: `Receiving: the restore of container ${container} ended at the gate (criu or the store of its memory was killed?): try again`,
   }
 }
 

@@ -12,6 +12,7 @@ export class FakeContainer {
   diesAtResume = false
   /** Of the process that runs although its criu was killed before it opened the gate. */
   runsWithoutGate: number | undefined
+  firstPid = process.pid
   decision: string | undefined
   #events: string[] = []
   #asked: net.Socket | undefined
@@ -40,7 +41,7 @@ export class FakeContainer {
   }
 
   async #restore(): Promise<void> {
-    writeFileSync(path.join(this.#folder, 'gate.pid'), `${process.pid}\n`)
+    writeFileSync(path.join(this.#folder, 'gate.pid'), `${this.firstPid}\n`)
     await this.#listen('gate.sock', (line) => this.#onGate(line))
     this.#announce('held')
   }

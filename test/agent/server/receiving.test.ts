@@ -128,6 +128,17 @@ describe('receiving a pod', () => {
     expect(container.heard).to.not.include('go')
   })
 
+  it('commits nothing that was killed at its gate', async () => {
+    const child = spawn('sleep', ['100'])
+    container.firstPid = child.pid ?? 0
+    await toHeld()
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    expect(await codeOf(node.as('agent').call(path('grant'), { deadlineMs: 5000 }, Committed))).to.equal('NeverCommitted')
+    expect(node.registry.record(uid)?.failure?.code).to.equal('RestoreLost')
+    expect(container.heard).to.not.include('go')
+  })
+
   it('gives up cleanly when the source says so', async () => {
     await toHeld()
     await node.as('agent').call(path('abort'), { reason: 'test' }, Nothing)

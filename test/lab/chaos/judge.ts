@@ -71,7 +71,7 @@ function endedByPerson({ struck, committed }: Outcome): boolean {
   return struck.deleted === (committed ? 'destination' : 'source')
 }
 
-/** criu inside the source's threads (docs/decisions/0005), and from the commit to the end of the restore the pod's own parents. */
+/** criu inside the source's threads (docs/decisions/0005), and from the commit to the end of the restore the pod's parents and its memory. */
 function endedWithItsPrograms({ struck, at }: Outcome): boolean {
   if (struck.killed === 'sourceDump') return at.source.includes('"step":"locked"') && !at.source.includes('"step":"dumped"')
   return struck.killed === 'destinationRestore' && at.destination.includes('"state":"committed"')

@@ -105,9 +105,12 @@ def kind_of(number):
 
 
 def abandon(kind):
-    for number, since in list(asked.items()):
-        if kind_of(number) == kind and time.time() - since > LONG_SECONDS:
-            peers[number].shutdown(socket.SHUT_RDWR)
+    late = [(number, since) for number, since in list(asked.items()) if kind_of(number) == kind and time.time() - since > LONG_SECONDS]
+    for number, _ in late:
+        peers[number].shutdown(socket.SHUT_RDWR)
+    # The next mark is to know of their ends.
+    while any(asked.get(number) == since for number, since in late):
+        time.sleep(0.005)
 
 
 def run(number):

@@ -18,6 +18,7 @@ const isCriu: IsPart = (args) => args.includes('swrk')
 const isAgent: IsPart = (args) => args[1] === '/app/agent.cjs'
 const isController: IsPart = (args) => args[1] === '/app/controller.cjs'
 const isRunc: IsPart = (args) => isProgram('runc')(args) && !isCriu(args)
+const isOfMemory: IsPart = (args) => /podmotion-pages/.test(args[0] ?? '')
 const isStandIn: IsPart = (args) => args.some((arg) => /podmotion-(runc|stand)/.test(arg))
 
 export const kills: Trouble[] = [
@@ -30,7 +31,8 @@ export const kills: Trouble[] = [
   ...onEach('kill containerd', isProgram('containerd')),
   ...onEach('kill kubelet', isProgram('kubelet')),
   ...onEach('kill rsync', isProgram('rsync')),
-  ...onEach("kill memory's programs", (args) => /podmotion-(pages|track|store)/.test(args[0] ?? '')),
+  { name: 'kill the tracker of memory', strike: (scene) => killOn(scene.source, isOfMemory) },
+  { name: 'kill the store of memory', strike: (scene) => killOn(scene.destination, isOfMemory, 'destinationRestore') },
 ]
 
 function onEach(what: string, isPart: IsPart, mayEndProgram = false): Trouble[] {
