@@ -152,6 +152,15 @@ describe('while the agents act alone', () => {
     expect(follow({ source: 'unreachable' }, { granted: true, phase: 'DisengageHold' }, 601_000).status.phase).to.equal('DisengageHold')
   })
 
+  it('goes back when somebody deletes the destination before the grant, and not after it', () => {
+    const [source, gone] = [record('source', 'frozen'), { destinationPod: terminating(destination) }]
+    expect(follow({ source, ...gone }).status.failure?.code).to.equal('DestinationDeleted')
+    expect(follow({ source, destinationPod: undefined }).status.phase).to.equal('ZeroWindowArm')
+    const timeline = [{ step: 'armed', at: started }]
+    expect(follow({ source, destinationPod: undefined }, { timeline }).status.failure?.code).to.equal('DestinationDeleted')
+    expect(follow({ source: record('source', 'granted'), ...gone }).status.phase).to.equal('DisengageHold')
+  })
+
   it('tells a source that is still waiting what the API server knows', () => {
     const seen = follow({ source: record('source', 'granted'), destination: record('destination', 'live') }, { committedAt: started })
     expect(told(seen.effects)).to.deep.equal(['resolve na'])

@@ -11,6 +11,7 @@ const standingTimeoutMs = 120_000
 const standingPollMs = 250
 const grantDeadlineMs = 5000
 const callTimeoutMs = 10_000
+const askTimeoutMs = 2000
 const tellPeerTimeoutMs = 2000
 const tellPeerTries = 10
 const askEveryMs = { first: 100, longest: 5000 }
@@ -212,22 +213,23 @@ export class SimSource {
   async #askOutcome(): Promise<void> {
     if (this.#asking) return
     this.#asking = true
-    let waitMs = askEveryMs.first
+    const { life } = this.#agent
+    const sinceMs = life.monotonicMs()
     while (this.#move.state === 'granted') {
       const outcome = await this.#outcomeOfPeer()
       if (outcome && this.#move.state === 'granted') {
         this.#asking = false
         return await this.tell({ type: 'outcome', outcome })
       }
-      await this.#agent.life.sleep(waitMs)
-      waitMs = Math.min(waitMs * 2, askEveryMs.longest)
+      const waitMs = Math.max(askEveryMs.first, (life.monotonicMs() - sinceMs) / 4)
+      await life.sleep(Math.min(waitMs, askEveryMs.longest))
     }
     this.#asking = false
   }
 
   async #outcomeOfPeer(): Promise<'committed' | 'never' | undefined> {
     try {
-      return await this.#agent.askPeer(this.#request.destination.address, this.#uid, 'outcome', callTimeoutMs)
+      return await this.#agent.askPeer(this.#request.destination.address, this.#uid, 'outcome', askTimeoutMs)
     } catch {
       return undefined
     }

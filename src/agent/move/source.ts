@@ -5,6 +5,7 @@ import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { type AgentContext, moveFolders } from '../context.ts'
 import { leaveRepair } from '../criu/sockets.ts'
+import { nowMs } from '../moves.ts'
 import { Nothing, Outcome } from '../peer/wire.ts'
 import type { SourceMove } from '../protocol/move.ts'
 import { isToBeUndone, type SourceAction } from '../protocol/source.ts'
@@ -16,6 +17,7 @@ import { removeMarker } from './marker.ts'
 import { failureOf, recordCommit, Sending } from './send.ts'
 
 const askEveryMs = { first: 100, longest: 5000 }
+const askTimeoutMs = 2000
 const tellPeerTimeoutMs = 2000
 const tellPeerTries = 10
 
@@ -147,16 +149,19 @@ export class Source {
     }
   }
 
-  /** After the grant only an answer ends this: committed, never, or a person's word. */
+  /**
+   * After the grant only an answer ends this: committed, never, or a person's word. The pod is frozen meanwhile, so asking again adds
+   * no more than a quarter to what the break between the nodes lasted.
+   */
   async #askOutcome(): Promise<void> {
     if (this.#asking) return
     this.#asking = true
-    let waitMs = askEveryMs.first
+    const sinceMs = nowMs()
     while (this.#move.state === 'granted') {
       const answer = await this.#outcomeOfPeer()
       if (answer && this.#move.state === 'granted') return await this.#takeOutcome(answer)
-      await new Promise((resolve) => setTimeout(resolve, waitMs))
-      waitMs = Math.min(waitMs * 2, askEveryMs.longest)
+      const waitMs = Math.max(askEveryMs.first, (nowMs() - sinceMs) / 4)
+      await new Promise((resolve) => setTimeout(resolve, Math.min(waitMs, askEveryMs.longest)))
     }
     this.#asking = false
   }
@@ -164,7 +169,7 @@ export class Source {
   async #outcomeOfPeer(): Promise<Outcome | undefined> {
     try {
       const peer = this.#context.peers.to(this.#move.request.destination.address)
-      return await peer.call(`/v1/peer/${this.#uid}/outcome`, {}, Outcome)
+      return await peer.call(`/v1/peer/${this.#uid}/outcome`, {}, Outcome, { timeoutMs: askTimeoutMs })
     } catch (error) {
       log.warn({ uid: this.#uid, reason: messageOf(error) }, 'asking for the outcome failed')
       return undefined

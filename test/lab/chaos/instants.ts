@@ -1,12 +1,13 @@
 // When a trouble strikes: a record in a journal (and some milliseconds later), or milliseconds after the migration was created.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isTerminal, type Phase, phases } from '../../../src/api/phases.ts'
 import type { Dice } from '../../sim/dice.ts'
 import { type Instant as JournalInstant, untilInstant } from '../product/journals.ts'
 import type { Scene } from './scene.ts'
 
 export type Instant =
   | { side: 'source' | 'destination'; record: JournalInstant; delayMs: number }
-  | { side: 'controller'; phase: string; delayMs: number }
+  | { side: 'controller'; phase: Phase; delayMs: number }
   | { side: 'clock'; delayMs: number }
 
 const sourceRecords: JournalInstant[] = [
@@ -39,7 +40,7 @@ const destinationRecords: JournalInstant[] = [
   'state:live',
 ]
 /** Before the agents know of the move, and after they have done their part. */
-const phases = ['Validating', 'SocketInventory', 'DestinationPrewarm', 'TCPVerifying', 'ServiceVerifying', 'CutoverComplete']
+const drawnPhases: Phase[] = ['Validating', 'SocketInventory', 'DestinationPrewarm', 'TCPVerifying', 'ServiceVerifying', 'CutoverComplete']
 
 const longestDelayMs = 80
 const longestClockMs = 6000
@@ -49,7 +50,7 @@ export function drawInstant(dice: Dice): Instant {
   const delayMs = dice.chance(0.5) ? 0 : dice.integer(1, longestDelayMs)
   if (kind < 0.4) return { side: 'source', record: dice.pick(sourceRecords), delayMs }
   if (kind < 0.75) return { side: 'destination', record: dice.pick(destinationRecords), delayMs }
-  if (kind < 0.85) return { side: 'controller', phase: dice.pick(phases), delayMs }
+  if (kind < 0.85) return { side: 'controller', phase: dice.pick(drawnPhases), delayMs }
   return { side: 'clock', delayMs: dice.integer(0, longestClockMs) }
 }
 
@@ -72,10 +73,13 @@ async function untilBegun(scene: Scene, instant: Instant, ended: AbortSignal): P
   return await untilInstant(scene[instant.side], scene.uid, instant.record, ended)
 }
 
-async function untilPhase({ world, name }: Scene, phase: string, ended: AbortSignal): Promise<boolean> {
+/** It, or one after it: some last for less than it takes to ask. */
+async function untilPhase({ world, name }: Scene, phase: Phase, ended: AbortSignal): Promise<boolean> {
+  const wanted = phases.indexOf(phase)
   while (!ended.aborted) {
     const now = await world.kubectl('get', 'podmigration', name, '-o', 'jsonpath={.status.phase}')
-    if (now.stdout === phase) return true
+    if (isTerminal(now.stdout as Phase)) return false
+    if (phases.indexOf(now.stdout as Phase) >= wanted) return true
     if (now.exitCode !== 0) await sleep(200)
   }
   return false

@@ -1,13 +1,15 @@
 // What a client sees of a move that goes back, from each phase: makes the table of docs/protocol.md (`make rollbacks`).
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isTerminal } from '../../../src/api/phases.ts'
+import { isTerminal, type Phase } from '../../../src/api/phases.ts'
 import { Dice } from '../../sim/dice.ts'
 import { journalOf } from '../product/journals.ts'
+import { findOn } from '../product/victims.ts'
 import type { World } from '../product/world.ts'
 import { committedOn } from './copies.ts'
 import { describeInstant, type Instant, untilStruck } from './instants.ts'
 import { Oracle } from './oracle.ts'
 import { beginMove, type Scene } from './scene.ts'
+import { isAgent } from './troubles/kill.ts'
 import { resetAgents } from './troubles/wire.ts'
 import { chaosApp, chaosManifests } from './workload.ts'
 
@@ -32,7 +34,7 @@ export interface Row extends Way {
 }
 
 const at = (side: 'source' | 'destination', record: `state:${string}` | `step:${string}`): Instant => ({ side, record, delayMs: 0 })
-const inPhase = (phase: string): Instant => ({ side: 'controller', phase, delayMs: 0 })
+const inPhase = (phase: Phase): Instant => ({ side: 'controller', phase, delayMs: 0 })
 
 export const ways: readonly Way[] = [
   { phase: 'Pending', instant: { side: 'clock', delayMs: 0 }, by: 'deleted' },
@@ -91,9 +93,16 @@ async function attemptOne(world: World, oracle: Oracle, way: Way): Promise<Row> 
 }
 
 async function strike(scene: Scene, { instant, by }: Way, over: AbortSignal): Promise<void> {
+  const agents = instant.side === 'source' || instant.side === 'destination' ? findOn(scene[instant.side], isAgent) : []
   if (!(await untilStruck(scene, instant, over))) return
   if (by === 'deleted') await scene.world.kubectl('delete', 'podmigration', scene.name, '--wait=false')
-  else await (await resetAgents(scene)).undo?.()
+  else
+    await (
+      await resetAgents(
+        scene,
+        agents.map(({ pid }) => pid),
+      )
+    ).undo?.()
 }
 
 async function untilEnded({ world, name }: Scene): Promise<string> {

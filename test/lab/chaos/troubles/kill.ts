@@ -15,7 +15,7 @@ const isProgram =
   (args) =>
     args[0] !== undefined && args[0].split('/').at(-1) === name
 const isCriu: IsPart = (args) => args.includes('swrk')
-const isAgent: IsPart = (args) => args[1] === '/app/agent.cjs'
+export const isAgent: IsPart = (args) => args[1] === '/app/agent.cjs'
 const isController: IsPart = (args) => args[1] === '/app/controller.cjs'
 const isRunc: IsPart = (args) => isProgram('runc')(args) && !isCriu(args)
 const isOfMemory: IsPart = (args) => /podmotion-pages/.test(args[0] ?? '')

@@ -8,7 +8,7 @@ const agentPort = 8090
 const apiPort = 6443
 const shortestMs = 200
 const longestMs = 15_000
-const resetMs = 1000
+const resetMs = 300
 
 export const wireTroubles: Trouble[] = [
   { name: 'packets cut between the agents', strike: (scene) => cutAgents(scene, ['prerouting', 'output']) },
@@ -28,10 +28,16 @@ async function cutAgents({ source, destination, dice }: Scene, hooks: ('prerouti
   return await cut([source], chains, dice.integer(shortestMs, longestMs))
 }
 
-/** All of a sudden, and only for a moment: whatever asks the other agent then fails at once. */
-export async function resetAgents({ source, destination }: Scene): Promise<Struck> {
+/**
+ * All of a sudden, and only for a moment: whatever asks the other agent then fails at once.
+ * `still`: processes that stand still until it is so, because a move goes on for some milliseconds while the rule is made.
+ */
+export async function resetAgents({ source, destination }: Scene, still: readonly number[]): Promise<Struck> {
+  for (const pid of still) process.kill(pid, 'SIGSTOP')
   const rule = `ip daddr ${addressOf(destination)} tcp dport ${agentPort} reject with tcp reset`
-  return await cut([source], [chain('output', [rule])], resetMs)
+  const struck = await cut([source], [chain('output', [rule])], resetMs)
+  for (const pid of still) process.kill(pid, 'SIGCONT')
+  return struck
 }
 
 async function cutApi({ world, dice }: Scene): Promise<Struck> {
