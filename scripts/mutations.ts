@@ -1,35 +1,11 @@
 // Turns one comparison at a time of the protocol, the machine and the journal around, and says which of these no test noticed.
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { build, type Plugin } from 'esbuild'
+import type { Plugin } from 'esbuild'
 import { parseSync } from 'oxc-parser'
+import { commandFor, root, targets, workshop } from './protocol-tests.ts'
 
-const root = join(import.meta.dirname, '..')
-const targets = [
-  'src/agent/protocol/destination.ts',
-  'src/agent/protocol/move.ts',
-  'src/agent/protocol/source.ts',
-  'src/agent/journal/journal.ts',
-  'src/agent/journal/line.ts',
-  'src/migrator/machine.ts',
-  'src/migrator/phases/cutover-complete.ts',
-  'src/migrator/phases/follow.ts',
-  'src/migrator/phases/interruption.ts',
-  'src/migrator/phases/rolling-back.ts',
-]
-const units = [
-  'test/agent/protocol/destination.test.ts',
-  'test/agent/protocol/source.test.ts',
-  'test/agent/protocol/world.test.ts',
-  'test/agent/journal/journal.test.ts',
-  'test/agent/moves.test.ts',
-  'test/migrator/machine.test.ts',
-  'test/migrator/phases.test.ts',
-  'test/transcripts/moves.test.ts',
-]
-const simulatedSeeds = 150
 const turned: Record<string, string> = { '===': '!==', '!==': '===', '<': '>=', '>': '<=', '<=': '>', '>=': '<', '&&': '||', '||': '&&' }
 
 interface Mutation {
@@ -70,24 +46,6 @@ function turn(file: string, source: string, { operator = '', left, right }: Synt
   return { file, line, text, source: source.slice(0, from) + between + source.slice(to) }
 }
 
-/** A folder in which bundles find the packages and the transcripts. */
-function workshop(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'mutations-'))
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
-  mkdirSync(join(folder, 'tests'))
-  for (const name of readdirSync(join(root, 'test/transcripts')).filter((one) => one.endsWith('.txt')))
-    cpSync(join(root, 'test/transcripts', name), join(folder, 'tests', name))
-  writeFileSync(join(folder, 'units.ts'), units.map((test) => `import '${join(root, test)}'`).join('\n'))
-  const run = `import { runSeed } from '${join(root, 'test/sim/run.ts')}'
-for (let seed = 1; seed <= ${simulatedSeeds}; seed++) {
-  const { violations } = await runSeed({ seed, moves: 3 })
-  if (violations.length > 0) process.exit(1)
-}
-process.exit(0)`
-  writeFileSync(join(folder, 'sim.ts'), run)
-  return folder
-}
-
 function inPlaceOf({ file, source }: Mutation): Plugin {
   return {
     name: 'mutation',
@@ -98,20 +56,7 @@ function inPlaceOf({ file, source }: Mutation): Plugin {
 
 /** Did anything notice? */
 async function isNoticed(folder: string, mutation: Mutation, what: 'units' | 'sim'): Promise<boolean> {
-  const outfile = join(folder, 'tests', `${what}.test.mjs`)
-  const entryPoints = [join(folder, `${what}.ts`)]
-  await build({
-    entryPoints,
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-    plugins: [inPlaceOf(mutation)],
-    logLevel: 'silent',
-  })
-  const args =
-    what === 'units' ? [join(root, 'node_modules/mocha/bin/mocha.js'), '--no-config', '--bail', '--timeout', '20000', outfile] : [outfile]
+  const args = await commandFor(folder, what, [inPlaceOf(mutation)])
   const options = { cwd: folder, env: { ...process.env, LOG_LEVEL: 'silent' }, timeout: 240_000 }
   return spawnSync(process.execPath, ['--stack-trace-limit=0', ...args], options).status !== 0
 }

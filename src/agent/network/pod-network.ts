@@ -173,7 +173,7 @@ class NodePodNetwork implements PodNetwork {
     this.#waiting.cancel(move.uid)
     this.#diversions.delete(move.uid)
     const record = await this.#records.read(move.uid)
-    if (!record) return
+    if (!record) return await this.#records.remove(move.uid)
     await this.#restore(record)
     if (record.veth?.bridge && move.sandboxPid !== undefined) {
       // Neighbours on the bridge were told the bridge's MAC for the pod: its own announcement corrects them.

@@ -43,12 +43,17 @@ export class NetworkRecords {
   async write(record: NetworkRecord): Promise<void> {
     await mkdir(this.#folder, { recursive: true })
     const file = this.#file(record.uid)
-    await writeFile(`${file}.new`, JSON.stringify(record))
-    await rename(`${file}.new`, file)
+    await writeFile(unfinished(file), JSON.stringify(record)).catch(async (error: unknown) => {
+      await rm(unfinished(file), { force: true })
+      throw error
+    })
+    await rename(unfinished(file), file)
   }
 
+  /** Also what an agent left that ended in the middle of writing it. */
   async remove(uid: string): Promise<void> {
-    await rm(this.#file(uid), { force: true })
+    const file = this.#file(uid)
+    await Promise.all([file, unfinished(file)].map((one) => rm(one, { force: true })))
   }
 
   async list(olderThanMs = 0): Promise<NetworkRecord[]> {
@@ -68,6 +73,10 @@ export class NetworkRecords {
     if (!/^[0-9A-Za-z-]{1,64}$/.test(uid)) throw new Error(`Keeping the network record of a migration: "${uid}" is no UID`)
     return path.join(this.#folder, `${uid}.json`)
   }
+}
+
+function unfinished(file: string): string {
+  return `${file}.new`
 }
 
 async function ageMs(file: string): Promise<number> {

@@ -1,5 +1,5 @@
 // Network records on disk: listed with their age, so that forgotten ones of a home node can go.
-import { mkdtempSync, rmSync, utimesSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect } from 'chai'
@@ -17,5 +17,21 @@ describe('network records', () => {
     utimesSync(path.join(folder, 'network', 'old.json'), hourAgo, hourAgo)
     expect((await records.list()).map(({ uid }) => uid)).to.have.members(['old', 'new'])
     expect((await records.list(600_000)).map(({ uid }) => uid)).to.deep.equal(['old'])
+  })
+
+  it('go with what was left of writing them', async () => {
+    const records = new NetworkRecords(folder)
+    writeFileSync(path.join(folder, 'network', 'torn.json.new'), '{"uid"')
+    await records.remove('torn')
+    expect(readdirSync(path.join(folder, 'network'))).to.not.include('torn.json.new')
+  })
+
+  it('that do not fit on the disk leave nothing of themselves', async () => {
+    const records = new NetworkRecords(folder)
+    // As for a full disk: opened, and not to be written.
+    symlinkSync('/dev/full', path.join(folder, 'network', 'full.json.new'))
+    const failed = await records.write({ uid: 'full', ip: '10.244.1.7', role: 'home' }).catch((error: Error) => error)
+    expect(failed).to.have.property('code', 'ENOSPC')
+    expect(readdirSync(path.join(folder, 'network')).filter((name) => name.startsWith('full'))).to.deep.equal([])
   })
 })
