@@ -24,6 +24,12 @@ bench: node_modules ## run one benchmark, NAME=freeze, flows, extender, planner,
 sim: node_modules ## simulate moves with crashes and a bad network from 2,000 seeds (ARGS='--seeds N --moves M --minutes N --seed N')
 	npm run --silent sim -- $(ARGS)
 
+coverage: node_modules ## lines and branches of protocol, machine and journal that units and simulation run; fails below 95 % of a file
+	node --import tsx scripts/coverage.ts
+
+mutations: node_modules ## turn each comparison of these around, one at a time: which does no test notice? (hours; ARGS=source.ts for one file)
+	node --import tsx scripts/mutations.ts $(ARGS)
+
 bundle: node_modules ## bundle controller, agent and kubectl plugin into dist/
 	npm run --silent bundle
 
@@ -35,4 +41,4 @@ generate: node_modules ## write the CRDs from the zod schemas
 
 -include test/lab/lab.mk
 
-.PHONY: help demo test check bench sim bundle native generate
+.PHONY: help demo test check bench sim coverage mutations bundle native generate

@@ -79,8 +79,8 @@ export function decide(migration: PodMigration, observed: Observed, nowMs: Insta
   return decision
 }
 
-// An impossible step is a defect of ours: better no move than a wrong one.
-function assertTransition(from: Phase, to: Phase | undefined): void {
+/** An impossible step is a defect of ours: better no move than a wrong one. */
+export function assertTransition(from: Phase, to: Phase | undefined): void {
   if (to === from || (to && transitions[from].includes(to))) return
   throw new Error(`The machine went from ${from} to ${to}, which no row of the transition table allows: this is a defect, please report it`)
 }

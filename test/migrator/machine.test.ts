@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { type MoveRecord, moveStates, moveSteps } from '../../src/api/agent-wire.ts'
 import { isTerminal, type Phase, phases } from '../../src/api/phases.ts'
 import type { PodMigration } from '../../src/api/pod-migration.ts'
-import { decide, transitions } from '../../src/migrator/machine.ts'
+import { assertTransition, decide, transitions } from '../../src/migrator/machine.ts'
 import { type AgentAnswer, isNodeGone, type Observed } from '../../src/migrator/observed.ts'
 import { inventory, makeMigration, makePod, record, startMs, terminating, World } from './world.ts'
 
@@ -103,6 +103,11 @@ describe('machine', () => {
       fc.property(anyMigration, observations, elapsed, (migration, observed, ms) => void decide(migration, observed, startMs + ms)),
       { numRuns: 500 },
     )
+  })
+
+  it('refuses a step that has no row', () => {
+    for (const to of [undefined, 'Pending', 'RollingBack'] as const)
+      expect(() => assertTransition('TCPVerifying', to)).to.throw(`from TCPVerifying to ${to}`)
   })
 
   it('has no way back from what the commit leads to', () => {

@@ -143,6 +143,7 @@ describe('while the agents act alone', () => {
     expect(told(follow({ source: 'absent' }).effects)).to.deep.equal(['startMove na'])
     const forgot = follow({ source: 'absent' }, { timeline: [{ step: 'armed', at: started }] })
     expect(forgot.status.failure?.code).to.equal('SourceForgot')
+    expect(follow({ source: 'absent', destinationPod: undefined }).status.failure?.code).to.equal('DestinationDeleted')
   })
 
   it('goes back in time’s name before the grant, and never after it', () => {
