@@ -91,8 +91,12 @@ export interface PodNetwork {
   unlock(move: { uid: string; sandboxPid: number }): Promise<void>
   /** Destination after the commit: neighbour entry permanent, queued packets go in, in order. */
   release(move: { uid: string; ip: string; attached: Attached }): Promise<void>
-  /** Destination, home or source: take back what hold/arm/divert did for this migration (rollback). Never leaves a route that loops. */
-  undo(move: { uid: string; ip: string; role: 'source' | 'destination' | 'home'; sandboxPid?: number }): Promise<void>
+  /**
+   * Destination, home or source: take back what hold/arm/divert did for this migration (rollback). Never leaves a route that loops.
+   * `otherNodeIp`: of the other side. Packets that wait on the destination go back to the source, which takes them until `wayBackEnds`.
+   */
+  undo(move: { uid: string; ip: string; role: 'source' | 'destination' | 'home'; sandboxPid?: number; otherNodeIp?: string }): Promise<void>
+  wayBackEnds(ip: string): Promise<void>
   /** After the end of a committed move: forget the ownership, what belongs to the moved pod now belongs to NetworkState. */
   settle(uid: string): Promise<void>
   /** Home node: forgets moves that were diverted here longer ago, and never said to be over. */

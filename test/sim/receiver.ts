@@ -11,6 +11,8 @@ const defaultGrantWaitMs = 15_000
 const standingPollMs = 250
 const releaseTries = 5
 const releaseAgainMs = 1000
+const sourceTakesWithinMs = 2000
+const lookEveryMs = 50
 
 export class SimReceiver {
   readonly #agent: SimAgent
@@ -21,6 +23,8 @@ export class SimReceiver {
   #givingUp: Promise<void> | undefined
   #releaseTries = 0
   #given = false
+  /** The source has said that it goes on. */
+  #sourceTakes = false
 
   constructor(agent: SimAgent, uid: string) {
     this.#agent = agent
@@ -48,6 +52,8 @@ export class SimReceiver {
   }
 
   async tell(message: DestinationMessage): Promise<void> {
+    if (message.type === 'abort' || message.type === 'restarted' || (message.type === 'finish' && message.outcome === 'aborted'))
+      this.#sourceTakes = true
     await this.#carry(this.#agent.tellDestination(this.#uid, message))
   }
 
@@ -218,15 +224,25 @@ export class SimReceiver {
     this.#deadline++
     this.#given = true
     if (this.#move.request) {
-      await this.#pause(1, 30)
-      hands.discard(this.#key)
-      await this.#pause(1, 5)
-      hands.undoNetwork(this.#uid)
+      await Promise.all([this.#discard(), this.#giveTrafficBack()])
       hands.removeAwaited(this.#key)
     }
     hands.removeImages(`${this.#uid}-destination`)
     this.#agent.step(this.#uid, 'undone')
     this.#agent.settled(this.#uid)
+  }
+
+  async #discard(): Promise<void> {
+    await this.#pause(1, 30)
+    this.#agent.hands.discard(this.#key)
+  }
+
+  async #giveTrafficBack(): Promise<void> {
+    const isHeld = this.#move.steps.some(({ step }) => step === 'held')
+    for (let waitedMs = 0; isHeld && !this.#sourceTakes && waitedMs < sourceTakesWithinMs; waitedMs += lookEveryMs)
+      await this.#agent.life.sleep(lookEveryMs)
+    await this.#pause(1, 5)
+    this.#agent.hands.undoNetwork(this.#uid)
   }
 
   async #cleanUp(): Promise<void> {

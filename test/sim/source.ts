@@ -178,11 +178,11 @@ export class SimSource {
   async #undo(): Promise<void> {
     const { hands } = this.#agent
     const { pod } = this.#request
-    this.#agent.background(this.#tellPeers())
-    await this.#pause(1, 5)
-    hands.undoNetwork(this.#uid)
     await this.#pause(1, 5)
     hands.unlock(this.#uid)
+    await this.#pause(1, 5)
+    hands.undoNetwork(this.#uid)
+    this.#agent.background(this.#tellPeers())
     await this.#pause(1, 20)
     hands.thaw(pod.uid)
     this.#agent.step(this.#uid, 'thawed')

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AwaitRequest } from '../../api/agent-wire.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
@@ -37,6 +38,8 @@ const describedTimeoutMs = 10_000
 const describedPollMs = 5
 const releaseTries = 5
 const releaseAgainMs = 1000
+/** A source that hears of a failure here unlocks the pod in a tenth of it. */
+const sourceTakesWithinMs = 2000
 /** Of the flows that are missing: enough to find them. */
 const namedFlows = 5
 
@@ -51,6 +54,8 @@ export class Receiver {
   #sharedFolder: string | undefined
   #heldAtMs: number | undefined
   #restoring = new AbortController()
+  /** The source has said that it goes on. */
+  #sourceTakes = new AbortController()
   #deadline: NodeJS.Timeout | undefined
   #committing: Promise<Committed> | undefined
   #givingUp: Promise<void> | undefined
@@ -224,6 +229,7 @@ export class Receiver {
   }
 
   async abort(reason: string): Promise<void> {
+    this.#sourceTakes.abort()
     await this.#carry(this.#context.moves.decideDestination(this.#uid, { type: 'abort', reason }))
   }
 
@@ -233,10 +239,13 @@ export class Receiver {
   }
 
   async finish(outcome: 'committed' | 'aborted'): Promise<void> {
+    if (outcome === 'aborted') this.#sourceTakes.abort()
     await this.#carry(this.#context.moves.decideDestination(this.#uid, { type: 'finish', outcome }))
   }
 
   async restarted(): Promise<void> {
+    // The source saw the connections of the last life end.
+    this.#sourceTakes.abort()
     await this.#carry(this.#context.moves.decideDestination(this.#uid, { type: 'restarted' }))
   }
 
@@ -378,15 +387,14 @@ export class Receiver {
   }
 
   async #doGiveUp(): Promise<void> {
-    const { network, moves, config } = this.#context
+    const { moves, config } = this.#context
     clearTimeout(this.#deadline)
     this.#restoring.abort(new Error('given up'))
     const { request } = this.#move
     if (request) {
       this.#sockets?.cancel()
       for (const container of [...this.#armed, ...this.#containers]) container.close()
-      await Promise.all(request.pod.containers.map((name) => discard(this.#folders(name))))
-      await network.undo({ uid: this.#uid, ip: request.pod.ip, role: 'destination' })
+      await Promise.all([...request.pod.containers.map((name) => discard(this.#folders(name))), this.#giveTrafficBack(request)])
       // From here the wrapper refuses to create its containers: the pod is only deleted, never started.
       await rm(awaitedFolder(config, request.pod), { recursive: true, force: true })
     }
@@ -394,6 +402,14 @@ export class Receiver {
     await rm(moveFolders(config, this.#uid, 'destination').images, { recursive: true, force: true })
     moves.step(this.#uid, 'undone')
     moves.settled(this.#uid)
+  }
+
+  /** Where the pod has thawed, or soon will: what is given back to a locked namespace is lost. */
+  async #giveTrafficBack({ pod, source }: AwaitRequest): Promise<void> {
+    const isHeld = this.#move.steps.some(({ step }) => step === 'held')
+    if (isHeld) await sleep(sourceTakesWithinMs, undefined, { signal: this.#sourceTakes.signal }).catch(() => undefined)
+    const sourceNodeIp = source.address.slice(0, source.address.lastIndexOf(':'))
+    await this.#context.network.undo({ uid: this.#uid, ip: pod.ip, role: 'destination', otherNodeIp: sourceNodeIp })
   }
 
   async #cleanUp(): Promise<void> {

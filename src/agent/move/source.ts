@@ -96,15 +96,19 @@ export class Source {
     await this.#rollingBack
   }
 
-  /** The pod first; nothing here waits for an unreachable destination, which can never commit without a grant. */
+  /**
+   * The pod first; nothing here waits for an unreachable destination, which can never commit without a grant. Unlocked before packets come
+   * back, those that waited on the destination too: while the processes are still frozen they wait in their sockets.
+   */
   async #undo(): Promise<void> {
     const { network, moves, config } = this.#context
-    const { pod } = this.#move.request
-    void this.#tellPeers()
+    const { pod, destination } = this.#move.request
     const containers = await this.#containers()
     const sandboxPid = await this.#sandboxPid(containers)
-    await network.undo({ uid: this.#uid, ip: pod.ip, role: 'source', ...(sandboxPid === undefined ? {} : { sandboxPid }) })
     if (sandboxPid !== undefined) await network.unlock({ uid: this.#uid, sandboxPid })
+    const sandbox = sandboxPid === undefined ? {} : { sandboxPid }
+    await network.undo({ uid: this.#uid, ip: pod.ip, role: 'source', otherNodeIp: destination.nodeIp, ...sandbox })
+    void this.#tellPeers()
     await this.#endDumps(containers)
     await thaw(containers.map(({ freezer }) => freezer))
     moves.step(this.#uid, 'thawed')
@@ -135,6 +139,7 @@ export class Source {
         this.#repeat(request.home.address, 'divert', { ip: request.pod.ip, destinationNodeIp: request.destination.nodeIp, undo: true }),
       )
     await Promise.all(tell)
+    await this.#context.network.wayBackEnds(request.pod.ip)
   }
 
   async #repeat(address: string, what: string, body: unknown): Promise<void> {

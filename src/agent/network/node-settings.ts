@@ -11,6 +11,7 @@ import { readNodeNetwork } from './node-network.ts'
 import { removeAllRelays } from './relays.ts'
 import { deleteNodeTable } from './rule-sets.ts'
 import { nodeSysctls, type Sysctl } from './sysctls.ts'
+import { WaysBack } from './way-back.ts'
 
 /** Remembers each value as it was before the first change. */
 export async function keepNodeSettings(config: AgentConfig): Promise<void> {
@@ -31,6 +32,7 @@ export async function restoreNodeNetwork(config: AgentConfig): Promise<void> {
   ]
   if (commands.length > 0) await run('ip', ['-batch', '-'], { input: `${commands.join('\n')}\n` })
   await run('nft', ['-f', '-'], { input: deleteNodeTable() })
+  await new WaysBack().sweep(false)
   await removeAllRelays()
   await writeSysctls(await keptSettings(config))
   await new AddressLeases(config.cniStateDir).freeUnwanted(new Set())

@@ -36,6 +36,13 @@ export function hostRoute(routes: readonly Route[], address: string): Route | un
   return routes.find((route) => route.mask === hostMask && route.destination === wanted)
 }
 
+/** The route that a packet to the address takes: the longest prefix. */
+export function routeTo(routes: readonly Route[], address: string): Route | undefined {
+  const wanted = addressToNumber(address)
+  const fitting = routes.filter((route) => (wanted & route.mask) >>> 0 === route.destination)
+  return fitting.reduce<Route | undefined>((best, route) => (best && best.mask >= route.mask ? best : route), undefined)
+}
+
 /** Connected routes (no gateway, no host route) that hold the address: at home, the bridge is the device of one. */
 export function connectedDevices(routes: readonly Route[], address: string): string[] {
   const wanted = addressToNumber(address)

@@ -9,7 +9,7 @@ import { fixedLines, missingLegs, planChange, planLegs } from '../../../src/agen
 import { parseProxies, parseRoutes } from '../../../src/agent/network/node-network.ts'
 import { parseSockets } from '../../../src/agent/network/pod-sockets.ts'
 import { markOf, ruleOf } from '../../../src/agent/network/relay-marks.ts'
-import { connectedDevices, hostRoute, parseRouteTable } from '../../../src/agent/network/route-table.ts'
+import { connectedDevices, hostRoute, parseRouteTable, routeTo } from '../../../src/agent/network/route-table.ts'
 import { armRuleSet, disarmRuleSet, nodeRuleSet } from '../../../src/agent/network/rule-sets.ts'
 import { planNetwork } from '../../../src/agent/network/wish.ts'
 import type { Leg } from '../../../src/agent/rooms.ts'
@@ -297,6 +297,8 @@ eth0\t0502F40A\t02001EAC\t0007\t0\t0\t0\tFFFFFFFF\t0\t0\t0
     expect(hostRoute(routes, '10.244.2.5')).to.include({ device: 'eth0', gateway: '172.30.0.2' })
     expect(hostRoute(routes, '10.244.1.7')).to.equal(undefined)
     expect(connectedDevices(routes, '10.244.1.200')).to.deep.equal(['cni0'])
+    const devices = ['10.244.2.5', '10.244.1.200', '8.8.8.8'].map((address) => routeTo(routes, address)?.device)
+    expect(devices).to.deep.equal(['eth0', 'cni0', 'eth0'])
     expect(connectedDevices(routes, '10.244.2.5')).to.deep.equal([])
   })
 

@@ -56,6 +56,34 @@ describe('the network of a moving pod', function () {
     }
   })
 
+  it('gives back what waited, whoever sent it, when the move goes back', async () => {
+    await nodes.addBridgedPod('a', 'qa', '10.244.1.6')
+    for (const reversePath of [0, 1, 2]) {
+      nodes.in('a', `for d in all default; do echo ${reversePath} > /proc/sys/net/ipv4/conf/$d/rp_filter; done`)
+      const destination = await nodes.addAwaitedPod('b', `pb${reversePath}`, podIp)
+      const uid = `m${reversePath}`
+      const { legs } = await nodes.survey('a', source)
+      await nodes.call('b', 'arm', { ...move, uid, nodeIp: nodeIps.b, legs, openPorts: [7000] })
+      await nodes.call('b', 'hold', { ...move, uid, attached: destination.attached })
+      await nodes.call('a', 'divert', { ...move, uid, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
+      await nodes.call('a', 'lock', { uid, sandboxPid: source.pid })
+      const before = source.output.seen.length
+      // Outside, a pod of the source's node, and both nodes themselves.
+      const senders = ['c', 'qa', 'a', 'b']
+      for (const sender of senders) await nodes.client(sender).ask(`burst ${podIp} 7000 5`)
+      await sleep(100)
+      expect(source.output.seen.length).to.equal(before)
+      await nodes.call('a', 'unlock', { uid, sandboxPid: source.pid })
+      await nodes.call('a', 'undo', { ...move, uid, role: 'source', sandboxPid: source.pid, otherNodeIp: nodeIps.b })
+      await nodes.call('b', 'undo', { ...move, uid, role: 'destination', otherNodeIp: nodeIps.a })
+      await sleep(200)
+      const counts = senders.flatMap(() => Array.from({ length: 5 }, (_, number) => `count ${number}`))
+      expect(source.output.seen.slice(before)).to.deep.equal(counts)
+      await nodes.call('a', 'wayBackEnds', podIp)
+      for (const node of ['a', 'b']) expect(nodes.in(node, 'nft list tables netdev')).to.equal('')
+    }
+  })
+
   it('undoes a move so that no connection notices and nothing is left', async () => {
     const lease = path.join(nodes.folder, 'a/cni/networks/lab', podIp)
     writeFileSync(lease, 'abc123\neth0')

@@ -115,6 +115,7 @@ export class Destination {
       unlock: note('unlock'),
       release: note('release'),
       undo: note('undo'),
+      wayBackEnds: note('wayBackEnds'),
       settle: note('settle'),
       sweepHome: note('settle'),
       apply: note('apply'),

@@ -1,0 +1,97 @@
+// The way back of the packets that waited on the destination of a move that goes back: out of the held veth to the source, and there also
+// past its stack, where that would refuse them. Without it peers send again when their timer says so: 0.2, 0.6, 1.4, 3 s after the first time.
+import { messageOf } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
+import { run } from '../run.ts'
+
+const prefix = 'podmotion_back_'
+
+interface Giving {
+  ip: string
+  /** Its neighbour queue has the packets. */
+  heldVeth: string
+  sourceNodeIp: string
+  /** Towards the source. */
+  uplink: string
+}
+
+interface Taking {
+  ip: string
+  /** Where the pod is: its veth, or the bridge of which that is a port. */
+  device: string
+  /** Towards the destination. */
+  uplink: string
+}
+
+/** Destination, before the queue is let go. The egress hook is in Linux since 5.16; the next hop's MAC and the TTL are `fwd`'s. */
+export function giveRuleSet({ ip, heldVeth, sourceNodeIp, uplink }: Giving): string {
+  return ruleSet(ip, `egress device "${heldVeth}" priority 0`, [`ip daddr ${ip} fwd ip to ${sourceNodeIp} device "${uplink}"`])
+}
+
+/**
+ * Source: packets under an address of this node (it stands in for their sender, or sent them itself), or of a pod here, would come in from
+ * outside (martian, reverse path). Its table has their flows already, and saw them leave. All others are tracked as ever.
+ */
+export function takeRuleSet({ ip, device, uplink }: Taking): string {
+  const toPod = `fwd ip to ${ip} device "${device}"`
+  return ruleSet(ip, `ingress device "${uplink}" priority -500`, [
+    `ip daddr ${ip} fib saddr type local ${toPod}`,
+    `ip daddr ${ip} fib saddr oifname != "${uplink}" ${toPod}`,
+  ])
+}
+
+function ruleSet(ip: string, hook: string, rules: readonly string[]): string {
+  const table = tableOf(ip)
+  return [
+    `table netdev ${table} {`,
+    `  chain back { type filter hook ${hook}; policy accept; }`,
+    '}',
+    `flush chain netdev ${table} back`,
+    ...rules.map((rule) => `add rule netdev ${table} back ${rule}`),
+    '',
+  ].join('\n')
+}
+
+/** Declared before it is deleted, so that it never fails. */
+export function closeRuleSet(tables: readonly string[]): string {
+  return tables.map((table) => `table netdev ${table} {\n}\ndelete table netdev ${table}\n`).join('')
+}
+
+function tableOf(ip: string): string {
+  return `${prefix}${ip.replaceAll('.', '_')}`
+}
+
+/** From `nft -j list tables netdev`. */
+export function tablesIn(json: string): string[] {
+  const { nftables } = JSON.parse(json) as { nftables: { table?: { name: string } }[] }
+  return nftables.flatMap(({ table }) => (table?.name.startsWith(prefix) ? [table.name] : []))
+}
+
+/** Ways back are open for seconds, and belong to this life of the agent. */
+export class WaysBack {
+  readonly #open = new Set<string>()
+
+  /** false: this kernel cannot, so packets are lost as on any other network change. Nothing else of the way back may depend on it. */
+  async open(ip: string, rules: string): Promise<boolean> {
+    this.#open.add(tableOf(ip))
+    const { exitCode, stderr } = await run('nft', ['-f', '-'], { input: rules, reject: false })
+    if (exitCode !== 0) log.warn({ ip, reason: stderr }, 'packets that waited cannot be given back')
+    return exitCode === 0
+  }
+
+  async close(ip: string): Promise<void> {
+    await run('nft', ['-f', '-'], { input: closeRuleSet([tableOf(ip)]), reject: false })
+    this.#open.delete(tableOf(ip))
+  }
+
+  /** Those of another life of the agent. Returns their names. */
+  async sweep(dryRun: boolean): Promise<string[]> {
+    const { exitCode, stdout } = await run('nft', ['-j', 'list', 'tables', 'netdev'], { reject: false })
+    const left = exitCode === 0 ? tablesIn(stdout).filter((table) => !this.#open.has(table)) : []
+    if (!dryRun && left.length > 0)
+      await run('nft', ['-f', '-'], { input: closeRuleSet(left) }).catch((error: unknown) =>
+        log.warn({ reason: messageOf(error) }, 'closing ways back failed'),
+      )
+    return left
+  }
+}

@@ -1,0 +1,29 @@
+// The way back of waiting packets: its texts. The kernel has its say in nodes.ts of this folder.
+import { expect } from 'chai'
+import { closeRuleSet, giveRuleSet, tablesIn, takeRuleSet } from '../../../src/agent/network/way-back.ts'
+
+describe('the way back of packets that waited', () => {
+  it('leads out of the held veth to the source', () => {
+    const rules = giveRuleSet({ ip: '10.244.1.7', heldVeth: 'veth1', sourceNodeIp: '172.30.0.1', uplink: 'eth0' })
+    expect(rules).to.include('hook egress device "veth1"')
+    expect(rules).to.include('ip daddr 10.244.1.7 fwd ip to 172.30.0.1 device "eth0"')
+  })
+
+  it('passes the stack of the source only under addresses that it would refuse', () => {
+    const rules = takeRuleSet({ ip: '10.244.1.7', device: 'cni0', uplink: 'eth0' }).split('\n')
+    expect(rules.filter((rule) => rule.includes('fwd'))).to.deep.equal([
+      'add rule netdev podmotion_back_10_244_1_7 back ip daddr 10.244.1.7 fib saddr type local fwd ip to 10.244.1.7 device "cni0"',
+      'add rule netdev podmotion_back_10_244_1_7 back ip daddr 10.244.1.7 fib saddr oifname != "eth0" fwd ip to 10.244.1.7 device "cni0"',
+    ])
+  })
+
+  it('is found again by name, and closed whether it is there or not', () => {
+    const listed = {
+      nftables: [{ metainfo: {} }, ...['podmotion_back_10_0_0_1', 'somebodys'].map((name) => ({ table: { family: 'netdev', name } }))],
+    }
+    expect(tablesIn(JSON.stringify(listed))).to.deep.equal(['podmotion_back_10_0_0_1'])
+    expect(closeRuleSet(['podmotion_back_10_0_0_1'])).to.match(
+      /^table netdev podmotion_back_10_0_0_1 \{\n\}\ndelete table netdev podmotion_back_10_0_0_1\n$/,
+    )
+  })
+})
