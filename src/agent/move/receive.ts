@@ -1,43 +1,31 @@
 // The destination's part of a move: awaiting, holding, restoring to the gates, committing, giving up.
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AwaitRequest } from '../../api/agent-wire.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
-import { type AgentContext, awaitedFolder, moveFolders, podLogFolder, restoredFolder } from '../context.ts'
+import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
 import { treeOf } from '../criu/process-tree.ts'
-import {
-  ArmedRestore,
-  type ContainerFolders,
-  discard,
-  endRestored,
-  quitStandIn,
-  type ReceivedContainer,
-  reconnect,
-  standInStatus,
-  startStore,
-} from '../criu/received-container.ts'
+import { ArmedRestore, discard, type ReceivedContainer, startStore } from '../criu/received-container.ts'
 import { SocketReader } from '../criu/sockets.ts'
-import { writeDurably } from '../journal/durable-file.ts'
-import { storeLocal, storeReady } from '../memory/store.ts'
+import { storeReady } from '../memory/store.ts'
 import { nowMs } from '../moves.ts'
 import type { Arm, ArmRestore, Committed, Outcome, Rearm, Restored, Standing, Steps, Stores } from '../peer/wire.ts'
 import { outcomeOf } from '../protocol/destination.ts'
 import type { DestinationMove, Failure } from '../protocol/move.ts'
-import type { Attached } from '../rooms.ts'
 import { sharedMemoryFolder } from '../runc/state.ts'
 import type { StorageRoot } from '../storage/transport.ts'
 import type { ReceiveTarget } from '../transfer/image-receiver.ts'
+import { AwaitedPod } from './awaited-pod.ts'
+import { Release } from './release.ts'
 
 /** How long the gates wait for the grant when the source does not say. */
 const defaultGrantWaitMs = 15_000
 const standingPollMs = 50
 const describedTimeoutMs = 10_000
 const describedPollMs = 5
-const releaseTries = 5
-const releaseAgainMs = 1000
 /** A source that hears of a failure here unlocks the pod in a tenth of it. */
 const sourceTakesWithinMs = 2000
 /** Of the flows that are missing: enough to find them. */
@@ -57,9 +45,9 @@ export class Receiver {
   /** The source has said that it goes on. */
   #sourceTakes = new AbortController()
   #deadline: NodeJS.Timeout | undefined
-  #committing: Promise<Committed> | undefined
+  #awaited: AwaitedPod | undefined
+  #release: Release | undefined
   #givingUp: Promise<void> | undefined
-  #releaseTries = 0
 
   constructor(context: AgentContext, uid: string) {
     this.#context = context
@@ -76,19 +64,20 @@ export class Receiver {
     return request
   }
 
-  /** Announces the pod to CNI plugin and OCI wrapper. Before the pod object exists, or its containers would start afresh. */
+  get #pod(): AwaitedPod {
+    this.#awaited ??= new AwaitedPod(this.#context.config, this.#uid, this.#request)
+    return this.#awaited
+  }
+
   async announce(): Promise<void> {
-    const { pod } = this.#request
-    const folder = awaitedFolder(this.#context.config, pod)
-    await Promise.all(pod.containers.map((name) => mkdir(path.join(folder, name), { recursive: true, mode: 0o700 })))
-    await writeFile(path.join(folder, 'network'), `ip=${pod.ip}\nmigration=${this.#uid}\n`)
+    await this.#pod.announce()
     void this.watchStanding()
   }
 
   /** Until all stand-ins wait and the sandbox is attached, or the move ends. */
   async watchStanding(): Promise<void> {
     while (this.#move.state === 'awaiting') {
-      if ((await this.#missing()) === undefined && this.#move.state === 'awaiting') {
+      if ((await this.#pod.missing()) === undefined && this.#move.state === 'awaiting') {
         this.#context.moves.decideDestination(this.#uid, { type: 'standing' })
         return
       }
@@ -99,11 +88,11 @@ export class Receiver {
   async standing(podUid: string): Promise<Standing> {
     this.#podUid = podUid
     if (this.#move.state === 'awaiting') {
-      const missing = await this.#missing()
+      const missing = await this.#pod.missing()
       if (missing !== undefined) return { standing: false, missing, bundles: {} }
       if (this.#move.state === 'awaiting') this.#context.moves.decideDestination(this.#uid, { type: 'standing' })
     }
-    const bundles = await this.#bundles()
+    const bundles = await this.#pod.bundles()
     const [first] = Object.values(bundles)
     if (first !== undefined) this.#sharedFolder = await sharedMemoryFolder(first)
     return { standing: this.#move.state === 'standing', bundles }
@@ -111,7 +100,7 @@ export class Receiver {
 
   /** One store for each container's memory, before any of it comes. */
   async stores(): Promise<Stores> {
-    const started = await Promise.all(this.#request.pod.containers.map((name) => startStore(this.#folders(name))))
+    const started = await Promise.all(this.#pod.pod.containers.map((name) => startStore(this.#pod.folders(name))))
     return { available: started.every(Boolean) }
   }
 
@@ -119,26 +108,26 @@ export class Receiver {
   async armRestore({ lazy }: ArmRestore): Promise<void> {
     this.#lazy = lazy
     this.#sockets ??= new SocketReader(this.#context.config)
-    const names = this.#request.pod.containers
-    await Promise.all(names.map((name) => untilDescribed(this.#folders(name).images, this.#restoring.signal)))
-    this.#armed = await Promise.all(names.map((name) => ArmedRestore.arm(name, this.#folders(name), lazy, this.#restoring.signal)))
+    const names = this.#pod.pod.containers
+    await Promise.all(names.map((name) => untilDescribed(this.#pod.folders(name).images, this.#restoring.signal)))
+    this.#armed = await Promise.all(names.map((name) => ArmedRestore.arm(name, this.#pod.folders(name), lazy, this.#restoring.signal)))
   }
 
   meetingOf(container: string): string {
-    if (this.#request.pod.containers.includes(container)) return this.#folders(container).meeting
+    if (this.#pod.pod.containers.includes(container)) return this.#pod.folders(container).meeting
     throw new CodedError('UnknownContainer', `Receiving memory: "${container.slice(0, 80)}" is no container of this migration`)
   }
 
   async arm({ legs, openPorts, podUid }: Arm): Promise<Steps> {
     this.#podUid = podUid
     const { config, network, moves } = this.#context
-    await network.arm({ uid: this.#uid, ip: this.#request.pod.ip, nodeIp: config.nodeIp, legs, openPorts })
+    await network.arm({ uid: this.#uid, ip: this.#pod.pod.ip, nodeIp: config.nodeIp, legs, openPorts })
     moves.step(this.#uid, 'armed')
     return { steps: this.#move.steps }
   }
 
   async rearm(change: Rearm): Promise<void> {
-    await this.#context.network.rearm({ uid: this.#uid, ip: this.#request.pod.ip, change })
+    await this.#context.network.rearm({ uid: this.#uid, ip: this.#pod.pod.ip, change })
   }
 
   /** The decision is on disk before the hold begins, so that the hold does not wait for the disk. */
@@ -149,7 +138,7 @@ export class Receiver {
   async hold(): Promise<Steps> {
     if (this.#move.state !== 'holding') this.#context.moves.decideDestination(this.#uid, { type: 'hold' })
     const { network, moves } = this.#context
-    await network.hold({ uid: this.#uid, ip: this.#request.pod.ip, attached: this.#attached() })
+    await network.hold({ uid: this.#uid, ip: this.#pod.pod.ip, attached: this.#pod.attached() })
     moves.step(this.#uid, 'held')
     return { steps: this.#move.steps }
   }
@@ -159,12 +148,12 @@ export class Receiver {
     const { moves } = this.#context
     moves.decideDestination(this.#uid, { type: 'restore' })
     try {
-      const names = this.#request.pod.containers
+      const names = this.#pod.pod.containers
       const reader = this.#sockets
       if (!reader) throw new CodedError('WrongState', `Restoring migration ${this.#uid}: its restores were never armed`)
-      const missing = this.#context.network.missingFlows({ uid: this.#uid, ip: this.#request.pod.ip })
+      const missing = this.#context.network.missingFlows({ uid: this.#uid, ip: this.#pod.pod.ip })
       missing.catch(() => undefined)
-      if (this.#lazy) await Promise.all(names.map((name) => storeReady(this.#folders(name).meeting)))
+      if (this.#lazy) await Promise.all(names.map((name) => storeReady(this.#pod.folders(name).meeting)))
       this.#containers = await Promise.all(this.#armed.map((armed) => armed.toGate(this.#restoring.signal)))
       moves.step(this.#uid, 'restored')
       const pids = (await Promise.all(this.#containers.map((container) => container.initPid()))).flatMap(treeOf)
@@ -202,18 +191,12 @@ export class Receiver {
       )
     }
     clearTimeout(this.#deadline)
-    await this.release()
-    return this.#committed()
+    return await this.release()
   }
 
-  /** Gates go, queued packets in, processes on. Idempotent: after a restart it does what is left. */
   release(): Promise<Committed> {
-    this.#committing ??= this.#release().catch((error: unknown) => {
-      this.#committing = undefined
-      this.#releaseAgain(error)
-      throw error
-    })
-    return this.#committing
+    this.#release ??= new Release(this.#context, this.#uid, this.#pod, () => this.#containers)
+    return this.#release.run()
   }
 
   /** Final in both directions: what did not commit until now never will. */
@@ -261,7 +244,7 @@ export class Receiver {
         if (this.#sharedFolder !== undefined) return this.#sharedFolder
         throw new CodedError('NoSharedMemory', 'Receiving /dev/shm: the pod here has none of its own')
       },
-      imageFolder: (container) => this.#folders(container).images,
+      imageFolder: (container) => this.#pod.folders(container).images,
       logFile: (container) => {
         const file = logs && path.join(logs, container, '0.log')
         return file && existsSync(file) ? file : undefined
@@ -272,7 +255,7 @@ export class Receiver {
   /** The source may only write into folders of the pod that is received here. */
   async checkRoot(root: StorageRoot): Promise<void> {
     if (root.kind === 'emptyDir' && root.podUid === this.#podUid) return
-    if (root.kind === 'rootfs' && Object.values(await this.#bundles()).includes(root.bundle)) return
+    if (root.kind === 'rootfs' && Object.values(await this.#pod.bundles()).includes(root.bundle)) return
     throw new CodedError('ForeignFolder', `Receiving files: the folder that the source named is not of this pod`)
   }
 
@@ -284,97 +267,6 @@ export class Receiver {
       else if (action === 'watchStanding') void this.watchStanding()
       else if (action === 'cleanUp') await this.#cleanUp()
     }
-  }
-
-  /** From here the pod lives on this node whatever happens to its containers: what fails is a crash of the pod here, as on any node. */
-  async #release(): Promise<Committed> {
-    const { network, moves } = this.#context
-    moves.step(this.#uid, 'committed')
-    const connected = await this.#each(this.#request.pod.containers, async (name) => await this.#connected(name))
-    const closed = new Set<string>()
-    const open = await this.#each(connected, async (container) => {
-      // Its gate ended before it opened: criu was killed, and its sockets are still in repair, where answers go nowhere.
-      await container.openGate().catch((error: unknown) => {
-        if (container.isLost) closed.add(container.name)
-        throw error
-      })
-      return container
-    })
-    moves.step(this.#uid, 'socketsLive')
-    await network.release({ uid: this.#uid, ip: this.#request.pod.ip, attached: this.#attached() })
-    moves.step(this.#uid, 'released')
-    const resumedAtMs = await this.#each(open, async (container) => (await container.resume()) ?? nowMs())
-    moves.step(this.#uid, 'resumed', resumedAtMs.length > 0 ? Math.max(...resumedAtMs) : nowMs())
-    this.#becomeLive(open, closed).catch((error: unknown) => log.error({ uid: this.#uid, err: error }, 'settling a committed move failed'))
-    return this.#committed()
-  }
-
-  /** The commit stands, so it is finished: again, and at last without what cannot be had, as when the pod was deleted meanwhile. */
-  #releaseAgain(error: unknown): void {
-    const { moves } = this.#context
-    log.error({ uid: this.#uid, err: error, tries: ++this.#releaseTries }, 'releasing a committed pod failed')
-    if (this.#releaseTries < releaseTries) setTimeout(() => void this.release().catch(() => undefined), releaseAgainMs).unref()
-    else if (this.#move.state === 'committed') {
-      moves.warn(this.#uid, `Releasing the pod after the commit failed: ${messageOf(error)}`)
-      void this.#liveAfresh()
-    }
-  }
-
-  /** Nothing of the restore is left, as after a reboot of this node: a crash of the pod here, so kubelet may start its containers anew. */
-  async #liveAfresh(): Promise<void> {
-    await this.#each(this.#request.pod.containers, async (name) => await this.#startAfresh(name))
-    if (this.#move.state === 'committed') this.#context.moves.decideDestination(this.#uid, { type: 'live' })
-  }
-
-  /** Side by side; those that fail are noted, and the others go on. */
-  async #each<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-    const results = await Promise.allSettled(items.map(work))
-    for (const result of results) {
-      if (result.status === 'rejected') this.#context.moves.warn(this.#uid, `After the commit: ${messageOf(result.reason)}`)
-    }
-    return results.filter((result) => result.status === 'fulfilled').map((result) => result.value)
-  }
-
-  async #becomeLive(containers: readonly ReceivedContainer[], closed: ReadonlySet<string>): Promise<void> {
-    const { moves, config } = this.#context
-    const settled = await this.#each(containers, async (container) => {
-      await container.settle()
-      await this.#untilLocal(container.name)
-      return container.name
-    })
-    const ended = this.#request.pod.containers.filter((name) => !settled.includes(name))
-    await Promise.all(ended.map((name) => this.#startAfresh(name, closed.has(name))))
-    moves.decideDestination(this.#uid, { type: 'live' })
-    await rm(moveFolders(config, this.#uid, 'destination').images, { recursive: true, force: true })
-  }
-
-  /** Its memory is its own: no page waits in the store, so that the next move, or the end of the store, finds a program like any other. */
-  async #untilLocal(name: string): Promise<void> {
-    const status = await storeLocal(this.#folders(name).meeting)
-    if (status && status.state !== 'local')
-      this.#context.moves.warn(this.#uid, `Filling the memory of ${name}: ${status.state} (${status.reason ?? 'no reason given'})`)
-  }
-
-  /** Its state lived or never will: kubelet's next start of it must not find a stand-in that waits for us. */
-  async #startAfresh(name: string, mayRun = false): Promise<void> {
-    const marker = path.join(restoredFolder(this.#context.config, this.#request.pod), name)
-    await mkdir(path.dirname(marker), { recursive: true, mode: 0o700 })
-    await writeDurably(marker, 'restored\n')
-    const { meeting } = this.#folders(name)
-    if (mayRun)
-      await endRestored(meeting).catch((error: unknown) => log.warn({ uid: this.#uid, err: error }, 'ending a restored container failed'))
-    await quitStandIn(meeting)
-  }
-
-  async #connected(name: string): Promise<ReceivedContainer> {
-    return this.#containers.find((container) => container.name === name) ?? (await reconnect(name, this.#folders(name)))
-  }
-
-  #committed(): Committed {
-    const steps = this.#move.steps
-    const at = (step: string): number | undefined => steps.find((one) => one.step === step)?.atMs
-    const [held, released] = [at('held'), at('released')]
-    return { steps, ...(held !== undefined && released !== undefined ? { holdMs: released - held } : {}) }
   }
 
   #giveUp(): Promise<void> {
@@ -394,9 +286,8 @@ export class Receiver {
     if (request) {
       this.#sockets?.cancel()
       for (const container of [...this.#armed, ...this.#containers]) container.close()
-      await Promise.all([...request.pod.containers.map((name) => discard(this.#folders(name))), this.#giveTrafficBack(request)])
-      // From here the wrapper refuses to create its containers: the pod is only deleted, never started.
-      await rm(awaitedFolder(config, request.pod), { recursive: true, force: true })
+      await Promise.all([...request.pod.containers.map((name) => discard(this.#pod.folders(name))), this.#giveTrafficBack(request)])
+      await this.#pod.revoke()
     }
     // The work folder with criu's log stays until the controller has finished the move: somebody may want to read why.
     await rm(moveFolders(config, this.#uid, 'destination').images, { recursive: true, force: true })
@@ -422,43 +313,6 @@ export class Receiver {
   async #removeFolders(): Promise<void> {
     const { images, work } = moveFolders(this.#context.config, this.#uid, 'destination')
     await Promise.all([images, work].map((folder) => rm(folder, { recursive: true, force: true })))
-  }
-
-  async #missing(): Promise<string | undefined> {
-    const { pod } = this.#request
-    const folder = awaitedFolder(this.#context.config, pod)
-    if (!existsSync(path.join(folder, 'attached'))) return 'the sandbox has no network yet'
-    const statuses = await Promise.all(pod.containers.map((name) => standInStatus(path.join(folder, name))))
-    const index = statuses.findIndex((status) => status !== 'waiting')
-    return index < 0 ? undefined : `container ${pod.containers[index]} is ${statuses[index]}`
-  }
-
-  #attached(): Attached {
-    const file = path.join(awaitedFolder(this.#context.config, this.#request.pod), 'attached')
-    return parseAttached(readFileSync(file, 'utf8'))
-  }
-
-  async #bundles(): Promise<Record<string, string>> {
-    const { config } = this.#context
-    const { pod } = this.#request
-    const folder = awaitedFolder(config, pod)
-    const standIns = path.join(config.runDir, 'standins')
-    const bundles: Record<string, string> = {}
-    for (const id of await readdir(standIns).catch(() => [])) {
-      const [, meeting = '', , bundle = ''] = readFileSync(path.join(standIns, id), 'utf8').split('\n')
-      if (path.dirname(meeting) === folder && pod.containers.includes(path.basename(meeting))) bundles[path.basename(meeting)] = bundle
-    }
-    return bundles
-  }
-
-  #folders(container: string): ContainerFolders {
-    const { config } = this.#context
-    const { images, work } = moveFolders(config, this.#uid, 'destination')
-    return {
-      meeting: path.join(awaitedFolder(config, this.#request.pod), container),
-      images: path.join(images, container),
-      work: path.join(work, container),
-    }
   }
 }
 
@@ -488,20 +342,4 @@ function isWholeJson(file: string): boolean {
   } catch {
     return false
   }
-}
-
-/** What podmotion-cni wrote: `key=value`, one a line. */
-export function parseAttached(text: string): Attached {
-  const values = new Map(
-    text.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1).trim()] as const),
-  )
-  const need = (key: string): string => {
-    const value = values.get(key)
-    if (value) return value
-    throw new CodedError(
-      'NotAttached',
-      `Reading how the sandbox is attached: ${key} is missing: is podmotion-cni the last plugin of the chain?`,
-    )
-  }
-  return { hostVeth: need('hostveth'), podMac: need('podmac'), gateway: need('gateway'), netns: need('netns') }
 }

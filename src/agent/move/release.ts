@@ -1,0 +1,138 @@
+// From the commit on: gates go, traffic in, processes on; then the pod is an ordinary one of this node, whatever its containers come to.
+import { mkdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { messageOf } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
+import { type AgentContext, moveFolders, restoredFolder } from '../context.ts'
+import { endRestored, quitStandIn, type ReceivedContainer, reconnect } from '../criu/received-container.ts'
+import { writeDurably } from '../journal/durable-file.ts'
+import { storeLocal } from '../memory/store.ts'
+import { nowMs } from '../moves.ts'
+import type { Committed } from '../peer/wire.ts'
+import type { DestinationMove } from '../protocol/move.ts'
+import type { AwaitedPod } from './awaited-pod.ts'
+
+const releaseTries = 5
+const releaseAgainMs = 1000
+
+export class Release {
+  readonly #context: AgentContext
+  readonly #uid: string
+  readonly #pod: AwaitedPod
+  readonly #restored: () => readonly ReceivedContainer[]
+  #committing: Promise<Committed> | undefined
+  #releaseTries = 0
+
+  /** `restored`: those that this life of the agent brought to their gates; others are looked for. */
+  constructor(context: AgentContext, uid: string, pod: AwaitedPod, restored: () => readonly ReceivedContainer[]) {
+    this.#context = context
+    this.#uid = uid
+    this.#pod = pod
+    this.#restored = restored
+  }
+
+  get #move(): DestinationMove {
+    return this.#context.moves.destination(this.#uid)
+  }
+
+  /** Gates go, queued packets in, processes on. Idempotent: after a restart it does what is left. */
+  run(): Promise<Committed> {
+    this.#committing ??= this.#once().catch((error: unknown) => {
+      this.#committing = undefined
+      this.#releaseAgain(error)
+      throw error
+    })
+    return this.#committing
+  }
+
+  /** From here the pod lives on this node whatever happens to its containers: what fails is a crash of the pod here, as on any node. */
+  async #once(): Promise<Committed> {
+    const { network, moves } = this.#context
+    moves.step(this.#uid, 'committed')
+    const connected = await this.#each(this.#pod.pod.containers, async (name) => await this.#connected(name))
+    const closed = new Set<string>()
+    const open = await this.#each(connected, async (container) => {
+      // Its gate ended before it opened: criu was killed, and its sockets are still in repair, where answers go nowhere.
+      await container.openGate().catch((error: unknown) => {
+        if (container.isLost) closed.add(container.name)
+        throw error
+      })
+      return container
+    })
+    moves.step(this.#uid, 'socketsLive')
+    await network.release({ uid: this.#uid, ip: this.#pod.pod.ip, attached: this.#pod.attached() })
+    moves.step(this.#uid, 'released')
+    const resumedAtMs = await this.#each(open, async (container) => (await container.resume()) ?? nowMs())
+    moves.step(this.#uid, 'resumed', resumedAtMs.length > 0 ? Math.max(...resumedAtMs) : nowMs())
+    this.#becomeLive(open, closed).catch((error: unknown) => log.error({ uid: this.#uid, err: error }, 'settling a committed move failed'))
+    return this.#committed()
+  }
+
+  /** The commit stands, so it is finished: again, and at last without what cannot be had, as when the pod was deleted meanwhile. */
+  #releaseAgain(error: unknown): void {
+    const { moves } = this.#context
+    log.error({ uid: this.#uid, err: error, tries: ++this.#releaseTries }, 'releasing a committed pod failed')
+    if (this.#releaseTries < releaseTries) setTimeout(() => void this.run().catch(() => undefined), releaseAgainMs).unref()
+    else if (this.#move.state === 'committed') {
+      moves.warn(this.#uid, `Releasing the pod after the commit failed: ${messageOf(error)}`)
+      void this.#liveAfresh()
+    }
+  }
+
+  /** Nothing of the restore is left, as after a reboot of this node: a crash of the pod here, so kubelet may start its containers anew. */
+  async #liveAfresh(): Promise<void> {
+    await this.#each(this.#pod.pod.containers, async (name) => await this.#startAfresh(name))
+    if (this.#move.state === 'committed') this.#context.moves.decideDestination(this.#uid, { type: 'live' })
+  }
+
+  /** Side by side; those that fail are noted, and the others go on. */
+  async #each<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+    const results = await Promise.allSettled(items.map(work))
+    for (const result of results) {
+      if (result.status === 'rejected') this.#context.moves.warn(this.#uid, `After the commit: ${messageOf(result.reason)}`)
+    }
+    return results.filter((result) => result.status === 'fulfilled').map((result) => result.value)
+  }
+
+  async #becomeLive(containers: readonly ReceivedContainer[], closed: ReadonlySet<string>): Promise<void> {
+    const { moves, config } = this.#context
+    const settled = await this.#each(containers, async (container) => {
+      await container.settle()
+      await this.#untilLocal(container.name)
+      return container.name
+    })
+    const ended = this.#pod.pod.containers.filter((name) => !settled.includes(name))
+    await Promise.all(ended.map((name) => this.#startAfresh(name, closed.has(name))))
+    moves.decideDestination(this.#uid, { type: 'live' })
+    await rm(moveFolders(config, this.#uid, 'destination').images, { recursive: true, force: true })
+  }
+
+  /** Its memory is its own: no page waits in the store, so that the next move, or the end of the store, finds a program like any other. */
+  async #untilLocal(name: string): Promise<void> {
+    const status = await storeLocal(this.#pod.folders(name).meeting)
+    if (status && status.state !== 'local')
+      this.#context.moves.warn(this.#uid, `Filling the memory of ${name}: ${status.state} (${status.reason ?? 'no reason given'})`)
+  }
+
+  /** Its state lived or never will: kubelet's next start of it must not find a stand-in that waits for us. */
+  async #startAfresh(name: string, mayRun = false): Promise<void> {
+    const marker = path.join(restoredFolder(this.#context.config, this.#pod.pod), name)
+    await mkdir(path.dirname(marker), { recursive: true, mode: 0o700 })
+    await writeDurably(marker, 'restored\n')
+    const { meeting } = this.#pod.folders(name)
+    if (mayRun)
+      await endRestored(meeting).catch((error: unknown) => log.warn({ uid: this.#uid, err: error }, 'ending a restored container failed'))
+    await quitStandIn(meeting)
+  }
+
+  async #connected(name: string): Promise<ReceivedContainer> {
+    return this.#restored().find((container) => container.name === name) ?? (await reconnect(name, this.#pod.folders(name)))
+  }
+
+  #committed(): Committed {
+    const steps = this.#move.steps
+    const at = (step: string): number | undefined => steps.find((one) => one.step === step)?.atMs
+    const [held, released] = [at('held'), at('released')]
+    return { steps, ...(held !== undefined && released !== undefined ? { holdMs: released - held } : {}) }
+  }
+}
