@@ -8,7 +8,7 @@ import { Placement } from '../../src/planner/placement.ts'
 const sizeSteps = [0, 0.75, 0.92, 1]
 const mixSteps = [0, 0.5, 1]
 /** Solved again with tangents where the last answer paid too little for a square. */
-const rounds = 3
+const rounds = 6
 
 interface Pair {
   node: number
