@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { Inventory, InventoryRequest } from '../../api/agent-wire.ts'
 import type { AgentContext } from '../context.ts'
-import { treeOf } from '../criu/process-tree.ts'
+import { isBelow } from '../criu/process-tree.ts'
 import { readReasons } from '../criu/sockets.ts'
 import type { NodeReason } from '../rooms.ts'
 import { processesOf } from '../runc/freezer.ts'
@@ -43,8 +43,7 @@ function descriptorReason(sentence: string): NodeReason {
 
 /** `kubectl exec`: its process hangs on a stream of the source's runtime, which stays behind. */
 function strangers({ name, initPid, freezer }: RunningContainer): NodeReason[] {
-  const family = new Set(treeOf(initPid))
-  const others = processesOf(freezer.folder).filter((pid) => !family.has(pid))
+  const others = processesOf(freezer.folder).filter((pid) => !isBelow(initPid, pid))
   if (others.length === 0) return []
   const message = `Looking at container ${name}: ${others.length} processes were put in from outside (kubectl exec?): ${others.slice(0, 5).map(describe).join(', ')}`
   return [{ code: 'ExecInProgress', message, remedy: 'end the kubectl exec sessions, then try again', blocking: true }]
