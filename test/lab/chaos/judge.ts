@@ -32,10 +32,12 @@ const serviceNode = 'node-1'
 export const freezeWindowBudgetMs = budgetMs
 
 export function wrongWith(outcome: Outcome): string[] {
-  const { seen, copies, livedOn, left } = outcome
+  const { seen, copies, livedOn, left, scene, struck } = outcome
+  // It may go on when the destination's node is gone for good, whatever that wrote into its journal in its last moment.
+  const mayLiveOn = (struck.destroyed ?? []).includes(scene.destination.name)
   return [
     ...seen.wrong,
-    ...livedOn,
+    ...(mayLiveOn ? [] : livedOn),
     ...(copies.length === 1 && !copies[0]?.includes('frozen') ? [] : [`copies that run: ${copies.join(', ') || 'none'}`]),
     ...seen.ended
       .filter(({ kind }) => !mayEnd(outcome, kind))
