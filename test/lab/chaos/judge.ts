@@ -32,12 +32,11 @@ const serviceNode = 'node-1'
 export const freezeWindowBudgetMs = budgetMs
 
 export function wrongWith(outcome: Outcome): string[] {
-  const { seen, copies, livedOn, left, scene, struck } = outcome
-  // It may go on when the destination's node is gone for good, whatever that wrote into its journal in its last moment.
-  const mayLiveOn = (struck.destroyed ?? []).includes(scene.destination.name)
+  const { seen, copies, livedOn, left, struck } = outcome
   return [
     ...seen.wrong,
-    ...(mayLiveOn ? [] : livedOn),
+    // When the destination's node is gone for good the source goes on, whatever that wrote into its journal in its last moment.
+    ...(struck.goneForGood ? [] : livedOn),
     ...(copies.length === 1 && !copies[0]?.includes('frozen') ? [] : [`copies that run: ${copies.join(', ') || 'none'}`]),
     ...seen.ended
       .filter(({ kind }) => !mayEnd(outcome, kind))
