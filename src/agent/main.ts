@@ -53,8 +53,8 @@ async function main(): Promise<void> {
 }
 
 function createContext(config: AgentConfig): AgentContext {
-  // Sockets of moves that an earlier life was in the middle of.
-  rmSync(`${config.runDir}/transport`, { recursive: true, force: true })
+  // Sockets and daemons' configurations of moves that an earlier life was in the middle of.
+  for (const folder of ['transport', 'rsync']) rmSync(`${config.runDir}/${folder}`, { recursive: true, force: true })
   const moves = new Moves(new Journal(new DiskFiles(`${config.stateDir}/journal`)), config.nodeName)
   return { config, moves, peers: new Peers(config.tlsDir), network: createPodNetwork(config), storage: createPodStorage(config) }
 }

@@ -8,7 +8,7 @@ import { type AgentContext, awaitedFolder, restoredFolder } from './context.ts'
 import { Receiver } from './move/receive.ts'
 import { Source } from './move/source.ts'
 import { nowMs } from './moves.ts'
-import { isOpen, type Move, toWire } from './protocol/move.ts'
+import { isForgotten, isOpen, type Move, toWire } from './protocol/move.ts'
 import { sweepFiles } from './sweep/sweep.ts'
 
 const recoverAgainMs = 2000
@@ -18,6 +18,8 @@ const keepEndedMs = 24 * 60 * 60 * 1000
 const endAloneMs = 60 * 1000
 /** The source tells the home node when a move is over; when that was lost, this ends it. */
 export const homeRecordsKeptMs = 10 * 60 * 1000
+
+const forgotten = new CodedError('Forgotten', 'Awaiting the pod: the time of its migration is over, and nobody came for it')
 
 export class Registry {
   readonly #context: AgentContext
@@ -119,6 +121,7 @@ export class Registry {
     const relayed = await this.#context.network.sweepRelays()
     relayedFlows.reset()
     for (const [node, count] of relayed) relayedFlows.set({ node }, count)
+    for (const move of moves.list()) if (isForgotten(move, nowMs())) await this.receiver(move.uid).fail(forgotten)
     for (const { uid, state, changedAtMs } of moves.list())
       if (state === 'live' && nowMs() - changedAtMs > endAloneMs) await this.receiver(uid).finish('committed')
     for (const move of moves.list()) if (!isOpen(move) && nowMs() - move.changedAtMs > keepEndedMs) await this.#forget(move)

@@ -58,6 +58,7 @@ export const AwaitRequest = z.object({
     containers: z.array(z.string()).min(1),
   }),
   source: z.object({ nodeName: z.string(), address: z.string().describe('host:port of the source agent') }),
+  completionTimeoutSeconds: z.int().default(86400).describe('After it nobody comes any more'),
 })
 export type AwaitRequest = z.infer<typeof AwaitRequest>
 

@@ -7,6 +7,9 @@ import { type AgentAnswer, isRecord, type Observed } from './observed.ts'
 
 export type Steps = MoveRecord['steps']
 
+/** The failure of a move whose destination's node went away for good between grant and commit, as far as anybody knows. */
+export const destinationGone = 'DestinationGone'
+
 const longestTimeline = 100
 
 /** Steps of both sides by their real time; one that both sides tell is told once. */
@@ -41,12 +44,22 @@ export function isGranted(status: PodMigrationStatus, observed: Observed): boole
 }
 
 export function isCommitted(status: PodMigrationStatus, observed: Observed): boolean {
+  if (isDestinationGone(status, observed)) return false
   return status.committedAt !== undefined || [observed.source, observed.destination].some(saysCommitted)
 }
 
-function saysCommitted(answer: AgentAnswer): boolean {
+export function saysCommitted(answer: AgentAnswer): boolean {
   if (!isRecord(answer)) return false
   return answer.state === 'committed' || answer.state === 'live' || answer.steps.some(({ step }) => step === 'committed')
+}
+
+/**
+ * The source has its pod again although it granted it: the destination was proven to be gone, which is declared before the source is told. What
+ * such a destination says when it comes back after all is the story of a copy that died.
+ */
+function isDestinationGone(status: PodMigrationStatus, { source }: Observed): boolean {
+  const hasGivenUp = isRecord(source) && (source.state === 'aborted' || source.state === 'finished') && !saysCommitted(source)
+  return hasGivenUp || (status.failure?.code === destinationGone && !saysCommitted(source))
 }
 
 /** Copies what the agents journalled into the status, with their real times. Nothing that was seen once is forgotten. */
@@ -56,7 +69,7 @@ export function recordIntoStatus(status: PodMigrationStatus, observed: Observed)
   let next: PodMigrationStatus = { ...status, timeline: timelineOf(status, steps) }
   next = relayConditions(conditionsFromSteps(next, steps), observed, steps)
   const committed = steps.find(({ step }) => step === 'committed')
-  if (committed && !next.committedAt) next.committedAt = isoTime(committed.atMs)
+  if (committed && !next.committedAt && !isDestinationGone(status, observed)) next.committedAt = isoTime(committed.atMs)
   if (isGranted(status, observed)) next.granted = true
   return { ...next, ...numbersOf(status, observed, steps) }
 }

@@ -34,6 +34,7 @@ export function awaitRequest(migration: Migration, observed: Observed, source: V
       containers: movedContainers(source).map((container) => container.name),
     },
     source: { nodeName: status.sourceNode ?? '', address: agentAddress(observed, status.sourceNode) },
+    completionTimeoutSeconds: spec.completionTimeoutSeconds,
   }
 }
 

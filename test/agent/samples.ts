@@ -32,6 +32,7 @@ export const awaitRequest: AwaitRequest = {
   migrationName: 'shop/cart-7',
   pod: { namespace: 'shop', name: 'cart-7-m1', ip: '10.244.1.5', containers: ['main'] },
   source: { nodeName: 'node-1', address: '172.30.0.1:8090' },
+  completionTimeoutSeconds: 30,
 }
 
 export const sourceOpened: JournalRecord & { type: 'opened' } = { type: 'opened', atMs: 1, role: 'source', request: moveRequest }

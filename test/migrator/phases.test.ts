@@ -222,6 +222,50 @@ describe('a grant that came to nothing', () => {
     expect(status.phase).to.equal('RollingBack')
   })
 
+  it('is not believed to have come to something when its destination, gone for good, comes back', () => {
+    const follow = { phase: 'DisengageHold', granted: true, moveStartedAt: started } as const
+    const gone = decideIn({
+      status: follow,
+      observed: { source: record('source', 'granted'), destination: 'unreachable', nodes: [makeNode('na', 1)] },
+    })
+    expect(told(gone.effects)).to.deep.equal(['resolve na'])
+    expect(gone.status).to.have.nested.property('failure.code', 'DestinationGone')
+    const back = record('destination', 'committed')
+    // Whether or not it was heard that the source went on.
+    expect(
+      told(decideIn({ status: gone.status, observed: { source: record('source', 'granted'), destination: back } }).effects),
+    ).to.deep.equal(['resolve na'])
+    expect(decideIn({ status: gone.status, observed: { source: 'unreachable', destination: back } }).status).to.deep.include({
+      phase: 'DisengageHold',
+      failure: gone.status.failure,
+    })
+    const given = decideIn({ status: gone.status, observed: { source: record('source', 'aborted'), destination: back } })
+    expect(given.status).to.have.nested.property('failure.code', 'DestinationGone')
+    const rest = decideIn({
+      status: given.status,
+      observed: { source: record('source', 'finished'), destination: record('destination', 'live') },
+    })
+    expect([given.status.phase, told(rest.effects), rest.status.committedAt]).to.deep.equal([
+      'RollingBack',
+      ['delete cart-7-12345 1'],
+      undefined,
+    ])
+  })
+
+  it('came to something when the source had heard of the commit before the destination was gone', () => {
+    const status = {
+      phase: 'DisengageHold',
+      granted: true,
+      moveStartedAt: started,
+      failure: { code: 'DestinationGone', message: 'x' },
+    } as const
+    const { status: next } = decideIn({
+      status,
+      observed: { source: record('source', 'committed'), destination: record('destination', 'live') },
+    })
+    expect([next.phase, next.failure]).to.deep.equal(['TCPVerifying', undefined])
+  })
+
   it('is given up when the source is gone for good and the destination says never', () => {
     const follow = { phase: 'DisengageHold', granted: true, moveStartedAt: started } as const
     const phaseWith = (destination: Observed['destination'], nodes: Observed['nodes']) =>

@@ -84,7 +84,7 @@ export class Happenings {
       case 'reboot':
         return this.#reboot(this.#node(what.side, here, uid), what.downMs)
       case 'powerOffForGood':
-        return this.#powerOffForGood(this.#node(what.side, here, uid), what.deleteAfterMs)
+        return this.#powerOffForGood(this.#node(what.side, here, uid), what)
       case 'cut':
         wire.cut(what.from, what.to, what.ms)
         if (what.bothWays) wire.cut(what.to, what.from, what.ms)
@@ -271,15 +271,25 @@ export class Happenings {
     this.#world.startAgent(node)
   }
 
-  /** Proof that it is gone: only a node that is off for good is deleted. */
-  #powerOffForGood(node: SimNode | undefined, deleteAfterMs: number): void {
+  /** Proof that it is gone: only a node that is off, with all that ran on it, is deleted. */
+  #powerOffForGood(node: SimNode | undefined, { deleteAfterMs, backAfterMs }: Happening & { kind: 'powerOffForGood' }): void {
     if (!node?.up || this.#lost > 0) return
     this.#lost++
     this.#powerOff(node)
     node.gone = true
-    this.#world.loop.after(deleteAfterMs, () => {
+    node.wasGone = true
+    const { loop, server } = this.#world
+    loop.after(deleteAfterMs, () => {
       this.#world.tell('person', `deletes node ${node.name}`)
-      this.#world.server.delete('person', `${nodesPath}/${node.name}`)
+      const { metadata, ...object } = server.read(`${nodesPath}/${node.name}`) as Thing
+      server.delete('person', `${nodesPath}/${node.name}`)
+      if (backAfterMs === undefined) return
+      loop.after(backAfterMs, () => {
+        this.#world.tell(node.name, 'comes back')
+        node.gone = false
+        server.create('kubelet', nodesPath, { ...object, metadata: { name: metadata.name, labels: metadata.labels } } as never)
+        this.#boot(node)
+      })
     })
   }
 

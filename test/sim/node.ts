@@ -43,6 +43,8 @@ export class SimNode {
   readonly clock: MachineClock
   up = true
   gone = false
+  /** It was, and came back. */
+  wasGone = false
   // On disk.
   readonly journals: SimDisk
   /** Pod UID to migration: no second start. */

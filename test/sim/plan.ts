@@ -9,7 +9,8 @@ export type Happening =
   | { kind: 'killAgent'; side: Side; downMs: number }
   | { kind: 'killController'; replica: number; downMs: number }
   | { kind: 'reboot'; side: Side; downMs: number }
-  | { kind: 'powerOffForGood'; side: Side; deleteAfterMs: number }
+  /** Its Node object is deleted; `backAfterMs`: after that it comes back all the same, and kubelet registers it anew. */
+  | { kind: 'powerOffForGood'; side: Side; deleteAfterMs: number; backAfterMs: number | undefined }
   | { kind: 'cut'; from: string; to: string; ms: number; bothWays: boolean }
   | { kind: 'cutMove'; way: 'forth' | 'back' | 'both'; ms: number }
   /** The controllers are not answered any more by the source, but still heard. */
@@ -115,7 +116,12 @@ function drawAtTheGrant(dice: Dice): Event[] {
     () => ({ kind: 'deleteMigration' }),
     () => ({ kind: 'deleteMigration' }),
     () => ({ kind: 'standStill', side: 'source', ms: 3000 }),
-    () => ({ kind: 'powerOffForGood', side: 'destination', deleteAfterMs: 5000 }),
+    () => ({
+      kind: 'powerOffForGood',
+      side: 'destination',
+      deleteAfterMs: dice.pick([300, 5000]),
+      backAfterMs: dice.pick([undefined, 500, 4000]),
+    }),
   ])
   const early = dice.pick(['step:restored', 'held -> destination held', 'step:verified'])
   const late = dice.pick([
@@ -156,7 +162,15 @@ const faults: [number, (dice: Dice) => Happening][] = [
   [10, (dice) => ({ kind: 'killAgent', side: dice.pick(sides), downMs: dice.pick([500, 5000, 40_000]) })],
   [5, (dice) => ({ kind: 'killController', replica: dice.integer(0, 1), downMs: dice.pick([500, 20_000]) })],
   [5, (dice) => ({ kind: 'reboot', side: dice.pick(sides), downMs: dice.pick([3000, 30_000]) })],
-  [2, (dice) => ({ kind: 'powerOffForGood', side: dice.pick(sides), deleteAfterMs: dice.between(5000, 60_000) })],
+  [
+    2,
+    (dice) => ({
+      kind: 'powerOffForGood',
+      side: dice.pick(sides),
+      deleteAfterMs: dice.between(300, 60_000),
+      backAfterMs: dice.chance(0.4) ? dice.between(300, 20_000) : undefined,
+    }),
+  ],
   [
     6,
     (dice) => ({

@@ -175,7 +175,7 @@ export class World {
     const truth = this.truths.get(uid)
     if (!truth?.committed) return false
     const destination = this.nodes.find((node) => node.name === truth.destinationNode)
-    return !(destination?.gone && truth.sourceAborted)
+    return !(destination?.wasGone && truth.sourceAborted)
   }
 
   seeMove(node: SimNode, move: Move, message: string): void {

@@ -104,6 +104,16 @@ export function foldAll(uid: string, records: readonly JournalRecord[]): Move | 
   return records.reduce<Move | undefined>((move, record) => foldRecord(uid, move, record), undefined)
 }
 
+/** A minute for clocks and queues. */
+const graceSeconds = 60
+
+/** A destination for which nobody comes any more: the time of its migration is over, and whoever would say so may be gone, or said it while this node was. */
+export function isForgotten(move: Move, nowMs: number): boolean {
+  if (move.role !== 'destination' || (move.state !== 'awaiting' && move.state !== 'standing')) return false
+  const waitsMs = ((move.request?.completionTimeoutSeconds ?? 0) + graceSeconds) * 1000
+  return nowMs - move.changedAtMs > waitsMs
+}
+
 /** Open: something may still have to happen here; its network and images belong to it. */
 export function isOpen(move: Move): boolean {
   if (move.state === 'finished' || move.state === 'aborted') return !move.settled

@@ -10,7 +10,7 @@ export function dumpersOf(imageFolder: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => isSwrk(pid) && hasOpen(pid, imageFolder))
+    .filter((pid) => isCriu(pid) && hasOpen(pid, imageFolder))
 }
 
 /**
@@ -25,9 +25,11 @@ export async function untilNoDumper(imageFolder: string): Promise<void> {
   }
 }
 
-function isSwrk(pid: number): boolean {
+/** runc's child, `criu swrk 3`; one that has begun calls itself `criu: dump --rpc …`. */
+function isCriu(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes('swrk')
+    const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    return args.includes('swrk') || args[0]?.startsWith('criu: ') === true
   } catch {
     return false
   }

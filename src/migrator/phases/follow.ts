@@ -4,9 +4,9 @@ import type { Phase } from '../../api/phases.ts'
 import type { PodMigrationStatus } from '../../api/pod-migration.ts'
 import { type Decision, type Effect, enter, followEveryMs, stay } from '../decision.ts'
 import { type Instant, isNodeGone, isRecord, type Migration, type Observed } from '../observed.ts'
-import { isCommitted, isGranted, phaseOfTimeline, recordIntoStatus, tcpConditions } from '../records.ts'
+import { destinationGone, isCommitted, isGranted, phaseOfTimeline, recordIntoStatus, tcpConditions } from '../records.ts'
 import { moveRequest } from '../requests-to-agents.ts'
-import { becomeRollingBack, failureOf } from './roll-back.ts'
+import { becomeRollingBack, type Failure, failureOf } from './roll-back.ts'
 import { tellSourceCommitted } from './tell-source.ts'
 
 /** In the order of a move; a record that is read late may skip some, none goes back. */
@@ -48,15 +48,20 @@ function describe(observed: Observed, status: PodMigrationStatus): string {
 function givenUp(migration: Migration, observed: Observed, nowMs: Instant): Decision {
   // Granted and yet aborted: the destination said that it never will, or its node was proven to be gone.
   const resolved = migration.metadata.annotations?.[annotations.resolved] === 'destinationGone'
-  const gone = migration.status.granted && (resolved || isNodeGone(observed, migration.status.destinationNode))
-  const failure = gone
-    ? { code: 'DestinationGone', message: `node ${migration.status.destinationNode} went away before the pod lived there` }
-    : (failureOf(observed) ?? { code: 'Aborted', message: 'the agents gave up' })
+  const declared = migration.status.failure?.code === destinationGone
+  const gone = migration.status.granted && (resolved || declared || isNodeGone(observed, migration.status.destinationNode))
+  const failure = gone ? goneFailure(migration.status) : (failureOf(observed) ?? { code: 'Aborted', message: 'the agents gave up' })
   return becomeRollingBack(migration, failure, nowMs)
 }
 
+function goneFailure({ destinationNode }: PodMigrationStatus): Failure {
+  return { code: destinationGone, message: `node ${destinationNode} went away before the pod lived there` }
+}
+
 function committed(status: PodMigrationStatus, observed: Observed): Decision {
-  const known: PodMigrationStatus = { ...status, granted: true }
+  // It may have been declared that the destination is gone, when the source had heard of its commit already.
+  const { failure: _overtaken, ...rest } = status
+  const known: PodMigrationStatus = { ...rest, granted: true }
   const { destination } = observed
   const live = isRecord(destination) && (destination.state === 'live' || destination.state === 'finished')
   const effects = tellSourceCommitted(known, observed)
@@ -75,10 +80,11 @@ function committed(status: PodMigrationStatus, observed: Observed): Decision {
 function granted(migration: Migration, observed: Observed, nowMs: Instant): Decision {
   const { metadata, status } = migration
   const next: PodMigrationStatus = { ...status, phase: 'DisengageHold', granted: true }
-  const resolved = metadata.annotations?.[annotations.resolved] === 'destinationGone'
+  const resolved = metadata.annotations?.[annotations.resolved] === 'destinationGone' || status.failure?.code === destinationGone
   if (status.sourceNode && (resolved || isNodeGone(observed, status.destinationNode))) {
     const effects: Effect[] = [{ kind: 'resolve', nodeName: status.sourceNode, verdict: 'destinationGone' }]
-    return stay({ ...next, message: `the destination node ${status.destinationNode} is gone for good: the source may thaw` }, effects)
+    const message = `the destination node ${status.destinationNode} is gone for good: the source may thaw`
+    return stay({ ...next, failure: { ...goneFailure(status), phase: 'DisengageHold' }, message }, effects)
   }
   if (isLostWithSource(observed, status)) {
     const message = `node ${status.sourceNode} is gone for good with the pod, and ${status.destinationNode} never commits`

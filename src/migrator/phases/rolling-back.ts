@@ -4,7 +4,7 @@ import { closeConditions, isoTime } from '../conditions.ts'
 import { type Decision, type Effect, end, enter, stay } from '../decision.ts'
 import { type AgentAnswer, type Instant, isNodeGone, isRecord, type Migration, type Observed } from '../observed.ts'
 import { deletionOf } from '../pod-deletion.ts'
-import { isCommitted, recordIntoStatus } from '../records.ts'
+import { isCommitted, recordIntoStatus, saysCommitted } from '../records.ts'
 
 const lookEveryMs = 200
 // A destination agent that stays away holds nothing that matters: without a grant it never runs the copy, and it sweeps when it is back.
@@ -65,7 +65,8 @@ function isKept({ spec, status, metadata }: Migration, nowMs: Instant): boolean 
 function discardDestination(status: PodMigrationStatus, observed: Observed, reason: string, nowMs: Instant): Decision {
   const { destination } = observed
   const ended = finishAt(status.sourceNode, observed.source)
-  const aborts = abortAt(status.destinationNode, destination, reason)
+  // One that committed before its node went away does not give up; with nothing to live it finishes by itself.
+  const aborts = saysCommitted(destination) ? [] : abortAt(status.destinationNode, destination, reason)
   if (aborts.length > 0) return stay(status, [...aborts, ...ended], lookEveryMs)
   const pod = ourDestination(status, observed)
   if (pod) {

@@ -67,7 +67,7 @@ export function findVictims(victim: Victim, node: Machine): number[] {
 function isVictim(victim: Victim, args: readonly string[]): boolean {
   if (victim === 'controller') return args[1] === '/app/controller.cjs'
   if (victim === 'sourceAgent' || victim === 'destinationAgent') return args[1] === '/app/agent.cjs'
-  return args.includes('swrk')
+  return args.includes('swrk') || args[0]?.startsWith('criu: ') === true
 }
 
 function pidDepth(node: Machine): number {

@@ -14,7 +14,8 @@ const isProgram =
   (name: string): IsPart =>
   (args) =>
     args[0] !== undefined && args[0].split('/').at(-1) === name
-const isCriu: IsPart = (args) => args.includes('swrk')
+/** One that has begun calls itself so. */
+const isCriu: IsPart = (args) => args.includes('swrk') || args[0]?.startsWith('criu: ') === true
 export const isAgent: IsPart = (args) => args[1] === '/app/agent.cjs'
 const isController: IsPart = (args) => args[1] === '/app/controller.cjs'
 const isRunc: IsPart = (args) => isProgram('runc')(args) && !isCriu(args)
