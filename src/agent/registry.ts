@@ -8,14 +8,12 @@ import { type AgentContext, awaitedFolder, restoredFolder } from './context.ts'
 import { Receiver } from './move/receive.ts'
 import { Source } from './move/source.ts'
 import { nowMs } from './moves.ts'
-import { isForgotten, isOpen, type Move, toWire } from './protocol/move.ts'
+import { endsAlone, isForgotten, isOpen, type Move, toWire } from './protocol/move.ts'
 import { sweepFiles } from './sweep/sweep.ts'
 
 const recoverAgainMs = 2000
 /** How long an ended move can still be asked about. */
 const keepEndedMs = 24 * 60 * 60 * 1000
-/** The controller ends a move that lives; when this node was away then and the migration is over or gone, nobody would any more. */
-const endAloneMs = 60 * 1000
 /** The source tells the home node when a move is over; when that was lost, this ends it. */
 export const homeRecordsKeptMs = 10 * 60 * 1000
 
@@ -122,8 +120,7 @@ export class Registry {
     relayedFlows.reset()
     for (const [node, count] of relayed) relayedFlows.set({ node }, count)
     for (const move of moves.list()) if (isForgotten(move, nowMs())) await this.receiver(move.uid).fail(forgotten)
-    for (const { uid, state, changedAtMs } of moves.list())
-      if (state === 'live' && nowMs() - changedAtMs > endAloneMs) await this.receiver(uid).finish('committed')
+    for (const move of moves.list()) if (endsAlone(move, nowMs())) await this.#either(move.uid).finish('committed')
     for (const move of moves.list()) if (!isOpen(move) && nowMs() - move.changedAtMs > keepEndedMs) await this.#forget(move)
   }
 

@@ -2,7 +2,7 @@
 import { Journal, type JournalFiles } from '../../src/agent/journal/journal.ts'
 import { Moves } from '../../src/agent/moves.ts'
 import type { DestinationAction, DestinationMessage } from '../../src/agent/protocol/destination.ts'
-import { isForgotten, type Move, toWire } from '../../src/agent/protocol/move.ts'
+import { endsAlone, isForgotten, type Move, toWire } from '../../src/agent/protocol/move.ts'
 import type { SourceAction, SourceMessage } from '../../src/agent/protocol/source.ts'
 import { isNeeded } from '../../src/agent/sweep/needed.ts'
 import type { Owned } from '../../src/agent/sweep/owned.ts'
@@ -89,6 +89,8 @@ export class SimAgent {
     for (const images of node.images)
       if (left({ kind: 'images', uid: images.replace(/-(source|destination)$/, '') })) hands.removeImages(images)
     hands.sweepHome(homeRecordsKeptMs)
+    for (const move of view.moves.filter((one) => endsAlone(one, this.life.monotonicMs())))
+      this.background(this.finish(move.uid, 'committed'))
     const forgotten = view.moves.filter((move) => isForgotten(move, this.life.monotonicMs()))
     for (const { uid } of forgotten)
       this.background(this.receiver(uid).tell({ type: 'failed', failure: { code: 'Forgotten', message: 'nobody came for it' } }))

@@ -107,18 +107,13 @@ function unrestOfNodes(world: World): string | undefined {
     if (!node.up) return `${node.name} is down`
     const agent = world.agents().find((one) => one.node === node)
     if (!agent?.ready) return `the agent on ${node.name} is not there`
-    const open = agent.moves.list().filter((move) => isOpen(move) && !isHarmless(world, move.uid, move.state))
+    const open = agent.moves.list().filter(isOpen)
     if (open.length > 0)
       return `the agent on ${node.name} has ${open.map((move) => `${world.migrationName(move.uid)} open (${move.role} ${move.state})`).join(', ')}`
     const left = leftOn(world, node)
     if (left) return `${node.name} has ${left}`
   }
   return undefined
-}
-
-/** A destination whose last word was not heard: its pod lives, and nothing else of it is left. */
-function isHarmless(world: World, uid: string, state: string): boolean {
-  return state === 'live' && !world.migrations().some((one) => one.metadata.uid === uid && !isTerminal(one.status?.phase))
 }
 
 function leftOn(world: World, node: World['nodes'][number]): string | undefined {

@@ -114,6 +114,16 @@ export function isForgotten(move: Move, nowMs: number): boolean {
   return nowMs - move.changedAtMs > waitsMs
 }
 
+/** The controller says so within seconds, as long as it knows of both nodes. */
+const endsAloneAfterMs = { live: 60_000, committed: 600_000 }
+
+/** Committed long ago, and nobody said that the move is over: one of the nodes was away, and its Node object with it. */
+export function endsAlone(move: Move, nowMs: number): boolean {
+  const ageMs = nowMs - move.changedAtMs
+  if (move.role === 'destination') return move.state === 'live' && ageMs > endsAloneAfterMs.live
+  return move.state === 'committed' && ageMs > endsAloneAfterMs.committed
+}
+
 /** Open: something may still have to happen here; its network and images belong to it. */
 export function isOpen(move: Move): boolean {
   if (move.state === 'finished' || move.state === 'aborted') return !move.settled

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
-import { foldRecord, isForgotten } from '../../../src/agent/protocol/move.ts'
-import { destinationOpened, uid } from '../samples.ts'
+import { endsAlone, foldRecord, isForgotten } from '../../../src/agent/protocol/move.ts'
+import type { MoveState } from '../../../src/api/agent-wire.ts'
+import { destinationMove, destinationOpened, sourceMove, uid } from '../samples.ts'
 
 describe('what the records of a move say', () => {
   it('begins with its opening: what follows another record is a broken journal', () => {
@@ -16,5 +17,13 @@ describe('what the records of a move say', () => {
     expect([90_000, 90_001].map((nowMs) => isForgotten(awaiting, nowMs))).to.deep.equal([false, true])
     expect([91_000, 91_001].map((nowMs) => isForgotten(standing, nowMs))).to.deep.equal([false, true])
     expect(isForgotten(holding, 1e9)).to.equal(false)
+  })
+
+  it('ends without a word when it was committed long ago', () => {
+    const at = (state: MoveState) => ({ type: 'state', atMs: 1000, state }) as const
+    const [live, committed] = [destinationMove(at('committed'), at('live')), sourceMove(at('granted'), at('committed'))]
+    expect([61_000, 61_001].map((nowMs) => endsAlone(live, nowMs))).to.deep.equal([false, true])
+    expect([601_000, 601_001].map((nowMs) => endsAlone(committed, nowMs))).to.deep.equal([false, true])
+    for (const move of [sourceMove(at('granted')), destinationMove(at('committed'))]) expect(endsAlone(move, 1e9)).to.equal(false)
   })
 })
