@@ -38,13 +38,13 @@ function readLines(file: string): string[] {
   }
 }
 
-// A frozen process does not die, not even of SIGKILL: thaw, kill, and look again until nobody is left.
+// A frozen process does not die, not even of SIGKILL, until it is thawed; killed before, it runs not one instruction more. Again until nobody is left.
 export async function endProcessesIn(cgroup: string): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt++) {
-    thaw(cgroup)
     const pids = processesIn(cgroup)
     if (pids.length === 0) return
     for (const pid of pids) kill(pid)
+    thaw(cgroup)
     await sleep(50)
   }
   throw new Error(`Ending the processes of ${cgroup}: ${processesIn(cgroup).join(', ')} do not end`)
