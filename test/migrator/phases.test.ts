@@ -377,6 +377,10 @@ describe('after the commit', () => {
       expect(cutover({ ...gone, destinationPod: adopted }).status.phase).to.equal('Complete')
     })
 
+    it('leaves them once', () => {
+      expect(told(cutover({ ...live, sourcePod: undefined, destinationPod: adopted }).effects)).to.deep.equal(['finish na'])
+    })
+
     it('leaves its owner too when that is gone as well, so that the pod is collected', () => {
       const [patch] = cutover({ ...gone, destinationPod: received, ownerExists: false }).effects
       expect(patch).to.have.nested.property('patch.metadata.ownerReferences[0].uid', 'rs-uid')

@@ -21,7 +21,6 @@ export function decodeLines(text: string): JournalText {
   const records: JournalRecord[] = []
   let wholeBytes = 0
   for (const [index, line] of lines.entries()) {
-    if (line === '' && index === lines.length - 1) break
     const record = index === lines.length - 1 ? undefined : decodeLine(line)
     if (!record && lines.slice(index + 1).some((later) => decodeLine(later)))
       throw new Error(`Reading a journal: line ${index + 1} is damaged: ${line.slice(0, 80)}`)

@@ -1,6 +1,7 @@
 // Single decisions of the destination, one a line.
 import { expect } from 'chai'
 import { type DestinationMessage, decideDestination, outcomeOf } from '../../../src/agent/protocol/destination.ts'
+import type { DestinationMove } from '../../../src/agent/protocol/move.ts'
 import type { MoveState } from '../../../src/api/agent-wire.ts'
 import { destinationMove } from '../samples.ts'
 
@@ -47,6 +48,31 @@ describe('the destination decides', () => {
 
   it('to finish a commit after a restart', () => {
     expect(decide([...toHeld, 'committed'], { type: 'restarted' }).actions).to.deep.equal(['release'])
+  })
+
+  it('to wait for its pod again after a restart', () => {
+    for (const states of [[], ['standing']] as MoveState[][])
+      expect(decide(states, { type: 'restarted' })).to.deep.equal({ records: [], actions: ['watchStanding'] })
+  })
+
+  it('to do after a restart what the end still asks for, and nothing that is done', () => {
+    const [committed, aborted] = [[...toHeld, 'committed', 'live'] as MoveState[], ['standing', 'aborted'] as MoveState[]]
+    const restarted = (move: DestinationMove) => decideDestination(move, { type: 'restarted' }, 1000).actions
+    expect(restarted(move(committed))).to.deep.equal([])
+    expect(restarted(move([...committed, 'finished']))).to.deep.equal(['cleanUp'])
+    expect(restarted(move(aborted))).to.deep.equal(['giveUp'])
+    for (const states of [aborted, [...committed, 'finished'] as MoveState[]])
+      expect(restarted({ ...move(states), settled: true })).to.deep.equal([])
+  })
+
+  it('to finish what lives, and to refuse that of what does not yet', () => {
+    const finish = { type: 'finish', outcome: 'committed' } as const
+    expect(decide([...toHeld, 'committed', 'live'], finish)).to.deep.equal({
+      records: [{ type: 'state', atMs: 1000, state: 'finished' }],
+      actions: ['cleanUp'],
+    })
+    expect(decide([...toHeld, 'committed'], finish).refused?.message).to.include('finish as committed')
+    expect(decide(toHeld, finish).refused?.code).to.equal('WrongState')
   })
 
   it('to refuse an abort after the commit', () => {

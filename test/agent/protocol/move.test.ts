@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { endsAlone, foldRecord, isForgotten } from '../../../src/agent/protocol/move.ts'
+import { endsAlone, foldRecord, isForgotten, mayBeLost } from '../../../src/agent/protocol/move.ts'
 import type { MoveState } from '../../../src/api/agent-wire.ts'
 import { destinationMove, destinationOpened, sourceMove, uid } from '../samples.ts'
 
@@ -7,6 +7,13 @@ describe('what the records of a move say', () => {
   it('begins with its opening: what follows another record is a broken journal', () => {
     const record = { type: 'state', atMs: 1, state: 'frozen' } as const
     expect(() => foldRecord(uid, undefined, record)).to.throw(`migration ${uid}: it starts with a state record, expected "opened"`)
+  })
+
+  it('must not begin without its first record, whatever the disk; a step may be lost', () => {
+    const step = { type: 'step', atMs: 1, step: 'frozen', node: 'na' } as const
+    const tombstone = { type: 'tombstone', atMs: 1, failure: { code: 'X', message: 'x' } } as const
+    const lost = [destinationOpened, tombstone, step].map((record) => mayBeLost(destinationMove(), record))
+    expect(lost).to.deep.equal([false, false, true])
   })
 
   it('is forgotten when it waits for longer than its migration may take', () => {

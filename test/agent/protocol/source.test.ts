@@ -27,6 +27,12 @@ describe('the source decides', () => {
     expect(decision).to.deep.equal({ records: [], actions: ['askOutcome'] })
   })
 
+  it('to ask, not to thaw, when it is told to give up with a grant out, and to do nothing twice', () => {
+    const abort = { type: 'abort', reason: 'x' } as const
+    expect(decide(['moving', 'frozen', 'granted'], abort)).to.deep.equal({ records: [], actions: ['askOutcome'] })
+    expect(decide(['moving', 'aborted'], abort)).to.deep.equal({ records: [], actions: [] })
+  })
+
   it('to ask, not to thaw, after a restart with a grant out', () => {
     expect(decide(['moving', 'frozen', 'granted'], { type: 'restarted' }).actions).to.deep.equal(['askOutcome'])
   })
