@@ -379,6 +379,8 @@ describe('after the commit', () => {
 
     it('leaves them once', () => {
       expect(told(cutover({ ...live, sourcePod: undefined, destinationPod: adopted }).effects)).to.deep.equal(['finish na'])
+      const unheard = cutover({ ...live, source: 'unreachable', sourcePod: undefined, destinationPod: adopted })
+      expect(told(unheard.effects)).to.deep.equal([])
     })
 
     it('leaves its owner too when that is gone as well, so that the pod is collected', () => {
