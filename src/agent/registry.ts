@@ -9,6 +9,7 @@ import { Receiver } from './move/receive.ts'
 import { Source } from './move/source.ts'
 import { nowMs } from './moves.ts'
 import { endsAlone, isForgotten, isOpen, type Move, toWire } from './protocol/move.ts'
+import { goesOn } from './protocol/source.ts'
 import { sweepFiles } from './sweep/sweep.ts'
 
 const recoverAgainMs = 2000
@@ -96,6 +97,12 @@ export class Registry {
       this.#context.moves.open(uid, { type: 'tombstone', atMs: nowMs(), failure })
     }
     return this.receiver(uid)
+  }
+
+  /** Asked by the destination; of a move that this node does not know nothing can be said. */
+  goesOn(uid: string): boolean {
+    const move = this.#context.moves.get(uid)
+    return move?.role === 'source' && goesOn(move)
   }
 
   /** After the agent's start: every open move is brought to where the protocol says; what fails is tried again, since a pod may wait for it. */

@@ -181,6 +181,8 @@ describe('RollingBack', () => {
     const asking = back({ source: record('source', 'frozen') })
     expect(told(asking.effects)).to.deep.equal(['abort na'])
     expect(told(back({ source: 'unreachable' }).effects)).to.deep.equal([])
+    expect(asking.status.message).to.equal('going back: x')
+    expect(back({ source: 'unreachable' }).status.message).to.include('waiting for the agent on na')
   })
 
   it('waits for no source whose node is gone', () => {
@@ -199,6 +201,11 @@ describe('RollingBack', () => {
     const spec = { rollbackOnFailure: false }
     expect(told(back({}, {}, { spec }).effects)).to.deep.equal([])
     expect(told(back({}, {}, { spec, afterMs: 601_000 }).effects)).to.deep.equal(['delete cart-7-12345 0'])
+  })
+
+  it('tells nobody to clean up where no node was chosen', () => {
+    const observed = { source: 'absent', destination: record('destination', 'aborted'), destinationPod: undefined } as const
+    expect(told(back(observed, { destinationNode: undefined }).effects)).to.deep.equal(['event'])
   })
 
   it('leaves a pod alone that only had our name', () => {
@@ -277,6 +284,13 @@ describe('a grant that came to nothing', () => {
     }
     expect(phaseWith('unreachable', [nb])).to.equal('DisengageHold')
     expect(phaseWith(record('destination', 'held'), [nb])).to.equal('DisengageHold')
+  })
+
+  it('is called by its reason: a destination that is there is not gone', () => {
+    const failure = { code: 'NeverCommitted', message: 'x' }
+    const status = { phase: 'DisengageHold', granted: true, moveStartedAt: started } as const
+    const { status: next } = decideIn({ status, observed: { source: { ...record('source', 'aborted'), failure }, destination: 'absent' } })
+    expect(next.failure?.code).to.equal('NeverCommitted')
   })
 
   it('is seen from the source’s end, too', () => {
@@ -394,6 +408,14 @@ describe('after the commit', () => {
         `patch ${received.metadata.name}`,
       ])
     })
+  })
+
+  it('tells the destination that it is over, unless it knows, or is away', () => {
+    const over = (destination: Observed['destination']) =>
+      told(cutover({ ...ended, sourcePod: undefined, destinationPod: labelled, destination }).effects)
+    expect(over(record('destination', 'live'))).to.deep.equal(['finish nb', 'event'])
+    for (const destination of [record('destination', 'finished'), 'unreachable'] as const)
+      expect(over(destination)).to.deep.equal(['event'])
   })
 
   it('completes when the source has ended, on whatever node it was', () => {

@@ -3,7 +3,7 @@ import { Journal, type JournalFiles } from '../../src/agent/journal/journal.ts'
 import { Moves } from '../../src/agent/moves.ts'
 import type { DestinationAction, DestinationMessage } from '../../src/agent/protocol/destination.ts'
 import { endsAlone, isForgotten, type Move, toWire } from '../../src/agent/protocol/move.ts'
-import type { SourceAction, SourceMessage } from '../../src/agent/protocol/source.ts'
+import { goesOn, type SourceAction, type SourceMessage } from '../../src/agent/protocol/source.ts'
 import { isNeeded } from '../../src/agent/sweep/needed.ts'
 import type { Owned } from '../../src/agent/sweep/owned.ts'
 import type { AwaitRequest, Inventory, MoveRecord, MoveRequest, MoveStep } from '../../src/api/agent-wire.ts'
@@ -31,6 +31,7 @@ export type PeerWord =
   | 'restore'
   | 'grant'
   | 'outcome'
+  | 'goesOn'
   | 'abort'
   | 'divert'
   | 'undivert'
@@ -143,6 +144,7 @@ export class SimAgent {
     if (word === 'divert') return this.hands.divert(uid, 'home')
     if (word === 'undivert') return this.hands.undoNetwork(uid)
     if (word === 'settle') return this.hands.settleNetwork(uid)
+    if (word === 'goesOn') return this.#goesOn(uid)
     if (word === 'outcome') return this.#receiverOrTombstone(uid).outcome()
     const receiver = this.receiver(uid)
     if (word === 'standing') return receiver.standing()
@@ -153,6 +155,11 @@ export class SimAgent {
     if (word === 'restore') return await receiver.restore(body as Image)
     if (word === 'grant') return await receiver.grant(body as number)
     return await receiver.tell({ type: 'abort', reason: 'the source rolled back' })
+  }
+
+  #goesOn(uid: string): boolean {
+    const move = this.moves.get(uid)
+    return move?.role === 'source' && goesOn(move)
   }
 
   async askPeer<T>(address: string, uid: string, word: PeerWord, timeoutMs: number, body?: unknown, signal?: AbortSignal): Promise<T> {

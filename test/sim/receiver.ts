@@ -11,6 +11,8 @@ const defaultGrantWaitMs = 15_000
 const standingPollMs = 250
 const releaseTries = 5
 const releaseAgainMs = 1000
+const askSourceMs = 90_000
+const askTimeoutMs = 2000
 const sourceTakesWithinMs = 2000
 const lookEveryMs = 50
 
@@ -196,10 +198,25 @@ export class SimReceiver {
   #releaseAgain(error: unknown): void {
     this.#agent.say(`releasing ${this.#uid} failed: ${messageOf(error)}`)
     if (++this.#releaseTries < releaseTries) this.#agent.life.after(releaseAgainMs, () => void this.release().catch(() => undefined))
-    else if (this.#move.state === 'committed') {
-      this.#agent.hands.startAfresh(this.#key)
-      this.#agent.tellDestination(this.#uid, { type: 'live' })
+    else if (this.#move.state === 'committed') this.#agent.background(this.#liveAfresh())
+  }
+
+  async #liveAfresh(): Promise<void> {
+    if (!(await this.#sourceGoesOn())) this.#agent.hands.startAfresh(this.#key)
+    if (this.#move.state === 'committed') this.#agent.tellDestination(this.#uid, { type: 'live' })
+  }
+
+  async #sourceGoesOn(): Promise<boolean> {
+    const { life } = this.#agent
+    const untilMs = life.monotonicMs() + askSourceMs
+    while (life.monotonicMs() < untilMs) {
+      try {
+        return await this.#agent.askPeer<boolean>(this.#request.source.address, this.#uid, 'goesOn', askTimeoutMs)
+      } catch {
+        await life.sleep(releaseAgainMs)
+      }
     }
+    return false
   }
 
   async #becomeLive(resumed: boolean): Promise<void> {

@@ -11,14 +11,16 @@ import type { Attached } from '../rooms.ts'
 
 export class AwaitedPod {
   readonly pod: AwaitRequest['pod']
+  readonly source: AwaitRequest['source']
   readonly #config: AgentConfig
   readonly #uid: string
   readonly #folder: string
 
-  constructor(config: AgentConfig, uid: string, { pod }: AwaitRequest) {
+  constructor(config: AgentConfig, uid: string, { pod, source }: AwaitRequest) {
     this.#config = config
     this.#uid = uid
     this.pod = pod
+    this.source = source
     this.#folder = awaitedFolder(config, pod)
   }
 

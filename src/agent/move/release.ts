@@ -1,6 +1,7 @@
 // From the commit on: gates go, traffic in, processes on; then the pod is an ordinary one of this node, whatever its containers come to.
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { type AgentContext, moveFolders, restoredFolder } from '../context.ts'
@@ -8,12 +9,14 @@ import { endRestored, quitStandIn, type ReceivedContainer, reconnect } from '../
 import { writeDurably } from '../journal/durable-file.ts'
 import { storeLocal } from '../memory/store.ts'
 import { nowMs } from '../moves.ts'
-import type { Committed } from '../peer/wire.ts'
+import { type Committed, GoesOn } from '../peer/wire.ts'
 import type { DestinationMove } from '../protocol/move.ts'
 import type { AwaitedPod } from './awaited-pod.ts'
 
 const releaseTries = 5
 const releaseAgainMs = 1000
+const askSourceMs = 90_000
+const askTimeoutMs = 2000
 
 export class Release {
   readonly #context: AgentContext
@@ -79,10 +82,28 @@ export class Release {
     }
   }
 
-  /** Nothing of the restore is left, as after a reboot of this node: a crash of the pod here, so kubelet may start its containers anew. */
+  /**
+   * Nothing of the restore is left, as after a reboot of this node: a crash of the pod here, so kubelet may start its containers anew. But the
+   * source may have been told that this node is gone for good; then the pod is there, and this one only waits for its deletion.
+   */
   async #liveAfresh(): Promise<void> {
-    await this.#each(this.#pod.pod.containers, async (name) => await this.#startAfresh(name))
+    if (!(await this.#sourceGoesOn())) await this.#each(this.#pod.pod.containers, async (name) => await this.#startAfresh(name))
     if (this.#move.state === 'committed') this.#context.moves.decideDestination(this.#uid, { type: 'live' })
+  }
+
+  /** A source that says nothing for so long is taken for one that is gone. */
+  async #sourceGoesOn(): Promise<boolean> {
+    const peer = this.#context.peers.to(this.#pod.source.address)
+    const untilMs = performance.now() + askSourceMs
+    while (performance.now() < untilMs) {
+      try {
+        return (await peer.call(`/v1/peer/${this.#uid}/goes-on`, {}, GoesOn, { timeoutMs: askTimeoutMs })).goesOn
+      } catch (error) {
+        log.warn({ uid: this.#uid, reason: messageOf(error) }, 'asking whether the source goes on failed')
+        await sleep(releaseAgainMs)
+      }
+    }
+    return false
   }
 
   /** Side by side; those that fail are noted, and the others go on. */

@@ -93,6 +93,9 @@ export const Outcome = z.object({
 })
 export type Outcome = z.infer<typeof Outcome>
 
+/** The source's answer. */
+export const GoesOn = z.object({ goesOn: z.boolean() })
+
 export const Divert = z.object({ ip: ipv4, destinationNodeIp: ipv4, undo: z.boolean().default(false), settle: z.boolean().default(false) })
 export type Divert = z.infer<typeof Divert>
 

@@ -69,6 +69,11 @@ export function isToBeUndone(move: SourceMove): boolean {
   return !move.settled && !move.committed && (move.state === 'aborted' || move.state === 'finished')
 }
 
+/** It has its pod again, although it may have granted it: what a destination asks that committed and has nothing left of what it restored. */
+export function goesOn(move: SourceMove): boolean {
+  return !move.committed && (move.state === 'aborted' || move.state === 'finished')
+}
+
 function onAbort(move: SourceMove, reason: string, nowMs: number): Decision<SourceAction> {
   if (beforeGrant.includes(move.state)) return abort(nowMs, { code: 'Aborted', message: reason })
   return { records: [], actions: move.state === 'granted' ? ['askOutcome'] : [] }

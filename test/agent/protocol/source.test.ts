@@ -1,6 +1,6 @@
 // Single decisions of the source, one a line.
 import { expect } from 'chai'
-import { decideSource, type SourceMessage } from '../../../src/agent/protocol/source.ts'
+import { decideSource, goesOn, type SourceMessage } from '../../../src/agent/protocol/source.ts'
 import type { MoveState } from '../../../src/api/agent-wire.ts'
 import { sourceMove } from '../samples.ts'
 
@@ -67,5 +67,21 @@ describe('the source decides', () => {
   it('to thaw on the word that the destination is gone', () => {
     expect(decide(['moving', 'frozen', 'granted'], { type: 'resolve', verdict: 'destinationGone' }).actions).to.deep.equal(['rollBack'])
     expect(decide(['moving', 'frozen', 'granted', 'committed'], { type: 'resolve', verdict: 'destinationGone' }).actions).to.deep.equal([])
+  })
+
+  it('what to say when it is asked whether it goes on', () => {
+    const said = (states: MoveState[]) =>
+      goesOn(sourceMove(...states.map((state, index) => ({ type: 'state', atMs: index + 2, state }) as const)))
+    for (const states of [
+      ['moving', 'frozen', 'granted', 'aborted'],
+      ['moving', 'frozen', 'granted', 'aborted', 'finished'],
+    ] as MoveState[][])
+      expect(said(states)).to.equal(true)
+    for (const states of [
+      ['moving', 'frozen', 'granted'],
+      ['moving', 'frozen', 'granted', 'committed'],
+      ['moving', 'frozen', 'granted', 'committed', 'finished'],
+    ] as MoveState[][])
+      expect(said(states)).to.equal(false)
   })
 })
