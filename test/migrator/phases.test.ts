@@ -203,6 +203,13 @@ describe('RollingBack', () => {
     expect(told(back({}, {}, { spec, afterMs: 601_000 }).effects)).to.deep.equal(['delete cart-7-12345 0'])
   })
 
+  it('takes the destination pod along that was made a second time, and no other', () => {
+    const known = { destinationPodUID: 'first-uid' }
+    expect(told(back({}, known).effects)).to.deep.equal(['delete cart-7-12345 1'])
+    const foreign = { ...destination, metadata: { ...destination.metadata, labels: {} } }
+    expect(told(back({ destinationPod: foreign }, known).effects).filter((effect) => effect.startsWith('delete'))).to.deep.equal([])
+  })
+
   it('tells nobody to clean up where no node was chosen', () => {
     const observed = { source: 'absent', destination: record('destination', 'aborted'), destinationPod: undefined } as const
     expect(told(back(observed, { destinationNode: undefined }).effects)).to.deep.equal(['event'])

@@ -1,4 +1,6 @@
 // RollingBack: the source first says that it will never commit, then the destination is discarded; nothing is torn down before that.
+import type { V1Pod } from '@kubernetes/client-node'
+import { labels } from '../../api/names.ts'
 import type { PodMigrationStatus } from '../../api/pod-migration.ts'
 import { closeConditions, isoTime } from '../conditions.ts'
 import { type Decision, type Effect, end, enter, stay } from '../decision.ts'
@@ -19,7 +21,7 @@ export function rollingBack(migration: Migration, observed: Observed, nowMs: Ins
   if (isKept(migration, nowMs)) {
     return stay({ ...status, message: 'the source runs; the failed destination is kept for inspection (spec.rollbackOnFailure: false)' })
   }
-  return discardDestination(status, observed, reason, nowMs)
+  return discardDestination({ ...migration, status }, observed, reason, nowMs)
 }
 
 /** Between our timeout and the source's answer the grant went out: there is no way back any more. */
@@ -62,13 +64,14 @@ function isKept({ spec, status, metadata }: Migration, nowMs: Instant): boolean 
 }
 
 // The agent first: a pod object that goes while its stand-ins restore would be a crash, not a rollback.
-function discardDestination(status: PodMigrationStatus, observed: Observed, reason: string, nowMs: Instant): Decision {
+function discardDestination(migration: Migration, observed: Observed, reason: string, nowMs: Instant): Decision {
+  const { status } = migration
   const { destination } = observed
   const ended = finishAt(status.sourceNode, observed.source)
   // One that committed before its node went away does not give up; with nothing to live it finishes by itself.
   const aborts = saysCommitted(destination) ? [] : abortAt(status.destinationNode, destination, reason)
   if (aborts.length > 0) return stay(status, [...aborts, ...ended], lookEveryMs)
-  const pod = ourDestination(status, observed)
+  const pod = ourDestination(migration, observed)
   if (pod) {
     const effects = [...deletionOf(pod, !isOverdue(status, nowMs)), ...ended]
     return stay({ ...status, message: 'discarding the destination pod' }, effects, lookEveryMs)
@@ -96,11 +99,10 @@ function finishAt(nodeName: string | undefined, answer: AgentAnswer): Effect[] {
   return [{ kind: 'finish', nodeName, outcome: 'aborted' }]
 }
 
-function ourDestination(status: PodMigrationStatus, { destinationPod }: Observed) {
-  const metadata = destinationPod?.metadata
-  const ours = metadata?.uid !== undefined && (status.destinationPodUID === undefined || status.destinationPodUID === metadata.uid)
-  if (!ours || status.failure?.code === 'NameTaken') return undefined
-  return destinationPod
+/** By its label: it may have been made a second time, when the first one was collected with its node. */
+function ourDestination({ metadata, status }: Migration, { destinationPod }: Observed): V1Pod | undefined {
+  const isOurs = destinationPod?.metadata?.labels?.[labels.migrationUid] === metadata.uid
+  return isOurs && status.failure?.code !== 'NameTaken' ? destinationPod : undefined
 }
 
 function sourceNow(status: PodMigrationStatus, observed: Observed): string {
