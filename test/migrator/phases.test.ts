@@ -189,6 +189,21 @@ describe('RollingBack', () => {
     expect(told(back({ source: 'unreachable', nodes: [] }).effects)).to.deep.equal(['delete cart-7-12345 1'])
   })
 
+  it('does not touch a destination that may live, when both are silent and the source is gone for good', () => {
+    const [nb] = [makeNode('nb', 2)]
+    const silent = { source: 'unreachable', destination: 'unreachable' } as const
+    const waiting = back({ ...silent, nodes: [nb] })
+    expect(told(waiting.effects)).to.deep.equal([])
+    expect(waiting.status.message).to.include('waiting for the agent on nb')
+    expect(told(back({ ...silent, nodes: [] }).effects)).to.deep.equal(['delete cart-7-12345 1'])
+    expect(back({ source: 'unreachable', destination: record('destination', 'live'), nodes: [nb] }).status.phase).to.equal('DisengageHold')
+    expect(told(back({ source: 'unreachable', destination: record('destination', 'held'), nodes: [nb] }).effects)).to.deep.equal([
+      'abort nb',
+    ])
+    // Before the move was ordered nothing can be granted.
+    expect(told(back({ ...silent, nodes: [nb] }, { moveStartedAt: undefined }).effects)).to.deep.equal(['delete cart-7-12345 1'])
+  })
+
   it('gives kubelet time to end the destination pod, then forces it', () => {
     expect(told(back({}).effects)).to.deep.equal(['delete cart-7-12345 1'])
     expect(told(back({ destinationPod: terminating(destination) }).effects)).to.deep.equal([])

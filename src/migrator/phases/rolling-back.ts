@@ -18,6 +18,12 @@ export function rollingBack(migration: Migration, observed: Observed, nowMs: Ins
   const reason = status.failure?.message ?? 'the move is given up'
   if (!isSourceSafe(status, observed))
     return stay({ ...status, message: sourceMessage(status, observed) }, abortAt(status.sourceNode, observed.source, reason), lookEveryMs)
+  if (mayLiveThere(status, observed))
+    return stay(
+      { ...status, message: `waiting for the agent on ${status.destinationNode} to say whether the pod lives there` },
+      [],
+      lookEveryMs,
+    )
   if (isKept(migration, nowMs)) {
     return stay({ ...status, message: 'the source runs; the failed destination is kept for inspection (spec.rollbackOnFailure: false)' })
   }
@@ -42,6 +48,12 @@ function isDone(answer: AgentAnswer): boolean {
 /** Safe: it was never told to move, it said that it gave up, or its node is gone and with it everything that it held. */
 function isSourceSafe(status: PodMigrationStatus, observed: Observed): boolean {
   return !status.moveStartedAt || isDone(observed.source) || (observed.source === 'unreachable' && isNodeGone(observed, status.sourceNode))
+}
+
+/** The source was lost with its node, perhaps after its grant: then the destination alone can say that it has not committed. */
+function mayLiveThere({ moveStartedAt, destinationNode }: PodMigrationStatus, observed: Observed): boolean {
+  const isUnheard = observed.source === 'unreachable' && observed.destination === 'unreachable'
+  return moveStartedAt !== undefined && isUnheard && !isNodeGone(observed, destinationNode)
 }
 
 function sourceMessage(status: PodMigrationStatus, { source }: Observed): string {
