@@ -41,6 +41,7 @@ const growthPollMs = 25
 interface Frozen {
   sockets: Restored['sockets']
   memory: FinalCopy | undefined
+  synced: Promise<void>
 }
 
 /** Everything of one attempt that is open while it lasts. */
@@ -256,12 +257,13 @@ export class Sending {
     this.#signal.throwIfAborted()
   }
 
-  /** All that the dump waits for, and nothing beside it but memory, which says what the dump may leave out. */
+  /** Files and memory stand still from the freeze on: their last pass begins at once, beside all that follows. */
   async #freezeAndLock(): Promise<Frozen> {
     const { moves, network } = this.#context
     await this.#freezeWithNoneWaiting()
     this.#limit.lift()
     const memory = this.#memory?.final()
+    const synced = this.#lastSync()
     await network.lock({ uid: this.#uid, sandboxPid: this.#pod.sandboxPid })
     moves.step(this.#uid, 'locked')
     this.#followed = this.#flows.follow('locked')
@@ -269,7 +271,7 @@ export class Sending {
     const pids = this.#pod.containers.flatMap(({ freezer }) => processesOf(freezer.folder))
     const { sockets } = await (this.#sockets as SocketReader).read(pids)
     this.#signal.throwIfAborted()
-    return { sockets, memory }
+    return { sockets, memory, synced }
   }
 
   #lastSync(): Promise<void> {
@@ -290,15 +292,14 @@ export class Sending {
     }
   }
 
-  /** Dump, files and transfer side by side, the dump first: it takes longest. Large images leave while criu still writes them. */
-  async #capture({ memory }: Frozen): Promise<void> {
+  /** Dump, files and transfer side by side; large images leave while criu still writes them. */
+  async #capture({ memory, synced }: Frozen): Promise<void> {
     const { moves } = this.#context
     const images = this.#images as ImageSender
     const folders = this.#imageFolders()
     // criu must not look before it is written what it may leave out.
     await memory?.listed
     const dumping = allEnded(this.#dumps.splice(0).map((dump) => dump.go())).then(() => moves.step(this.#uid, 'dumped'))
-    const synced = this.#lastSync()
     try {
       if (this.#sharedFolder !== undefined) await images.sendShared(this.#sharedFolder)
       await sendWhile(dumping, () => images.sendGrown(folders))
