@@ -9,6 +9,12 @@ describe('what the records of a move say', () => {
     expect(() => foldRecord(uid, undefined, record)).to.throw(`migration ${uid}: it starts with a state record, expected "opened"`)
   })
 
+  it('is over from the start where nothing was known of it: a tombstone says never', () => {
+    const failure = { code: 'NeverAwaited', message: 'x' }
+    const move = foldRecord(uid, undefined, { type: 'tombstone', atMs: 7, failure })
+    expect(move).to.deep.include({ role: 'destination', state: 'aborted', settled: true, committed: false, failure, changedAtMs: 7 })
+  })
+
   it('must not begin without its first record, whatever the disk; a step may be lost', () => {
     const step = { type: 'step', atMs: 1, step: 'frozen', node: 'na' } as const
     const tombstone = { type: 'tombstone', atMs: 1, failure: { code: 'X', message: 'x' } } as const
