@@ -3,16 +3,15 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { root, targets, units } from './protocol-tests.ts'
+import { root, simulatedSeeds, targets, units } from './protocol-tests.ts'
 
 const wanted = '95'
-const simulatedSeeds = '150'
 
 const seen = mkdtempSync(join(tmpdir(), 'coverage-'))
 const env = { ...process.env, LOG_LEVEL: 'silent', NODE_V8_COVERAGE: seen }
 const runs = [
   ['node_modules/mocha/bin/mocha.js', '--no-config', '--timeout', '60000', '--exit', ...units],
-  ['test/sim/cli.ts', '--seeds', simulatedSeeds],
+  ['test/sim/cli.ts', '--seeds', String(simulatedSeeds)],
 ]
 for (const run of runs) {
   const { status } = spawnSync(process.execPath, ['--import', './scripts/plain-types.mjs', ...run], {

@@ -1,10 +1,11 @@
 // Turns one comparison at a time of the protocol, the machine and the journal around, and says which of these no test noticed.
 import { spawnSync } from 'node:child_process'
-import { readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import type { Plugin } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 import { parseSync } from 'oxc-parser'
-import { commandFor, root, targets, workshop } from './protocol-tests.ts'
+import { root, simulatedSeeds, targets, units } from './protocol-tests.ts'
 
 const turned: Record<string, string> = { '===': '!==', '!==': '===', '<': '>=', '>': '<=', '<=': '>', '>=': '<', '&&': '||', '||': '&&' }
 
@@ -44,6 +45,35 @@ function turn(file: string, source: string, { operator = '', left, right }: Synt
   const line = source.slice(0, from).split('\n').length
   const text = `${operator} → ${turned[operator]} in \`${source.split('\n')[line - 1]?.trim()}\``
   return { file, line, text, source: source.slice(0, from) + between + source.slice(to) }
+}
+
+/** A folder in which bundles find the packages and the transcripts; the caller removes it. */
+function workshop(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mutations-'))
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  mkdirSync(join(folder, 'tests'))
+  for (const name of readdirSync(join(root, 'test/transcripts')).filter((one) => one.endsWith('.txt')))
+    cpSync(join(root, 'test/transcripts', name), join(folder, 'tests', name))
+  writeFileSync(join(folder, 'units.ts'), units.map((test) => `import '${join(root, test)}'`).join('\n'))
+  const run = `import { runSeed } from '${join(root, 'test/sim/run.ts')}'
+for (let seed = 1; seed <= ${simulatedSeeds}; seed++) {
+  const { violations } = await runSeed({ seed, moves: 3 })
+  if (violations.length > 0) process.exit(1)
+}
+process.exit(0)`
+  writeFileSync(join(folder, 'sim.ts'), run)
+  return folder
+}
+
+/** Builds one of the two, without a transpiler's helpers; what to give `node` to run it. */
+async function commandFor(folder: string, what: 'units' | 'sim', plugins: Plugin[]): Promise<string[]> {
+  const outfile = join(folder, 'tests', `${what}.test.mjs`)
+  const entryPoints = [join(folder, `${what}.ts`)]
+  const form = { bundle: true, platform: 'node', format: 'esm', packages: 'external' } as const
+  await build({ entryPoints, outfile, ...form, plugins, logLevel: 'silent' })
+  return what === 'units'
+    ? [join(root, 'node_modules/mocha/bin/mocha.js'), '--no-config', '--bail', '--timeout', '20000', outfile]
+    : [outfile]
 }
 
 function inPlaceOf({ file, source }: Mutation): Plugin {

@@ -44,8 +44,8 @@ export function isGranted(status: PodMigrationStatus, observed: Observed): boole
 }
 
 export function isCommitted(status: PodMigrationStatus, observed: Observed): boolean {
-  if (isDestinationGone(status, observed)) return false
-  return status.committedAt !== undefined || [observed.source, observed.destination].some(saysCommitted)
+  if (status.committedAt !== undefined) return true
+  return !isDestinationGone(status, observed) && [observed.source, observed.destination].some(saysCommitted)
 }
 
 export function saysCommitted(answer: AgentAnswer): boolean {

@@ -281,6 +281,15 @@ describe('a grant that came to nothing', () => {
     ])
   })
 
+  it('came to something when that is on record, whatever a source says that was told so and has ended', () => {
+    const status = { phase: 'DisengageHold', granted: true, moveStartedAt: started, committedAt: started } as const
+    const { status: next } = decideIn({
+      status,
+      observed: { source: record('source', 'finished'), destination: record('destination', 'committed') },
+    })
+    expect(next.phase).to.equal('DisengageHold')
+  })
+
   it('came to something when the source had heard of the commit before the destination was gone', () => {
     const status = {
       phase: 'DisengageHold',

@@ -1,4 +1,4 @@
-// Processes of a restored container, from /proc: before its cgroup or runc's state name them.
+// Processes of a container, from /proc: of one that is restored before its cgroup or runc's state name them.
 import { readdirSync, readFileSync } from 'node:fs'
 
 export function treeOf(pid: number): number[] {

@@ -10,13 +10,13 @@ import { divertBatch, holdBatch, proxyNeighbour, releaseBatch, restoreBatch, typ
 import { connectedBridges, describeVeth, deviceExists, hostVethOf, macOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { AddressLeases } from './leases.ts'
 import { type NetworkRecord, NetworkRecords } from './records.ts'
-import { hostRoute, type Route, routeTo } from './route-table.ts'
+import { hostRoute, type Route } from './route-table.ts'
 import { lockRuleSet, unlockRuleSet } from './rule-sets.ts'
 import { holdSysctls, vethSysctls } from './sysctls.ts'
 import { Turn } from './turn.ts'
 import { UndoneMoves } from './undone.ts'
 import { ipBatch, nftIn, WaitingCommands } from './waiting-commands.ts'
-import { giveRuleSet, takeRuleSet, WaysBack } from './way-back.ts'
+import { WaysBack } from './way-back.ts'
 
 type Role = NetworkRecord['role']
 type DivertMove = Parameters<PodNetwork['divert']>[0]
@@ -24,9 +24,6 @@ type ArmedMove = Parameters<PodNetwork['arm']>[0]
 type FollowedMove = Parameters<PodNetwork['rearm']>[0]
 type HeldMove = Parameters<PodNetwork['hold']>[0]
 type UndoneMove = Parameters<PodNetwork['undo']>[0]
-
-/** Frames under it leave the device another way, or not at all. */
-const noMac = '02:00:00:00:00:00'
 
 export function createPodNetwork(config: AgentConfig): PodNetwork {
   return new NodePodNetwork(config)
@@ -179,7 +176,7 @@ class NodePodNetwork implements PodNetwork {
     this.#diversions.delete(move.uid)
     const record = await this.#records.read(move.uid)
     if (!record) return await this.#records.remove(move.uid)
-    if (move.otherNodeIp !== undefined) await this.#openWayBack(record, move.otherNodeIp)
+    if (move.otherNodeIp !== undefined) await this.#waysBack.open(record, move.otherNodeIp)
     await this.#restore(record)
     if (move.role === 'destination') await this.#waysBack.close(move.ip)
     if (record.veth?.bridge && move.sandboxPid !== undefined) {
@@ -189,17 +186,6 @@ class NodePodNetwork implements PodNetwork {
     if (record.lease) await this.#leases.restore(record.lease)
     await this.#flows.undo(move.uid, record.ip, record)
     await this.#records.remove(move.uid)
-  }
-
-  async #openWayBack({ ip, role, veth, heldVeth }: NetworkRecord, otherNodeIp: string): Promise<void> {
-    const uplink = routeTo(await readRoutes(), otherNodeIp)?.device
-    if (uplink === undefined) return
-    if (role === 'source' && veth && (await deviceExists(veth.name)))
-      await this.#waysBack.open(ip, takeRuleSet({ ip, device: veth.bridge ?? veth.name, uplink }))
-    if (role !== 'destination' || heldVeth === undefined || !(await deviceExists(heldVeth))) return
-    const open = await this.#waysBack.open(ip, giveRuleSet({ ip, heldVeth, sourceNodeIp: otherNodeIp, uplink }))
-    // The kernel sends all that waits before this returns.
-    if (open) await batch(releaseBatch(ip, heldVeth, noMac))
   }
 
   async wayBackEnds(ip: string): Promise<void> {

@@ -3,8 +3,14 @@
 import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { run } from '../run.ts'
+import { releaseBatch } from './ip-batches.ts'
+import { deviceExists, readRoutes } from './kernel-files.ts'
+import type { NetworkRecord } from './records.ts'
+import { routeTo } from './route-table.ts'
 
 const prefix = 'podmotion_back_'
+/** Frames under it leave the held veth another way, or not at all. */
+const noMac = '02:00:00:00:00:00'
 
 interface Giving {
   ip: string
@@ -71,8 +77,19 @@ export function tablesIn(json: string): string[] {
 export class WaysBack {
   readonly #open = new Set<string>()
 
+  /** `otherNodeIp`: of the other side of the move. On the destination all that waits has left when this returns. */
+  async open({ ip, role, veth, heldVeth }: NetworkRecord, otherNodeIp: string): Promise<void> {
+    const uplink = routeTo(await readRoutes(), otherNodeIp)?.device
+    if (uplink === undefined) return
+    if (role === 'source' && veth && (await deviceExists(veth.name)))
+      await this.#lay(ip, takeRuleSet({ ip, device: veth.bridge ?? veth.name, uplink }))
+    if (role !== 'destination' || heldVeth === undefined || !(await deviceExists(heldVeth))) return
+    const isOpen = await this.#lay(ip, giveRuleSet({ ip, heldVeth, sourceNodeIp: otherNodeIp, uplink }))
+    if (isOpen) await run('ip', ['-batch', '-'], { input: releaseBatch(ip, heldVeth, noMac) })
+  }
+
   /** false: this kernel cannot, so packets are lost as on any other network change. Nothing else of the way back may depend on it. */
-  async open(ip: string, rules: string): Promise<boolean> {
+  async #lay(ip: string, rules: string): Promise<boolean> {
     this.#open.add(tableOf(ip))
     const { exitCode, stderr } = await run('nft', ['-f', '-'], { input: rules, reject: false })
     if (exitCode !== 0) log.warn({ ip, reason: stderr }, 'packets that waited cannot be given back')

@@ -14,7 +14,7 @@ export function interruption(migration: Migration, observed: Observed, nowMs: In
   if (noWayBack.includes(status.phase ?? 'Pending') || isGranted(status, observed)) return undefined
   if (metadata.deletionTimestamp) return { code: 'Cancelled', message: 'the PodMigration was deleted' }
   if (observed.refusedEffect) return { code: observed.refusedEffect.code, message: observed.refusedEffect.message }
-  return timedOut(migration, nowMs) ?? sourceGone(migration, observed) ?? destinationGone(migration, observed)
+  return timedOut(migration, nowMs) ?? sourceGone(migration, observed) ?? destinationDeleted(migration, observed)
 }
 
 function timedOut({ spec, status }: Migration, nowMs: Instant): Failure | undefined {
@@ -35,7 +35,7 @@ function sourceGone({ status }: Migration, { sourcePod }: Observed): Failure | u
 }
 
 /** While the agents act alone: to commit to a pod that goes away would end what its source still has. */
-function destinationGone({ status }: Migration, { destinationPod }: Observed): Failure | undefined {
+function destinationDeleted({ status }: Migration, { destinationPod }: Observed): Failure | undefined {
   if (!(followedPhases as readonly Phase[]).includes(status.phase ?? 'Pending')) return undefined
   const pod = `destination pod ${status.destinationPodName}`
   if (destinationPod?.metadata?.deletionTimestamp) return { code: 'DestinationDeleted', message: `${pod} is being deleted` }

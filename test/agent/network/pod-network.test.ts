@@ -80,6 +80,10 @@ describe('the network of a moving pod', function () {
       const counts = senders.flatMap(() => Array.from({ length: 5 }, (_, number) => `count ${number}`))
       expect(source.output.seen.slice(before)).to.deep.equal(counts)
       await nodes.call('a', 'wayBackEnds', podIp)
+      // As a killed agent leaves one.
+      nodes.in('b', 'nft add table netdev podmotion_back_10_244_1_9; nft add table netdev somebodys')
+      expect(await nodes.call('b', 'sweep', [])).to.deep.equal(['way back podmotion_back_10_244_1_9'])
+      nodes.in('b', 'nft delete table netdev somebodys')
       for (const node of ['a', 'b']) expect(nodes.in(node, 'nft list tables netdev')).to.equal('')
     }
   })

@@ -7,7 +7,7 @@ import { expect } from 'chai'
 import { z } from 'zod'
 import { decodeLines, encodeLine } from '../../../src/agent/journal/line.ts'
 import type { Peer } from '../../../src/agent/peer/client.ts'
-import { Committed, Nothing, Outcome, Restored, Standing } from '../../../src/agent/peer/wire.ts'
+import { Committed, GoesOn, Nothing, Outcome, Restored, Standing } from '../../../src/agent/peer/wire.ts'
 import type { JournalRecord } from '../../../src/agent/protocol/move.ts'
 import { ImageSender } from '../../../src/agent/transfer/image-sender.ts'
 import { MoveRecord } from '../../../src/api/agent-wire.ts'
@@ -205,6 +205,11 @@ describe('receiving a pod', () => {
     expect(next.heard).to.include('quit')
     expect(existsSync(`${node.config.stateDir}/restored/shop_cart-7-m1/main`)).to.equal(true)
     next.close()
+  })
+
+  it('says that no pod goes on here', async () => {
+    expect(await node.as('agent').call(path('goes-on'), {}, GoesOn)).to.deep.equal({ goesOn: false })
+    expect(await codeOf(node.as('controller').call(path('goes-on'), {}, GoesOn))).to.not.equal('no failure')
   })
 
   it('gives up what another life was in the middle of', async () => {

@@ -19,6 +19,8 @@ export interface Outcome extends Carried {
   /** What the source did after the commit. */
   livedOn: string[]
   left: string[]
+  /** By the source's own journal, after its grant. */
+  resolvedAsGone: boolean
   /** `step` and `state` records that the journals had when the trouble struck. */
   at: { source: string; destination: string }
 }
@@ -32,11 +34,11 @@ const serviceNode = 'node-1'
 export const freezeWindowBudgetMs = budgetMs
 
 export function wrongWith(outcome: Outcome): string[] {
-  const { seen, copies, livedOn, left, struck } = outcome
+  const { seen, copies, livedOn, left, resolvedAsGone } = outcome
   return [
     ...seen.wrong,
-    // When the destination's node is gone for good the source goes on, whatever that wrote into its journal in its last moment.
-    ...(struck.goneForGood ? [] : livedOn),
+    // Told that the destination is gone for good the source goes on, whatever that wrote into its journal in its last moment.
+    ...(resolvedAsGone ? [] : livedOn),
     ...(copies.length === 1 && !copies[0]?.includes('frozen') ? [] : [`copies that run: ${copies.join(', ') || 'none'}`]),
     ...seen.ended
       .filter(({ kind }) => !mayEnd(outcome, kind))

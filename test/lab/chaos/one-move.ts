@@ -65,6 +65,7 @@ export async function chaosMove(stage: Stage, plan: Plan): Promise<Result> {
     copies: copiesOn(world.lab.nodes),
     livedOn: await watching,
     left,
+    resolvedAsGone: journalOf(scene.source, scene.uid).includes('"code":"DestinationGone"'),
     at,
   }
   const wrong = [

@@ -22,8 +22,6 @@ export interface Struck {
   undo?: () => Promise<void>
   /** Nodes whose processes were all killed: connections that they carried may have ended. */
   destroyed?: string[]
-  /** The destination's node: what proves that nobody waits there any more. */
-  goneForGood?: boolean
   /** The pod object that a person deleted. */
   deleted?: 'source' | 'destination'
   /** A program whose end may be the end of the pod's own program, by where the move is then. */

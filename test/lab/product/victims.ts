@@ -64,10 +64,15 @@ export function findVictims(victim: Victim, node: Machine): number[] {
   return all.filter((one) => standIns.has(one.pids[depth] ?? 0)).map((one) => one.pid)
 }
 
+/** runc's child, also under the name that it takes when it begins. */
+export function isCriu(args: readonly string[]): boolean {
+  return args.includes('swrk') || args[0]?.startsWith('criu: ') === true
+}
+
 function isVictim(victim: Victim, args: readonly string[]): boolean {
   if (victim === 'controller') return args[1] === '/app/controller.cjs'
   if (victim === 'sourceAgent' || victim === 'destinationAgent') return args[1] === '/app/agent.cjs'
-  return args.includes('swrk') || args[0]?.startsWith('criu: ') === true
+  return isCriu(args)
 }
 
 function pidDepth(node: Machine): number {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Machine } from '../../machine.ts'
 import { leaderNode } from '../../product/own-pods.ts'
-import { findOn, kill } from '../../product/victims.ts'
+import { findOn, isCriu, kill } from '../../product/victims.ts'
 import type { Scene, Struck, Trouble } from '../scene.ts'
 
 const foundWithinMs = 300
@@ -14,8 +14,6 @@ const isProgram =
   (name: string): IsPart =>
   (args) =>
     args[0] !== undefined && args[0].split('/').at(-1) === name
-/** One that has begun calls itself so. */
-const isCriu: IsPart = (args) => args.includes('swrk') || args[0]?.startsWith('criu: ') === true
 export const isAgent: IsPart = (args) => args[1] === '/app/agent.cjs'
 const isController: IsPart = (args) => args[1] === '/app/controller.cjs'
 const isRunc: IsPart = (args) => isProgram('runc')(args) && !isCriu(args)

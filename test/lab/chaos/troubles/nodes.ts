@@ -25,7 +25,7 @@ async function powerCut({ world: { lab }, dice }: Scene, name: string): Promise<
 async function deleteDestination(scene: Scene): Promise<Struck> {
   const struck = await powerCut(scene, scene.destination.name)
   await scene.world.kubectl('delete', 'node', scene.destination.name, '--wait=false')
-  return { ...struck, text: `${struck.text}, its Node object deleted`, goneForGood: true }
+  return { ...struck, text: `${struck.text}, its Node object deleted` }
 }
 
 function thirdNode({ world, source, destination }: Scene): string {

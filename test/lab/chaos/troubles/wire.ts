@@ -8,7 +8,7 @@ const agentPort = 8090
 const apiPort = 6443
 const shortestMs = 200
 const longestMs = 15_000
-const resetMs = 300
+const resetMs = 1000
 
 export const wireTroubles: Trouble[] = [
   { name: 'packets cut between the agents', strike: (scene) => cutAgents(scene, ['prerouting', 'output']) },
