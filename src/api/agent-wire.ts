@@ -143,6 +143,7 @@ export const MoveRecord = z.object({
   uid: z.string(),
   role: z.enum(['source', 'destination']),
   state: z.enum(moveStates),
+  settled: z.boolean().optional().describe('false: what this end of the move has to do or to undo is not all done'),
   failure: z.object({ code: z.string(), message: z.string() }).optional(),
   /** Epoch milliseconds with fractions, by the node's clock. */
   steps: z.array(z.object({ step: z.enum(moveSteps), atMs: z.number(), node: z.string() })).default([]),

@@ -185,6 +185,16 @@ describe('RollingBack', () => {
     expect(back({ source: 'unreachable' }).status.message).to.include('waiting for the agent on na')
   })
 
+  it('takes nothing from under an agent that is still undoing: the pod of a destination has the packets that waited', () => {
+    const undoing = { source: { ...record('source', 'aborted'), settled: false }, destination: record('destination', 'held') }
+    expect(told(back(undoing).effects)).to.deep.equal(['abort na'])
+    const holding = { ...record('destination', 'aborted'), settled: false }
+    expect(told(back({ destination: holding }).effects)).to.deep.equal(['abort nb'])
+    expect(told(back({ destination: { ...holding, settled: true } }).effects)).to.deep.equal(['delete cart-7-12345 1'])
+    // Its undoing fails again and again.
+    expect(told(back({ destination: holding }, {}, { afterMs: 61_000 }).effects)).to.deep.equal(['delete cart-7-12345 0'])
+  })
+
   it('waits for no source whose node is gone', () => {
     expect(told(back({ source: 'unreachable', nodes: [] }).effects)).to.deep.equal(['delete cart-7-12345 1'])
   })

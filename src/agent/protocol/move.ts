@@ -152,6 +152,7 @@ export function toWire(move: Move): MoveRecord {
     uid: move.uid,
     role: move.role,
     state: move.state,
+    settled: move.settled,
     ...(move.failure ? { failure: move.failure } : {}),
     steps: move.steps,
     ...move.facts,

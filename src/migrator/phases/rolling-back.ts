@@ -41,11 +41,15 @@ function isGrantOut(source: AgentAnswer): boolean {
   return isRecord(source) && source.state === 'granted'
 }
 
-function isDone(answer: AgentAnswer): boolean {
+function hasGivenUp(answer: AgentAnswer): boolean {
   return answer === 'absent' || (isRecord(answer) && (answer.state === 'aborted' || answer.state === 'finished'))
 }
 
-/** Safe: it was never told to move, it said that it gave up, or its node is gone and with it everything that it held. */
+function isDone(answer: AgentAnswer): boolean {
+  return hasGivenUp(answer) && !(isRecord(answer) && answer.settled === false)
+}
+
+/** Safe: it was never told to move, it gave up and the pod runs, or its node is gone and with it everything that it held. */
 function isSourceSafe(status: PodMigrationStatus, observed: Observed): boolean {
   return !status.moveStartedAt || isDone(observed.source) || (observed.source === 'unreachable' && isNodeGone(observed, status.sourceNode))
 }
@@ -75,14 +79,16 @@ function isKept({ spec, status, metadata }: Migration, nowMs: Instant): boolean 
   return !spec.rollbackOnFailure && !metadata.deletionTimestamp && status.moveStartedAt !== undefined && isWithin
 }
 
-// The agent first: a pod object that goes while its stand-ins restore would be a crash, not a rollback.
+// The agent first: a pod object that goes while its stand-ins restore would be a crash, not a rollback, and one that goes before the packets that
+// waited there are given back takes them with it.
 function discardDestination(migration: Migration, observed: Observed, reason: string, nowMs: Instant): Decision {
   const { status } = migration
   const { destination } = observed
   const ended = finishAt(status.sourceNode, observed.source)
   // One that committed before its node went away does not give up; with nothing to live it finishes by itself.
   const aborts = saysCommitted(destination) ? [] : abortAt(status.destinationNode, destination, reason)
-  if (aborts.length > 0) return stay(status, [...aborts, ...ended], lookEveryMs)
+  const isPastWaiting = isOverdue(status, nowMs) && hasGivenUp(destination)
+  if (aborts.length > 0 && !isPastWaiting) return stay(status, [...aborts, ...ended], lookEveryMs)
   const pod = ourDestination(migration, observed)
   if (pod) {
     const effects = [...deletionOf(pod, !isOverdue(status, nowMs)), ...ended]
