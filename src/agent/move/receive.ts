@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
+import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AwaitRequest } from '../../api/agent-wire.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
@@ -48,6 +49,8 @@ export class Receiver {
   #awaited: AwaitedPod | undefined
   #release: Release | undefined
   #givingUp: Promise<void> | undefined
+  /** What the source sends into the pod. */
+  readonly #streams = new Set<Duplex>()
 
   constructor(context: AgentContext, uid: string) {
     this.#context = context
@@ -232,6 +235,13 @@ export class Receiver {
     await this.#carry(this.#context.moves.decideDestination(this.#uid, { type: 'restarted' }))
   }
 
+  /** Ends with the pod: the source may be unable to say that it has stopped, and whoever still writes keeps containerd from removing the root. */
+  keepStream(stream: Duplex): void {
+    if (this.#move.state === 'aborted') throw new CodedError('GivenUp', `Receiving migration ${this.#uid}: this node has given it up`)
+    this.#streams.add(stream)
+    stream.once('close', () => this.#streams.delete(stream))
+  }
+
   /** Where the images and logs of this move go. */
   receiveTarget(): ReceiveTarget {
     const { config } = this.#context
@@ -282,6 +292,7 @@ export class Receiver {
     const { moves, config } = this.#context
     clearTimeout(this.#deadline)
     this.#restoring.abort(new Error('given up'))
+    for (const stream of this.#streams) stream.destroy()
     const { request } = this.#move
     if (request) {
       this.#sockets?.cancel()

@@ -7,8 +7,10 @@ import { AbortRequest } from '../../api/agent-wire.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { clientName, requireClient } from '../../runtime/tls.ts'
+import type { AgentConfig } from '../config.ts'
 import type { AgentContext } from '../context.ts'
 import { serveStore } from '../memory/store.ts'
+import type { Receiver } from '../move/receive.ts'
 import { Arm, ArmRestore, Divert, Grant, Rearm, StandingRequest } from '../peer/wire.ts'
 import type { Registry } from '../registry.ts'
 import { fileStream } from '../storage/transport.ts'
@@ -56,7 +58,8 @@ export function acceptStreams(server: Server, context: AgentContext, registry: R
     socket.setMaxListeners(streamListeners)
     socket.on('error', (error) => log.debug({ reason: messageOf(error) }, 'a peer stream broke'))
     try {
-      const serve = streamFor(request, context, registry)
+      const { receiver, serve } = streamFor(request, context, registry)
+      receiver.keepStream(socket)
       socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: podmotion\r\n\r\n')
       if (head.length > 0) socket.unshift(head)
       ;(socket as Duplex & { setNoDelay?: (on: boolean) => void }).setNoDelay?.(true)
@@ -71,17 +74,24 @@ export function acceptStreams(server: Server, context: AgentContext, registry: R
   })
 }
 
-function streamFor(request: IncomingMessage, { config }: AgentContext, registry: Registry): (socket: Duplex) => Promise<unknown> {
+interface PeerStream {
+  receiver: Receiver
+  serve: (socket: Duplex) => Promise<unknown>
+}
+
+function streamFor(request: IncomingMessage, { config }: AgentContext, registry: Registry): PeerStream {
   const [, uid, what, container] = /^\/v1\/peer\/([^/]+)\/(images|files|pages)(?:\/([^/]+))?$/.exec(request.url ?? '') ?? []
   if (clientName(request) !== peerName) throw new Error('only agents may open streams')
   const receiver = registry.receiver(Uid.parse(uid))
-  if (what === 'images') return async (socket) => await receiveImages(socket, receiver.receiveTarget())
-  if (what === 'pages') return async (socket) => await serveStore(socket, receiver.meetingOf(container ?? ''))
-  return async (socket) => {
-    const { root, serve } = fileStream(await readFirstLine(socket))
-    await receiver.checkRoot(root)
-    await serve(config, socket)
-  }
+  if (what === 'images') return { receiver, serve: async (socket) => await receiveImages(socket, receiver.receiveTarget()) }
+  if (what === 'pages') return { receiver, serve: async (socket) => await serveStore(socket, receiver.meetingOf(container ?? '')) }
+  return { receiver, serve: async (socket) => await receiveFiles(socket, receiver, config) }
+}
+
+async function receiveFiles(socket: Duplex, receiver: Receiver, config: AgentConfig): Promise<void> {
+  const { root, serve } = fileStream(await readFirstLine(socket))
+  await receiver.checkRoot(root)
+  await serve(config, socket)
 }
 
 function refuseStream(socket: Duplex, request: IncomingMessage, error: unknown): void {

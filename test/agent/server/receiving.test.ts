@@ -235,6 +235,14 @@ describe('receiving a pod', () => {
     rmSync(folder, { recursive: true })
   })
 
+  it('ends what is still being sent when it gives up, and takes no more', async () => {
+    const socket = await node.as('agent').open(path('images'))
+    const closed = once(socket, 'close')
+    await node.as('controller').call(`/v1/migrations/${uid}/abort`, { reason: 'the source is not heard' }, MoveRecord)
+    await closed
+    expect(await codeOf(node.as('agent').open(path('images')))).to.equal('StreamRefused')
+  })
+
   it('asks for the order that a move has', async () => {
     const peer = node.as('agent')
     expect(await codeOf(peer.call(path('hold'), {}, anything))).to.equal('WrongState')

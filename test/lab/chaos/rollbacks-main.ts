@@ -2,7 +2,7 @@
 import { Lab } from '../lab.ts'
 import { installProduct } from '../product/install.ts'
 import { World } from '../product/world.ts'
-import { asLine, measureRollbacks, rollbackBudgetMs } from './rollbacks.ts'
+import { asLine, measureRollbacks, type Row, rollbackBudgetMs } from './rollbacks.ts'
 
 const say = (line: string): void => console.log(line)
 const wasUp = Lab.isUp()
@@ -16,6 +16,7 @@ const rows = await measureRollbacks(new World(lab), say).finally(async () => {
 })
 say('\n| phase | what ended the move | the source had come to | longest pause | errors |\n| --- | --- | --- | --- | --- |')
 for (const row of rows) say(asLine(row))
-const wrong = rows.filter(({ pauseMs, errors, phaseAtEnd }) => pauseMs > 2 * rollbackBudgetMs || errors > 0 || phaseAtEnd === 'Complete')
+const hasGoneBack = ({ phaseAtEnd }: Row): boolean => ['RolledBack', 'deleted'].includes(phaseAtEnd)
+const wrong = rows.filter((row) => row.pauseMs > 2 * rollbackBudgetMs || row.errors > 0 || !hasGoneBack(row))
 say(`rollbacks: ${rows.length} phases, budget ${rollbackBudgetMs} ms · ${wrong.length} failed`)
 process.exit(wrong.length > 0 ? 1 : 0)

@@ -16,7 +16,8 @@ import { chaosApp, chaosManifests } from './workload.ts'
 export const rollbackBudgetMs = 1000
 /** A move that was too quick for the trouble went through: it is tried again. */
 const tries = 4
-const endsWithinMs = 120_000
+/** Kubelet's patience with a destination pod whose container does not end is twice that. */
+const endsWithinMs = 30_000
 
 interface Way {
   phase: string
