@@ -90,7 +90,7 @@ function shareOf(amounts: Amounts, allocatable: Amounts): number {
 
 function reserve(index: ClusterIndex, pod: V1Pod, nodeName: string): void {
   const key = podKey(pod)
-  index.reserve({ migrationKey: `planned/${key}`, sourcePodKey: key, nodeName, amounts: podRequests(pod) })
+  index.moves.reserve({ migrationKey: `planned/${key}`, sourcePodKey: key, nodeName, amounts: podRequests(pod) })
 }
 
 function whyNone(ranked: Ranked): string {

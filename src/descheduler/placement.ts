@@ -51,7 +51,7 @@ export class Placement {
     const [namespace, fromNode] = [pod.metadata?.namespace ?? '', pod.spec?.nodeName ?? '']
     this.#input.ledger.spend({ namespace, fromNode, toNode })
     if (toNode === '') return
-    this.#input.index.reserve({ migrationKey: `planned/${key}`, sourcePodKey: key, nodeName: toNode, amounts: podRequests(pod) })
+    this.#input.index.moves.reserve({ migrationKey: `planned/${key}`, sourcePodKey: key, nodeName: toNode, amounts: podRequests(pod) })
   }
 
   #objection(pod: V1Pod, toNode: string): string | undefined {

@@ -29,7 +29,7 @@ export function loadsOf(
   for (const facts of index.nodes) {
     if (!facts.node || facts.node.spec?.unschedulable || !isReady(facts.node)) continue
     const used = { ...facts.requested, ...measured?.nodes.get(facts.name) }
-    addAmounts(used, index.reserved(facts.name, { podKey: '' }) ?? {})
+    addAmounts(used, index.moves.reserved(facts.name, { podKey: '' }) ?? {})
     for (const [key, counted] of facts.pods) if (leaving.has(key)) addAmounts(used, { ...counted.amounts, ...measured?.pods.get(key) }, -1)
     loads.push({ nodeName: facts.name, allocatable: facts.allocatable, used })
   }

@@ -21,7 +21,7 @@ export interface FilterAnswer {
 /** Nobody here has anything to say about the pod: kube-scheduler's own judgement stands. */
 export function hasNoOpinion(index: ClusterIndex, pod: V1Pod, verb: 'filter' | 'prioritize'): boolean {
   if (isOurs(pod)) return false
-  return verb === 'prioritize' || (!index.hasReservations && pod.metadata?.annotations?.[annotations.migrationName] === undefined)
+  return verb === 'prioritize' || (!index.moves.hasReservations && pod.metadata?.annotations?.[annotations.migrationName] === undefined)
 }
 
 export function filterNames(index: ClusterIndex, pod: V1Pod, names: readonly string[]): FilterAnswer {
@@ -31,13 +31,13 @@ export function filterNames(index: ClusterIndex, pod: V1Pod, names: readonly str
     if (answer) return answer
   }
   const ours = isOurs(pod)
-  if (!ours && !index.hasReservations) return { passed: names, failed: {}, unresolvable: {} }
+  if (!ours && !index.moves.hasReservations) return { passed: names, failed: {}, unresolvable: {} }
   return filterByNode(index, askingFor(pod, index, { migrationKey, ignoreAffinity: true }), names, ours)
 }
 
 /** A pod that a migration made goes where its room is kept, and nowhere else. Undefined: nothing is known of a reservation (yet). */
 function filterForDestination(index: ClusterIndex, migrationKey: string, names: readonly string[]): FilterAnswer | undefined {
-  const facts = index.migration(migrationKey)
+  const facts = index.moves.migration(migrationKey)
   if (!facts) return undefined
   if (isTerminal(facts.migration.status?.phase))
     return refuseAll(names, `PodMigration ${migrationKey} is over (${facts.migration.status?.phase}): its destination pod must not start`)
@@ -59,7 +59,7 @@ function filterByNode(index: ClusterIndex, asking: Asking, names: readonly strin
   const passed: string[] = []
   const failed: Record<string, string> = {}
   const unresolvable: Record<string, string> = {}
-  const nodes = index.nodesOf(names)
+  const nodes = index.named.of(names)
   for (let position = 0; position < names.length; position++) {
     const name = names[position] as string
     const facts = nodes[position]
@@ -81,7 +81,7 @@ function filterByNode(index: ClusterIndex, asking: Asking, names: readonly strin
 /** Room is kube-scheduler's own business, except where a migration keeps some that it cannot see. */
 function brokenReservation(index: ClusterIndex, asking: Asking, facts: NodeFacts): string | undefined {
   if (hasRoom(asking, facts, index)) return undefined
-  const reserved = index.reserved(facts.name, asking)
+  const reserved = index.moves.reserved(facts.name, asking)
   if (!reserved || Object.keys(reserved).length === 0) return undefined
   const refusals = roomRefusals(asking.requests, freeFor(asking, facts, index))
   return refusals.length > 0 ? `room is reserved for a live migration: ${joined(refusals)}` : undefined
@@ -100,7 +100,7 @@ export function prioritizeNames(index: ClusterIndex, pod: V1Pod, names: readonly
 /** The same as JSON: for thousands of names, making objects first takes longer than scoring. */
 export function prioritizeJson(index: ClusterIndex, pod: V1Pod, names: readonly string[], nowMs: number): Buffer {
   const score = scorer(index, pod, nowMs)
-  const nodes = index.nodesOf(names)
+  const nodes = index.named.of(names)
   const entries = names.map((name, position) => {
     const facts = nodes[position]
     if (!facts) return entryOf(name, 0)

@@ -63,7 +63,7 @@ export function askingFor(pod: V1Pod, index: ClusterIndex, options: AskingOption
 
 /** Free room for the pod: allocatable minus what runs there minus what is kept for others; undefined amounts are none. */
 export function freeFor(asking: Asking, facts: NodeFacts, index: ClusterIndex): Amounts {
-  const reserved = index.reserved(facts.name, asking)
+  const reserved = index.moves.reserved(facts.name, asking)
   // A pod that is counted on the node already (its score is asked again) does not stand in its own way.
   const own = facts.pods.get(asking.podKey)?.amounts
   const free: Record<string, number> = {}
@@ -81,7 +81,7 @@ export function hasRoom(asking: Asking, facts: NodeFacts, index: ClusterIndex): 
     const all = facts.allocatable[resource]
     if (wanted === 0) continue
     if (all === undefined) return false
-    const free = all - (facts.requested[resource] ?? 0) + (own?.[resource] ?? 0) - index.reservedOf(facts, resource, asking)
+    const free = all - (facts.requested[resource] ?? 0) + (own?.[resource] ?? 0) - index.moves.reservedOf(facts, resource, asking)
     if (wanted > free) return false
   }
   return true

@@ -39,7 +39,34 @@ export interface NodeFacts {
 /** A link nobody has said anything about: 1 Gbit/s. */
 const usualBytesPerSecond = 125_000_000
 
-export function emptyNode(name: string): NodeFacts {
+/** Nodes are never forgotten, only emptied. */
+export class NodeTable {
+  readonly #byName = new Map<string, NodeFacts>()
+
+  get size(): number {
+    return this.#byName.size
+  }
+
+  get(name: string): NodeFacts | undefined {
+    return this.#byName.get(name)
+  }
+
+  values(): IterableIterator<NodeFacts> {
+    return this.#byName.values()
+  }
+
+  /** Pods, capacities and moves may be heard of before their node. */
+  take(name: string): NodeFacts {
+    let facts = this.#byName.get(name)
+    if (!facts) {
+      facts = emptyNode(name)
+      this.#byName.set(name, facts)
+    }
+    return facts
+  }
+}
+
+function emptyNode(name: string): NodeFacts {
   return {
     name,
     entries: [],

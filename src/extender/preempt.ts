@@ -44,7 +44,7 @@ function spare(index: ClusterIndex, asking: Asking, facts: NodeFacts | undefined
   const byUid = podsByUid(facts)
   const Pods = asked.Pods.filter(({ UID }) => !isMoving(index, byUid.get(UID)))
   const isWhole = Pods.length === asked.Pods.length
-  if (isWhole && index.reservationCount(facts.name) === 0) return asked
+  if (isWhole && index.moves.reservationsOn(facts.name) === 0) return asked
   const free: Record<string, number> = { ...freeFor(asking, facts, index) }
   for (const { UID } of Pods)
     for (const [resource, amount] of Object.entries(byUid.get(UID)?.amounts ?? {})) free[resource] = (free[resource] ?? 0) + amount
@@ -59,7 +59,9 @@ function podsByUid(facts: NodeFacts): Map<string, CountedPod> {
 function isMoving(index: ClusterIndex, counted: CountedPod | undefined): boolean {
   if (!counted) return false
   const arriving = counted.pod.metadata?.annotations?.[annotations.migrationName]
-  return index.isLeaving(podKey(counted.pod)) || (arriving !== undefined && index.migration(arriving)?.reservation !== undefined)
+  return (
+    index.moves.isLeaving(podKey(counted.pod)) || (arriving !== undefined && index.moves.migration(arriving)?.reservation !== undefined)
+  )
 }
 
 /** Among the nodes that break the fewest budgets: those whose victims all can go elsewhere alive, if there are any. */

@@ -41,8 +41,8 @@ export function scoreOf(asking: Asking, facts: NodeFacts, index: ClusterIndex): 
 
 function exactScore(asking: Asking, facts: NodeFacts, index: ClusterIndex): number {
   const hasReservations = facts.reservations.size > 0
-  const reservedCpu = hasReservations ? index.reservedOf(facts, 'cpu', asking) : 0
-  const reservedMemory = hasReservations ? index.reservedOf(facts, 'memory', asking) : 0
+  const reservedCpu = hasReservations ? index.moves.reservedOf(facts, 'cpu', asking) : 0
+  const reservedMemory = hasReservations ? index.moves.reservedOf(facts, 'memory', asking) : 0
   const isOwn = asking.countedOn === facts
   const own = isOwn ? facts.pods.get(asking.podKey)?.amounts : undefined
   const { requests } = asking
@@ -54,7 +54,7 @@ function exactScore(asking: Asking, facts: NodeFacts, index: ClusterIndex): numb
   scratch[2] = maxScore / (1 + siblings(asking, facts, own !== undefined))
   // A node that is full of CPU and empty of memory can take nobody: the two should fill together.
   scratch[3] = maxScore * (1 - Math.abs(cpu - memory))
-  scratch[4] = facts.hasFailures ? pointsLeft(index.failuresSince(facts.name, (asking.nowMs ?? 0) - failureMemoryMs)) : maxScore
+  scratch[4] = facts.hasFailures ? pointsLeft(index.moves.failuresSince(facts.name, (asking.nowMs ?? 0) - failureMemoryMs)) : maxScore
   scratch[5] = moveCost(asking, facts)
   scratch[6] = maxScore * index.compatibleShare(facts)
   let weighted = 0

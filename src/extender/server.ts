@@ -111,9 +111,9 @@ function knownPod(view: ExtenderView, verb: Verb, pod: V1Pod | undefined): V1Pod
 }
 
 function answerFilter(view: ExtenderView, body: Buffer): Json {
-  const quick = view.ready() && !view.index.hasReservations ? namesIn(body) : undefined
+  const quick = view.ready() && !view.index.moves.hasReservations ? namesIn(body) : undefined
   if (quick && isOrdinary(quick.before)) return everybodyPassed(quick.namesJson)
-  const asked = askedOf(body, (namesJson) => view.index.readNames(namesJson))
+  const asked = askedOf(body, (namesJson) => view.index.named.read(namesJson))
   const pod = knownPod(view, 'filter', asked.pod)
   if (asked.namesJson !== undefined && (!pod || hasNoOpinion(view.index, pod, 'filter'))) return everybodyPassed(asked.namesJson)
   const answer = pod ? filterNames(view.index, pod, asked.names) : { passed: asked.names, failed: {}, unresolvable: {} }
@@ -147,7 +147,7 @@ const longListBytes = 2048
 function answerPrioritize(view: ExtenderView, body: Buffer): Json {
   const quick = view.ready() && body.length > longListBytes ? namesIn(body) : undefined
   if (quick && quick.namesJson.length > longListBytes && isOrdinary(quick.before)) return '[]'
-  const asked = askedOf(body, (namesJson) => view.index.readNames(namesJson))
+  const asked = askedOf(body, (namesJson) => view.index.named.read(namesJson))
   const pod = knownPod(view, 'prioritize', asked.pod)
   if (asked.namesJson !== undefined && (!pod || hasNoOpinion(view.index, pod, 'prioritize')))
     return asked.namesJson.length > longListBytes ? '[]' : neutralJson(asked.namesJson)

@@ -16,16 +16,16 @@ export function watchIndex(caches: ControllerDeps['caches']): WatchedIndex {
   for (const node of nodes.list()) index.setNode(node)
   for (const pod of pods.list()) index.setPod(pod)
   for (const capacity of capacities.list()) index.setCapacity(capacity)
-  for (const migration of migrations.list()) index.setMigration(migration)
+  for (const migration of migrations.list()) index.moves.set(migration)
   nodes.onChange(({ type, object }) => (type === 'deleted' ? index.deleteNode(object.metadata?.name ?? '') : index.setNode(object)))
   pods.onChange(({ type, object }) => (type === 'deleted' ? index.deletePod(podKey(object)) : index.setPod(object)))
   capacities.onChange(({ type, object }) => (type === 'deleted' ? index.deleteCapacity(object.spec.nodeName) : index.setCapacity(object)))
   migrations.onChange(({ type, object }) => {
-    const before = index.migration(migrationKey(object))?.reservation?.nodeName
-    if (type === 'deleted') index.deleteMigration(migrationKey(object))
-    else index.setMigration(object)
+    const before = index.moves.migration(migrationKey(object))?.reservation?.nodeName
+    if (type === 'deleted') index.moves.delete(migrationKey(object))
+    else index.moves.set(object)
     for (const node of new Set([before, object.status?.reservation?.nodeName]))
-      if (node) reservations.set({ node }, index.reservationCount(node))
+      if (node) reservations.set({ node }, index.moves.reservationsOn(node))
   })
   return { index, ready: () => nodes.synced && pods.synced && capacities.synced && migrations.synced }
 }

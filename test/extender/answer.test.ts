@@ -93,10 +93,10 @@ describe('the index', () => {
     fc.assert(
       fc.property(fc.array(name, { minLength: 1 }), (names) => {
         const json = JSON.stringify(names)
-        const read = index.readNames(Buffer.from(json))
+        const read = index.named.read(Buffer.from(json))
         if (json.includes('\\')) expect(read ?? names).to.deep.equal(names)
         else expect(read).to.deep.equal(names)
-        if (read) expect(index.nodesOf(read)).to.deep.equal(names.map((one) => index.node(one)))
+        if (read) expect(index.named.of(read)).to.deep.equal(names.map((one) => index.node(one)))
       }),
     )
   })
@@ -104,7 +104,7 @@ describe('the index', () => {
   it('reads nothing that is no list of plain names', () => {
     const index = indexOf({ nodes: [node('a')], pods: [], capacities: [], migrations: [] })
     for (const json of ['', '[', '[]', '["a"', '["a",]', '["a" ]', '["a"]x', '[1]', '["a",1]', '["a","b'])
-      expect(index.readNames(Buffer.from(json)), json).to.equal(undefined)
+      expect(index.named.read(Buffer.from(json)), json).to.equal(undefined)
   })
 })
 
@@ -175,17 +175,16 @@ describe('for any cluster', () => {
           for (const counted of facts.pods.values()) grown.deletePod(`${counted.pod.metadata?.namespace}/${counted.pod.metadata?.name}`)
           grown.deleteNode(facts.name)
         }
-        for (const number of before.moves.keys()) grown.deleteMigration(`shop/m${number}`)
+        for (const number of before.moves.keys()) grown.moves.delete(`shop/m${number}`)
         for (const facts of fresh.nodes) {
           if (facts.node) grown.setNode(facts.node)
           for (const counted of facts.pods.values()) grown.setPod(counted.pod)
         }
-        for (const [number, move] of after.moves.entries())
-          grown.setMigration(reserving(`shop/m${number}`, `s${number}`, move.to, move.cpu))
+        for (const [number, move] of after.moves.entries()) grown.moves.set(reserving(`shop/m${number}`, `s${number}`, move.to, move.cpu))
         const asked = pod('shop/new', { cpu: '700m' })
         expect(filterNames(grown, asked, names)).to.deep.equal(filterNames(fresh, asked, names))
         expect(prioritizeNames(grown, asked, names, nowMs)).to.deep.equal(prioritizeNames(fresh, asked, names, nowMs))
-        expect(grown.hasReservations).to.equal(fresh.hasReservations)
+        expect(grown.moves.hasReservations).to.equal(fresh.moves.hasReservations)
       }),
     )
   })

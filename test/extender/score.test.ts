@@ -70,8 +70,8 @@ describe('reservations', () => {
     }
     const other = { podKey: 'shop/web' }
     const [one, next] = [cluster(view), cluster(view)]
-    expect(next.reserved('b', other))
-      .to.deep.equal(one.reserved('b', other))
+    expect(next.moves.reserved('b', other))
+      .to.deep.equal(one.moves.reserved('b', other))
       .and.deep.equal({ cpu: 3000, memory: 2 ** 31, pods: 1 })
     // The source has its room as long as it is there: both nodes keep it.
     expect(one.node('a')?.requested).to.deep.include({ cpu: 3000, memory: 2 ** 31 })
@@ -81,15 +81,15 @@ describe('reservations', () => {
     const index = cluster()
     for (const phase of ['Complete', 'RolledBack', 'Failed', 'DryRunComplete'] as const) {
       const open = reserving('shop/m', 'cart', 'b', 3000)
-      index.setMigration(open)
+      index.moves.set(open)
       expect(index.node('b')?.reservations.size).to.equal(1)
-      expect(index.isLeaving('shop/cart')).to.equal(true)
-      index.setMigration({ ...open, status: { ...open.status, phase } })
+      expect(index.moves.isLeaving('shop/cart')).to.equal(true)
+      index.moves.set({ ...open, status: { ...open.status, phase } })
       expect(index.node('b')?.reservations.size, phase).to.equal(0)
-      expect(index.isLeaving('shop/cart'), phase).to.equal(false)
+      expect(index.moves.isLeaving('shop/cart'), phase).to.equal(false)
     }
-    index.setMigration(reserving('shop/m', 'cart', 'b', 3000))
-    index.deleteMigration('shop/m')
-    expect(index.hasReservations).to.equal(false)
+    index.moves.set(reserving('shop/m', 'cart', 'b', 3000))
+    index.moves.delete('shop/m')
+    expect(index.moves.hasReservations).to.equal(false)
   })
 })
