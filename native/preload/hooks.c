@@ -17,6 +17,8 @@ static int hooked_open(int folder, const char *path, int flags, mode_t mode)
 		int other = skip_open(folder, path);
 		if (other >= 0) return other;
 		if (store_socket() && before_open) before_open(path);
+	} else {
+		before_write(path);
 	}
 	return real_open(folder, path, flags, mode);
 }

@@ -29,5 +29,7 @@ int skip_open(int folder, const char *path);
 // The restore half (segments.c): called before the file at PATH is opened for reading, and with everything that recv brought.
 void before_open(const char *path) __attribute__((weak));
 void after_receive(const void *data, size_t length) __attribute__((weak));
+// repair.c: called before the file at PATH is opened for writing.
+void before_write(const char *path);
 // tmpfs.c: does what `tar WORDS…` would do, if that is about an empty folder.
 bool handle_empty_tmpfs(char *const words[]);

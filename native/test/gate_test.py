@@ -361,12 +361,13 @@ class Gate(Case):
         self.assertEqual(self.end(), 0)
         return json.loads(self.fake_log()[-1][8:])[5]
 
-    def test_criu_gets_the_preload_only_for_memory_that_travels_by_itself(self):
+    def test_criu_gets_the_preload_for_every_dump_and_for_memory_that_comes_by_itself(self):
         skip, pages = {'PODMOTION_SKIP': self.dir}, {'PODMOTION_PAGES': self.dir + '/pages.sock'}
         self.assertEqual(self.preload_of(DUMP, **skip), None)  # not installed: a full dump
         ours = self.library(self.dir + '/libexec/podmotion-criu-pages.so')
         other = self.library(self.dir + '/other.so')
         self.assertEqual(self.preload_of(DUMP, **skip), ours)
+        self.assertEqual(self.preload_of(DUMP), ours)
         self.assertEqual(self.preload_of(RESTORE, **pages), ours)
         self.assertEqual(self.preload_of(DUMP, **skip, LD_PRELOAD=other, ASAN_OPTIONS='verify_asan_link_order=0'), other + ':' + ours)
         self.assertEqual(self.preload_of(DUMP, **pages), None)
