@@ -68,6 +68,14 @@ static int print_state(const invocation *in, const record *r, int standin)
 	return 0;
 }
 
+// In JSON, as containerd asks. A containerd that starts anew takes a container without processes for a leaked one: it forgets it, and leaves it running.
+static int print_processes(const record *r, int standin)
+{
+	if (standin < 0) puts("[]");
+	else printf("[%d]\n", (int)r->pid);
+	return 0;
+}
+
 // runc killed in the middle of a restore, or at its end when the container runs already, leaves the root
 // file system bound here, and its own `delete` would then remove the container's files through it.
 static void unbind_root(const invocation *in)
@@ -142,6 +150,7 @@ int answer_for_standin(invocation *in)
 	if (is_restored(in)) return -1;
 	if (!strcmp(what, "kill")) return kill_standin(in, &r, standin);
 	if (!strcmp(what, "state")) return print_state(in, &r, standin);
+	if (!strcmp(what, "ps")) return print_processes(&r, standin);
 	if (!strcmp(what, "update")) return 0;
 	report(in, "%s %s: the container is being received by a migration and does not run yet", what, in->id);
 	return 1;
