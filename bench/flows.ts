@@ -25,13 +25,16 @@ async function main(options: FlowOptions): Promise<void> {
 }
 
 /** LAB_AS_IS=1: the product that is in the lab already. */
-async function preparedLab({ proxyMode }: FlowOptions): Promise<Lab> {
+async function preparedLab({ proxyMode, podNetwork }: FlowOptions): Promise<Lab> {
   if (process.env.LAB_AS_IS) return Lab.attach(name)
   await execa('make', ['--no-print-directory', 'bundle', 'native'], { cwd: projectRoot, stdout: 'ignore' })
   const wasUp = Lab.isUp(name)
-  const lab = wasUp ? Lab.attach(name) : await Lab.up({ name, proxyMode })
-  if (lab.options.proxyMode !== proxyMode)
-    throw new Error(`Lab ${name} is up with ${lab.options.proxyMode}, not ${proxyMode}: end it first`)
+  const lab = wasUp ? Lab.attach(name) : await Lab.up({ name, proxyMode, podNetwork })
+  const { options } = lab
+  if (options.proxyMode !== proxyMode || options.podNetwork !== podNetwork)
+    throw new Error(
+      `Lab ${name} is up with ${options.proxyMode} and ${options.podNetwork}, not ${proxyMode} and ${podNetwork}: end it first`,
+    )
   await lab.loadImages()
   await installProduct(lab, { restart: wasUp })
   return lab
@@ -42,7 +45,7 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
   await flows.deploy(1)
   try {
     const count = await flows.open(options)
-    console.log(`${world.lab.versions}; kube-proxy ${world.lab.options.proxyMode}; ${count} flows`)
+    console.log(`${world.lab.versions}; kube-proxy ${world.lab.options.proxyMode}, ${world.lab.options.podNetwork}; ${count} flows`)
     const moves = await moveAround(world, options)
     const reports = await flows.close()
     for (const line of tableOf(reports)) console.log(line)

@@ -1,6 +1,6 @@
 // What can be chosen about the benchmark of flows.
 import { parseArgs } from 'node:util'
-import type { ProxyMode } from '../../test/lab/options.ts'
+import { type PodNetworkKind, type ProxyMode, podNetworkOf } from '../../test/lab/options.ts'
 
 export interface FlowOptions {
   moves: number
@@ -8,6 +8,7 @@ export interface FlowOptions {
   count: number
   periodMs: number
   proxyMode: ProxyMode
+  podNetwork: PodNetworkKind
   /** Each second move is rolled back. */
   rollback: boolean
   keep: boolean
@@ -21,6 +22,7 @@ export function flowOptions(args: readonly string[]): FlowOptions {
       count: { type: 'string', default: '10' },
       'period-ms': { type: 'string', default: '400' },
       proxy: { type: 'string', default: 'nftables' },
+      network: { type: 'string', default: 'routed' },
       rollback: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
     },
@@ -33,6 +35,7 @@ export function flowOptions(args: readonly string[]): FlowOptions {
     count: positive('--count', values.count),
     periodMs: positive('--period-ms', values['period-ms']),
     proxyMode: values.proxy,
+    podNetwork: podNetworkOf(values.network),
     rollback: values.rollback,
     keep: values.keep,
   }

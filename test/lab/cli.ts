@@ -7,7 +7,7 @@ import { isNodeUp } from './boot/enter.ts'
 import { schedulerFolder } from './config/services.ts'
 import { Lab } from './lab.ts'
 import { layoutOf } from './layout.ts'
-import { labOptions, type Masquerade, type ProxyMode } from './options.ts'
+import { labOptions, type Masquerade, type ProxyMode, podNetworkOf, podNetworks } from './options.ts'
 import { realPrograms } from './setup/real-programs.ts'
 import { setUp } from './setup/set-up.ts'
 
@@ -20,7 +20,7 @@ program.option('--name <name>', 'which lab (default: $LAB_NAME or "lab")')
 const name = () => labOptions(program.opts()).name
 const interactive = { stdio: 'inherit', reject: false } as const
 
-type UpFlags = { nodes: string; proxy: ProxyMode; masquerade: Masquerade }
+type UpFlags = { nodes: string; proxy: ProxyMode; masquerade: Masquerade; network?: string }
 
 program
   .command('up')
@@ -28,8 +28,10 @@ program
   .option('--nodes <count>', 'worker nodes', '3')
   .option('--proxy <mode>', 'kube-proxy mode: nftables or iptables', 'nftables')
   .option('--masquerade <where>', 'pods take the node address towards: outside, fabric (also inside), none', 'outside')
-  .action(async ({ nodes, proxy, masquerade }: UpFlags) => {
-    const lab = await Lab.up({ name: name(), nodes: Number(nodes), proxyMode: proxy, masquerade })
+  .option('--network <kind>', `pod network: ${podNetworks.join(', ')} (default: $LAB_NETWORK or "routed")`)
+  .action(async ({ nodes, proxy, masquerade, network }: UpFlags) => {
+    const podNetwork = network === undefined ? {} : { podNetwork: podNetworkOf(network) }
+    const lab = await Lab.up({ name: name(), nodes: Number(nodes), proxyMode: proxy, masquerade, ...podNetwork })
     console.log(usage(lab))
   })
 

@@ -1,5 +1,6 @@
 // All certificates and kubeconfigs of a lab, by the names that its hosts know them by.
 import { generateKeyPairSync } from 'node:crypto'
+import { flannelKubeconfig } from '../config/flannel.ts'
 import { kubeconfig } from '../config/kubeconfig.ts'
 import { apiServer } from '../config/services.ts'
 import { apiServiceAddress, control, type Host } from '../hosts.ts'
@@ -56,6 +57,7 @@ async function nodeFiles(authority: Authority, host: Host): Promise<Files> {
     ...pairFiles('kubelet', serving),
     [`${folder}/kubelet.conf`]: await kubeconfigOf(authority, subject),
     [`${folder}/kube-proxy.conf`]: await kubeconfigOf(authority, { name: 'system:kube-proxy' }),
+    [flannelKubeconfig]: await kubeconfigOf(authority, { name: 'flannel', groups: ['system:masters'] }),
   }
 }
 

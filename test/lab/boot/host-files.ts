@@ -4,6 +4,7 @@ import { totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { cniConflist } from '../config/cni.ts'
 import { containerdConfiguration } from '../config/containerd.ts'
+import { flannelFiles, isFlannel, podMtu } from '../config/flannel.ts'
 import { kubeletConfiguration } from '../config/kubelet.ts'
 import { networkScript } from '../config/network.ts'
 import { nodeSize } from '../config/nodes.ts'
@@ -24,11 +25,12 @@ export async function hostFiles(host: Host, options: LabOptions, credentials: Cr
     }
   }
   return {
-    ...commonFiles(host, options, nodeServices(host, options.proxyMode)),
+    ...commonFiles(host, options, nodeServices(host, options)),
     ...(await credentials.node(host)),
     '/etc/kubernetes/kubelet.yaml': kubeletConfiguration(nodeSize(host, totalmem())),
     '/etc/containerd/config.toml': containerdConfiguration(imageNames.pause),
-    '/etc/cni/net.d/10-lab.conflist': cniConflist(podCidrOf(host)),
+    '/etc/cni/net.d/10-lab.conflist': cniConflist(podCidrOf(host), podMtu(options)),
+    ...(isFlannel(options) ? flannelFiles(options) : {}),
   }
 }
 

@@ -1,6 +1,7 @@
 // Boots a lab: fabric, control plane, nodes, client; returns when every node is Ready.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isFlannel } from '../config/flannel.ts'
 import { nodeObject } from '../config/nodes.ts'
 import { startedLater } from '../config/services.ts'
 import { apiServiceAddress, client, control, type Host, nodes } from '../hosts.ts'
@@ -18,7 +19,7 @@ import { type LabRecord, writeRecord } from './record.ts'
 import { endLab, isRunning, removeLab } from './remove.ts'
 
 export async function bootLab(options: LabOptions): Promise<Lab> {
-  const prepared = await setUp()
+  const prepared = await setUp({ flannel: isFlannel(options) })
   if (isRunning(options.name)) throw new Error(`Booting lab ${options.name}: it is already up; \`lab down --name ${options.name}\` ends it`)
   await removeLab(options.name)
   allowInotify()
@@ -75,7 +76,7 @@ async function startControlPlane(lab: Lab): Promise<void> {
 }
 
 export async function startKubelet(lab: Lab, host: Host): Promise<void> {
-  await startLater(lab, host, ['kubelet', 'kube-proxy'])
+  await startLater(lab, host, isFlannel(lab.options) ? ['flanneld', 'kubelet', 'kube-proxy'] : ['kubelet', 'kube-proxy'])
 }
 
 async function startLater(lab: Lab, host: Host, services: readonly string[]): Promise<void> {

@@ -1,6 +1,7 @@
 // The shell script that sets up a host's own network when it boots.
-import { client, fabricCidr, type Host, outsideAddress, podCidr, routesOf } from '../hosts.ts'
+import { client, fabricCidr, type Host, outsideAddress, podCidr, type Route, routesOf } from '../hosts.ts'
 import type { LabOptions } from '../options.ts'
+import { isFlannel } from './flannel.ts'
 
 export function networkScript(host: Host, options: LabOptions): string {
   return [
@@ -11,18 +12,23 @@ export function networkScript(host: Host, options: LabOptions): string {
     'ip link set eth0 up',
     // The client is the way to the outside; without a default route not even Services could be reached.
     host.kind === 'client' ? `ip addr add ${outsideAddress}/32 dev lo` : `ip route add default via ${client.address}`,
-    ...routesOf(host, options.nodes).map(({ to, via }) => `ip route add ${to} via ${via}`),
+    ...routes(host, options).map(({ to, via }) => `ip route add ${to} via ${via}`),
     'sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0',
     ...(host.kind === 'node' ? nodeNetwork(options) : []),
     '',
   ].join('\n')
 }
 
+/** Those of nodes are flannel's own, where it is. */
+function routes(host: Host, options: LabOptions): Route[] {
+  return host.kind === 'node' && isFlannel(options) ? [] : routesOf(host, options.nodes)
+}
+
 function nodeNetwork(options: LabOptions): string[] {
   return [
     // Service traffic between pods of one bridge passes netfilter too, as kubeadm asks of every node.
     'sysctl -qw net.bridge.bridge-nf-call-iptables=1 2> /dev/null || true',
-    ...masquerade(options),
+    ...(isFlannel(options) ? [] : masquerade(options)),
   ]
 }
 

@@ -1,6 +1,7 @@
 // The command lines of each host's services.
 import { control, type Host, node, podCidr, serviceCidr } from '../hosts.ts'
-import type { ProxyMode } from '../options.ts'
+import type { LabOptions, ProxyMode } from '../options.ts'
+import { flannelService, isFlannel } from './flannel.ts'
 
 export const apiServer = `https://${control.address}:6443`
 export const schedulerFolder = '/etc/kubernetes/scheduler'
@@ -20,7 +21,7 @@ export function controlServices(proxyMode: ProxyMode): Services {
   }
 }
 
-export function nodeServices(host: Host, proxyMode: ProxyMode): Services {
+export function nodeServices(host: Host, options: LabOptions): Services {
   return {
     containerd: ['containerd'],
     kubelet: [
@@ -31,12 +32,13 @@ export function nodeServices(host: Host, proxyMode: ProxyMode): Services {
       `--node-ip=${host.address}`,
       '--v=1',
     ],
-    'kube-proxy': kubeProxy(host, proxyMode),
+    'kube-proxy': kubeProxy(host, options.proxyMode),
+    ...(isFlannel(options) ? { flanneld: flannelService(host) } : {}),
   }
 }
 
 // Those that would only fail and back off before the API server answers.
-export const startedLater = ['kubelet', 'kube-proxy', 'kube-controller-manager', 'kube-scheduler']
+export const startedLater = ['flanneld', 'kubelet', 'kube-proxy', 'kube-controller-manager', 'kube-scheduler']
 
 // On a tmpfs and without fsync: a lab's history is worth nothing.
 function etcd(): string[] {

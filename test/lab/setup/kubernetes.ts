@@ -7,8 +7,8 @@ import type { Step } from './step.ts'
 const kubernetesVersion = 'v1.36.3'
 const source = join(labSource, 'kubernetes')
 /** Nobody debugs these: a compiler that writes no DWARF and collects its garbage late takes an eighth less time. */
-const packageFlags = ['-trimpath', '-buildvcs=false', '-gcflags=all=-dwarf=false']
-const compilerEnvironment = { CGO_ENABLED: '0', GOGC: '400' }
+export const packageFlags = ['-trimpath', '-buildvcs=false', '-gcflags=all=-dwarf=false']
+export const compilerEnvironment = { CGO_ENABLED: '0', GOGC: '400' }
 
 export const components = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy', 'kubectl']
 

@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheDir } from '../layout.ts'
+import { flannelStep } from './flannel.ts'
 import { installPackages, missingPackages } from './host-packages.ts'
 import { containerdStateStep, imagesStep } from './images.ts'
 import { helmStep, kubernetesStep } from './kubernetes.ts'
@@ -24,7 +25,8 @@ export type SetUp = {
   readonly versions: string
 }
 
-export async function setUp(): Promise<SetUp> {
+// `flannel`: for a lab whose pod network it is.
+export async function setUp({ flannel = false } = {}): Promise<SetUp> {
   await checkPrerequisites()
   await mkdir(cacheDir(), { recursive: true })
   await removeUnfinished()
@@ -34,10 +36,11 @@ export async function setUp(): Promise<SetUp> {
   // The compiler keeps the processors busy, the root file systems mostly wait for the network.
   const [programs, files] = await allSettledOrFirstError(goPrograms(), debianFiles(native))
   const tools = await cachedDir(await toolsStep({ kubernetes: programs.kubernetes, native, nodeRoot: files.roots.node }))
+  const more = flannel ? [await cachedDir(await flannelStep())] : []
   return {
     ...programs,
     native,
-    nodeLowers: [tools, files.roots.node, files.roots.base].join(':'),
+    nodeLowers: [tools, files.roots.node, files.roots.base, ...more].join(':'),
     clientLowers: [tools, files.roots.app, files.roots.base].join(':'),
     baseImages: files.baseImages,
     containerdState: files.containerdState,
