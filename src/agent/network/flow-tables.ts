@@ -9,6 +9,7 @@ import { isTranslated, translatedForms } from './flow-legs.ts'
 import { changeOf, surveyFlows } from './flows.ts'
 import { readPodSockets } from './kernel-files.ts'
 import { deleteLine, fixedLines, type LegPlan, loosenLines, missingLegs, planChange, planLegs } from './leg-plan.ts'
+import { standInAddress } from './read-ways.ts'
 import { Relays } from './relays.ts'
 import {
   type ArmedPod,
@@ -70,8 +71,7 @@ export class FlowTables {
   /** Source: what `prepare` did, for flows that began since. */
   async follow({ added }: FlowChange): Promise<void> {
     const translated = added.filter((leg) => leg.destinationNat ?? leg.relayThrough === this.#nodeIp)
-    if (translated.length > 0)
-      await Promise.all([nft(untrackRuleSet(this.#nodeIp, untrackedOf(added))), this.#conntrack.apply(loosenLines(translated))])
+    if (translated.length > 0) await Promise.all([this.#untrack(added), this.#conntrack.apply(loosenLines(translated))])
   }
 
   /**
@@ -95,7 +95,7 @@ export class FlowTables {
   /** Untracked first: between the two a translated packet would make an entry. */
   async arm(uid: string, ip: string, armed: { legs: readonly Leg[]; knownPorts: readonly number[]; plan: LegPlan }): Promise<void> {
     this.#told.set(uid, [...armed.legs])
-    await nft(armRuleSet(this.#armed(ip, { knownPorts: armed.knownPorts, untracked: untrackedOf(armed.legs) })))
+    await nft(armRuleSet(await this.#armed(ip, { knownPorts: armed.knownPorts, untracked: untrackedOf(armed.legs) })))
     await this.fix([ip])
     await this.#conntrack.apply(armed.plan.lines)
   }
@@ -109,9 +109,9 @@ export class FlowTables {
   async rearm(uid: string, ip: string, change: FlowChange, plan: LegPlan): Promise<void> {
     const ended = new Set(change.ended.map(textOf))
     this.#told.set(uid, [...(this.#told.get(uid) ?? []).filter((leg) => !ended.has(textOf(leg))), ...change.added])
-    await nft(untrackRuleSet(this.#nodeIp, untrackedOf(change.added)))
+    await this.#untrack(change.added)
     await this.#conntrack.apply(plan.lines)
-    await nft(armRuleSet(this.#armed(ip, { knownPorts: portsOf(ip, change.added) })))
+    await nft(armRuleSet(await this.#armed(ip, { knownPorts: portsOf(ip, change.added) })))
   }
 
   async missing(uid: string, ip: string): Promise<string[]> {
@@ -122,13 +122,13 @@ export class FlowTables {
   async undo(uid: string, ip: string, left: LeftFlows): Promise<void> {
     this.#told.delete(uid)
     await this.#conntrack.apply((left.legs ?? []).map((leg) => deleteLine(leg.protocol, leg)))
-    await nft(disarmRuleSet(this.#armed(ip, left), rollbackUntrackedSeconds))
+    await nft(disarmRuleSet(await this.#armed(ip, left), rollbackUntrackedSeconds))
   }
 
   /** Committed. */
   async settle(uid: string, ip: string, left: LeftFlows): Promise<void> {
     this.#told.delete(uid)
-    await nft(disarmRuleSet(this.#armed(ip, left)))
+    await nft(disarmRuleSet(await this.#armed(ip, left)))
   }
 
   /**
@@ -150,8 +150,12 @@ export class FlowTables {
     return await this.#relays.sweep(left, keep)
   }
 
-  #armed(ip: string, { knownPorts = [], untracked = [] }: LeftFlows): ArmedPod {
-    return { nodeIp: this.#nodeIp, ip, knownPorts, untracked }
+  async #untrack(legs: readonly Leg[]): Promise<void> {
+    await nft(untrackRuleSet(await standInAddress(this.#nodeIp), untrackedOf(legs)))
+  }
+
+  async #armed(ip: string, { knownPorts = [], untracked = [] }: LeftFlows): Promise<ArmedPod> {
+    return { standIn: await standInAddress(this.#nodeIp), ip, knownPorts, untracked }
   }
 
   #isTakenOver(entry: ConntrackEntry, ip: string): boolean {

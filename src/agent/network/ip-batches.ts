@@ -1,5 +1,6 @@
 // The `ip -batch` texts of each step. Only commands that cannot fail when the step is right: ip ends a batch at some errors even with -force.
-import { type Route, routeArguments } from './route-table.ts'
+import { type HostRoute, routeArguments } from './route-table.ts'
+import type { Way } from './ways.ts'
 
 /** Marks our routes and proxy neighbours, so that they can be listed and never be mistaken for somebody else's. */
 export const routeProtocol = 112
@@ -18,13 +19,21 @@ export interface PortFlags {
   isolated: boolean
 }
 
-/** The route first, the neighbour last seen: from here the kernel's neighbour queue holds packets until `releaseBatch`. */
-export function holdBatch(ip: string, hostVeth: string, podMac: string): string {
+export interface Holding {
+  ip: string
+  hostVeth: string
+  podMac: string
+  /** What this node's own processes speak to the pod from: also where it goes next, answers must find back. */
+  standIn: string
+}
+
+/** The neighbour entry gone, then the route: from here the kernel's neighbour queue holds packets until `releaseBatch`. */
+export function holdBatch({ ip, hostVeth, podMac, standIn }: Holding): string {
   return lines(
     // `neigh del` of an absent entry would end the batch; replaced first, it is always there.
     `neigh replace ${ip} lladdr ${podMac} dev ${hostVeth} nud stale`,
     `neigh del ${ip} dev ${hostVeth}`,
-    deviceRoute(ip, hostVeth),
+    deviceRoute(ip, hostVeth, standIn),
   )
 }
 
@@ -34,7 +43,7 @@ export function releaseBatch(ip: string, hostVeth: string, podMac: string): stri
 
 export interface Diversion {
   ip: string
-  destinationNodeIp: string
+  way: Way
   /** Present on the source. */
   veth?: Veth | undefined
   bridgeMac?: string | undefined
@@ -46,10 +55,10 @@ export interface Diversion {
  * Source and home. A pod that was a port of the bridge keeps sending to the bridge's MAC until it is frozen: its veth takes that MAC, or
  * the kernel would drop those packets as somebody else's.
  */
-export function divertBatch({ ip, destinationNodeIp, veth, bridgeMac, homeBridge }: Diversion): string {
+export function divertBatch({ ip, way, veth, bridgeMac, homeBridge }: Diversion): string {
   return lines(
     ...(veth ? [vethAddress(veth.name)] : []),
-    gatewayRoute(ip, destinationNodeIp),
+    wayRoute(ip, way),
     ...(homeBridge ? [proxyNeighbour('replace', ip, homeBridge)] : []),
     ...(veth?.bridge && bridgeMac ? leaveBridge(veth.name, veth.bridge, bridgeMac) : []),
   )
@@ -79,9 +88,9 @@ export function pinMac(bridge: string, mac: string): string {
 
 export interface Restoration {
   ip: string
-  nodeIp: string
+  standIn: string
   /** Exact route before the migration; absent: there was none. */
-  previous?: Pick<Route, 'device' | 'gateway'> | undefined
+  previous?: HostRoute | undefined
   /** A /32 route exists now. */
   routed: boolean
   veth?: Veth | undefined
@@ -98,11 +107,11 @@ function dropHeld(veth: string): string {
 }
 
 /** The veth comes back before the route goes: at no instant does the address lead to a loop. */
-export function restoreBatch({ ip, nodeIp, previous, routed, veth, heldVeth }: Restoration): string {
+export function restoreBatch({ ip, standIn, previous, routed, veth, heldVeth }: Restoration): string {
   return lines(
     ...(veth?.bridge ? joinBridge(veth, veth.bridge) : []),
     ...(previous
-      ? [`route replace ${routeArguments(ip, previous)} proto ${routeProtocol}${previous.gateway ? '' : ` src ${nodeIp}`}`]
+      ? [`route replace ${routeArguments(ip, previous)} proto ${routeProtocol}${previous.gateway ? '' : ` src ${standIn}`}`]
       : []),
     ...(!previous && routed ? [`route del ${ip}/32`] : []),
     ...(heldVeth ? [dropHeld(heldVeth)] : []),
@@ -118,12 +127,16 @@ function onOff(value: boolean): string {
   return value ? 'on' : 'off'
 }
 
-export function gatewayRoute(ip: string, gateway: string): string {
-  return `route replace ${ip}/32 via ${gateway} proto ${routeProtocol}`
+export function wayRoute(ip: string, way: Way): string {
+  return `route replace ${ip}/32 ${nextHop(way)} proto ${routeProtocol}`
 }
 
-export function deviceRoute(ip: string, device: string): string {
-  return `route replace ${ip}/32 dev ${device} proto ${routeProtocol}`
+export function nextHop({ gateway, device }: Way): string {
+  return `via ${gateway}${device === undefined ? '' : ` dev ${device} onlink`}`
+}
+
+function deviceRoute(ip: string, device: string, standIn: string): string {
+  return `route replace ${ip}/32 dev ${device} proto ${routeProtocol} src ${standIn}`
 }
 
 export function deleteRoute(ip: string): string {

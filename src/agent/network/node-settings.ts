@@ -5,17 +5,18 @@ import type { AgentConfig } from '../config.ts'
 import { readText, writeIfDifferent } from '../install/host-files.ts'
 import { run } from '../run.ts'
 import { deleteRoute, proxyNeighbour } from './ip-batches.ts'
-import { listBridges, readSysctls, uplinksOf, writeSysctls } from './kernel-files.ts'
+import { listBridges, readRoutes, readSysctls, uplinksOf, writeSysctls } from './kernel-files.ts'
 import { AddressLeases } from './leases.ts'
 import { readNodeNetwork } from './node-network.ts'
 import { removeAllRelays } from './relays.ts'
 import { deleteNodeTable } from './rule-sets.ts'
 import { nodeSysctls, type Sysctl } from './sysctls.ts'
 import { WaysBack } from './way-back.ts'
+import { tunnelDevices } from './ways.ts'
 
 /** Remembers each value as it was before the first change. */
 export async function keepNodeSettings(config: AgentConfig): Promise<void> {
-  const wanted = nodeSysctls(uplinksOf(config.nodeIp), await listBridges())
+  const wanted = nodeSysctls(uplinksOf(config.nodeIp), await listBridges(), tunnelDevices(await readRoutes()))
   const kept = await keptSettings(config)
   const known = new Set(kept.map((sysctl) => sysctl.path))
   const fresh = await readSysctls(wanted.map((sysctl) => sysctl.path).filter((name) => !known.has(name)))

@@ -9,14 +9,16 @@ import { FlowTables, portsOf, type SurveyedPod, untrackedOf } from './flow-table
 import { divertBatch, holdBatch, proxyNeighbour, releaseBatch, restoreBatch, type Veth } from './ip-batches.ts'
 import { connectedBridges, describeVeth, deviceExists, hostVethOf, macOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { AddressLeases } from './leases.ts'
+import { readWays, standInAddress } from './read-ways.ts'
 import { type NetworkRecord, NetworkRecords } from './records.ts'
-import { hostRoute, type Route } from './route-table.ts'
+import { type HostRoute, hostRoute, type Route } from './route-table.ts'
 import { lockRuleSet, unlockRuleSet } from './rule-sets.ts'
 import { holdSysctls, vethSysctls } from './sysctls.ts'
 import { Turn } from './turn.ts'
 import { UndoneMoves } from './undone.ts'
 import { ipBatch, nftIn, WaitingCommands } from './waiting-commands.ts'
 import { WaysBack } from './way-back.ts'
+import { tunnelDevices } from './ways.ts'
 
 type Role = NetworkRecord['role']
 type DivertMove = Parameters<PodNetwork['divert']>[0]
@@ -116,13 +118,14 @@ class NodePodNetwork implements PodNetwork {
   async #hold(move: HeldMove): Promise<void> {
     this.#calm.begin(move.uid)
     const { hostVeth, podMac } = move.attached
+    const standIn = await standInAddress(this.#config.nodeIp)
     this.#waiting.start(move.uid, 'release', ipBatch)
     const { record, bridge } = await this.#own(move.uid, move.ip, 'destination')
     await this.#records.write({ ...record, heldVeth: hostVeth })
     await writeSysctls(holdSysctls(hostVeth))
     // The pod comes home: its neighbours on the bridge go on asking the node for it, because it is no port of the bridge any more.
     const proxy = bridge ? `${proxyNeighbour('replace', move.ip, bridge)}\n` : ''
-    await this.#waiting.finish(move.uid, 'hold', ipBatch, `${proxy}${holdBatch(move.ip, hostVeth, podMac)}`)
+    await this.#waiting.finish(move.uid, 'hold', ipBatch, `${proxy}${holdBatch({ ip: move.ip, hostVeth, podMac, standIn })}`)
   }
 
   /** Everything about a diversion that changes no route; the hold has not begun. */
@@ -149,8 +152,8 @@ class NodePodNetwork implements PodNetwork {
     await this.#records.write({ ...record, ...(veth ? { veth } : {}), ...(lease ? { lease } : {}) })
     if (veth) await writeSysctls(vethSysctls(veth.name))
     const bridgeMac = veth?.bridge ? await macOf(veth.bridge) : undefined
-    const { ip, destinationNodeIp } = move
-    return { text: divertBatch({ ip, destinationNodeIp, veth, bridgeMac, homeBridge: bridge }), record, bridge }
+    const way = (await readWays(routes))(move.destinationNodeIp)
+    return { text: divertBatch({ ip: move.ip, way, veth, bridgeMac, homeBridge: bridge }), record, bridge }
   }
 
   async lock(move: { uid: string; sandboxPid: number }): Promise<void> {
@@ -252,7 +255,7 @@ class NodePodNetwork implements PodNetwork {
       const known = await this.#records.read(uid)
       if (known) return { record: known, routes, bridge }
       const previous = hostRoute(routes, ip)
-      const previousRoute = previous ? routeOnly(previous) : null
+      const previousRoute = previous ? routeAsIs(previous, tunnelDevices(routes)) : null
       // With a route of its own the pod was no port of the bridge, so the node answered for it already and goes on after a rollback.
       const record: NetworkRecord = { uid, ip, role, previousRoute, ...(bridge && !previous ? { proxyBridge: bridge } : {}) }
       await this.#records.write(record)
@@ -269,11 +272,15 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async #restore(record: NetworkRecord): Promise<void> {
-    const [routes, previous] = await Promise.all([readRoutes(), usableRoute(record.previousRoute)])
+    const [routes, previous, standIn] = await Promise.all([
+      readRoutes(),
+      usableRoute(record.previousRoute),
+      standInAddress(this.#config.nodeIp),
+    ])
     const veth = record.veth && (await deviceExists(record.veth.name)) ? record.veth : undefined
     const heldVeth = record.heldVeth && (await deviceExists(record.heldVeth)) ? record.heldVeth : undefined
     const { ip, proxyBridge } = record
-    const text = restoreBatch({ ip, nodeIp: this.#config.nodeIp, previous, routed: hostRoute(routes, ip) !== undefined, veth, heldVeth })
+    const text = restoreBatch({ ip, standIn, previous, routed: hostRoute(routes, ip) !== undefined, veth, heldVeth })
     await batch(text)
     // Apart and forgiving: the proxy neighbour may not have been made yet, and ip ends a batch at that.
     if (proxyBridge) await run('ip', ['-batch', '-'], { input: `${proxyNeighbour('del', ip, proxyBridge)}\n`, reject: false })
@@ -284,11 +291,11 @@ async function batch(text: string): Promise<void> {
   if (text !== '') await run('ip', ['-batch', '-'], { input: text })
 }
 
-function routeOnly({ device, gateway }: Route): Pick<Route, 'device' | 'gateway'> {
-  return { device, ...(gateway === undefined ? {} : { gateway }) }
+function routeAsIs({ device, gateway }: Route, tunnels: readonly string[]): HostRoute {
+  return { device, ...(gateway === undefined ? {} : { gateway }), ...(tunnels.includes(device) ? { onlink: true } : {}) }
 }
 
-async function usableRoute(route: NetworkRecord['previousRoute']): Promise<Pick<Route, 'device' | 'gateway'> | undefined> {
+async function usableRoute(route: NetworkRecord['previousRoute']): Promise<HostRoute | undefined> {
   return route && (await deviceExists(route.device)) ? route : undefined
 }
 

@@ -4,7 +4,7 @@ import path from 'node:path'
 import type { Leg } from '../rooms.ts'
 import type { Veth } from './ip-batches.ts'
 import type { Lease } from './leases.ts'
-import type { Route } from './route-table.ts'
+import type { HostRoute } from './route-table.ts'
 import type { UntrackedFlow } from './rule-sets.ts'
 
 export interface NetworkRecord {
@@ -12,7 +12,7 @@ export interface NetworkRecord {
   ip: string
   role: 'source' | 'destination' | 'home'
   /** The exact route before the migration; null: there was none. Absent: not yet changed. */
-  previousRoute?: Pick<Route, 'device' | 'gateway'> | null
+  previousRoute?: HostRoute | null
   /** Legs inserted by arm. */
   legs?: Leg[]
   /** Flows that pass this node untracked in their translated form. */

@@ -6,8 +6,11 @@ import { writeIfDifferent } from '../install/host-files.ts'
 import type { Leg } from '../rooms.ts'
 import { run } from '../run.ts'
 import type { ConntrackEntry } from './conntrack-entries.ts'
-import { routeProtocol } from './ip-batches.ts'
+import { nextHop, routeProtocol } from './ip-batches.ts'
+import { readRoutes } from './kernel-files.ts'
+import { readWays } from './read-ways.ts'
 import { anchorNumber, lastAnchor, markOf, relayPriority, ruleOf, tableOf } from './relay-marks.ts'
+import type { Way } from './ways.ts'
 
 const Anchors = z.record(z.ipv4(), z.int().min(1).max(lastAnchor))
 const Rules = z.array(z.object({ priority: z.int(), table: z.string() }))
@@ -46,8 +49,9 @@ export class Relays {
     if (nodes.length === 0) return
     for (const node of nodes) this.#number(node)
     await this.#save()
-    const present = new Set((await readRules()).map(({ table }) => table))
-    const batch = nodes.flatMap((node) => wayThrough(node, this.#anchors?.get(node) ?? 0, present))
+    const [rules, wayTo] = await Promise.all([readRules(), readRoutes().then(readWays)])
+    const present = new Set(rules.map(({ table }) => table))
+    const batch = nodes.flatMap((node) => wayThrough(wayTo(node), this.#anchors?.get(node) ?? 0, present))
     await run('ip', ['-batch', '-'], { input: `${batch.join('\n')}\n` })
   }
 
@@ -91,9 +95,9 @@ export async function removeAllRelays(): Promise<void> {
   }
 }
 
-function wayThrough(node: string, number: number, present: ReadonlySet<string>): string[] {
+function wayThrough(way: Way, number: number, present: ReadonlySet<string>): string[] {
   const table = String(tableOf(number))
-  const route = `route replace default via ${node} table ${table} proto ${routeProtocol}`
+  const route = `route replace default ${nextHop(way)} table ${table} proto ${routeProtocol}`
   return present.has(table) ? [route] : [route, `rule add ${ruleOf(number)}`]
 }
 

@@ -8,6 +8,9 @@ export interface Route {
   gateway?: string
 }
 
+/** `onlink`: the gateway is not looked for among this node's networks. */
+export type HostRoute = Pick<Route, 'device' | 'gateway'> & { onlink?: boolean }
+
 const hostMask = 0xffffffff
 /** RTF_REJECT: blackhole and unreachable routes name no device. */
 const rejectFlag = 0x200
@@ -52,6 +55,11 @@ export function connectedDevices(routes: readonly Route[], address: string): str
     .map((route) => route.device)
 }
 
-export function routeArguments(address: string, route: Pick<Route, 'device' | 'gateway'>): string {
-  return route.gateway === undefined ? `${address}/32 dev ${route.device}` : `${address}/32 via ${route.gateway} dev ${route.device}`
+export function isConnected(routes: readonly Route[], address: string, device: string): boolean {
+  const wanted = addressToNumber(address)
+  return routes.some((route) => route.device === device && route.gateway === undefined && (wanted & route.mask) >>> 0 === route.destination)
+}
+
+export function routeArguments(address: string, { device, gateway, onlink }: HostRoute): string {
+  return `${address}/32${gateway === undefined ? '' : ` via ${gateway}`} dev ${device}${onlink ? ' onlink' : ''}`
 }

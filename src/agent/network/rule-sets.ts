@@ -23,7 +23,7 @@ const sets = [
  */
 const guardRule = 'ip daddr @guarded tcp flags & (syn | ack) != syn ip daddr . tcp dport != @known drop'
 
-const chains: Record<string, { hook: string; rules: (nodeIp: string) => string[] }> = {
+const chains: Record<string, { hook: string; rules: (standIn: string) => string[] }> = {
   /** Before connection tracking (flow-legs.ts, translatedForms). */
   untracked: {
     hook: 'type filter hook prerouting priority -300',
@@ -48,21 +48,24 @@ const chains: Record<string, { hook: string; rules: (nodeIp: string) => string[]
    * Second rule: the same for a pod that calls itself through its Service, which kube-proxy's nftables mode masquerades without a mark.
    * Third rule: the pod speaks first in a flow that is already open but not tracked here. It must keep its own address, not be taken for
    * a new outgoing connection and masqueraded.
+   * Last rule: who else speaks to the pod keeps its address. flannel masquerades towards a pod of another node's range, and would do so here
+   * while the pod is away from home; after its next move nobody on the way would know that translation.
    */
   postrouting: {
     hook: 'type nat hook postrouting priority 99',
-    rules: (nodeIp) => [
-      `meta mark & 0x4000 == 0x4000 ip daddr @movable meta mark set meta mark ^ 0x4000 snat to ${nodeIp} fully-random`,
-      `ct status dnat ip saddr . ip daddr @itself snat to ${nodeIp} fully-random`,
+    rules: (standIn) => [
+      `meta mark & 0x4000 == 0x4000 ip daddr @movable meta mark set meta mark ^ 0x4000 snat to ${standIn} fully-random`,
+      `ct status dnat ip saddr . ip daddr @itself snat to ${standIn} fully-random`,
       'ip saddr @movable tcp flags & (syn | ack) != syn snat to ip saddr',
+      'ip daddr @movable snat to ip saddr',
     ],
   },
 }
 
-export function nodeRuleSet(nodeIp: string, movable: readonly string[]): string {
+export function nodeRuleSet(standIn: string, movable: readonly string[]): string {
   const elements = [...new Set(movable)].sort()
   return lines(
-    ...table(nodeIp),
+    ...table(standIn),
     ...['movable', 'itself'].map((set) => `flush set ip ${tableName} ${set}`),
     element('add', 'movable', elements),
     element('add', 'itself', elements.map(itself)),
@@ -83,14 +86,14 @@ export function fixedRuleSet(fresh: readonly string[], gone: readonly string[]):
 }
 
 /** As it should be, whatever it was: one transaction. */
-function table(nodeIp: string): string[] {
+function table(standIn: string): string[] {
   return [
     `table ip ${tableName} {`,
     ...sets,
     ...Object.entries(chains).map(([name, { hook }]) => `  chain ${name} { ${hook}; policy accept; }`),
     '}',
     ...Object.keys(chains).map((name) => `flush chain ip ${tableName} ${name}`),
-    ...Object.entries(chains).flatMap(([name, { rules }]) => rules(nodeIp).map((rule) => `add rule ip ${tableName} ${name} ${rule}`)),
+    ...Object.entries(chains).flatMap(([name, { rules }]) => rules(standIn).map((rule) => `add rule ip ${tableName} ${name} ${rule}`)),
   ]
 }
 
@@ -100,16 +103,17 @@ export interface UntrackedFlow {
 }
 
 export interface ArmedPod {
-  nodeIp: string
+  /** As `standInAddress` says. */
+  standIn: string
   ip: string
   knownPorts: readonly number[]
   untracked: readonly UntrackedFlow[]
 }
 
 /** The destination: the pod's packets are known as a movable pod's, and the flows pass untracked in their translated form. */
-export function armRuleSet({ nodeIp, ip, knownPorts, untracked }: ArmedPod): string {
+export function armRuleSet({ standIn, ip, knownPorts, untracked }: ArmedPod): string {
   return lines(
-    ...table(nodeIp),
+    ...table(standIn),
     element('add', 'movable', [ip]),
     element('add', 'itself', [itself(ip)]),
     element('add', 'guarded', [ip]),
@@ -118,16 +122,16 @@ export function armRuleSet({ nodeIp, ip, knownPorts, untracked }: ArmedPod): str
   )
 }
 
-export function untrackRuleSet(nodeIp: string, untracked: readonly UntrackedFlow[]): string {
-  return lines(...table(nodeIp), element('add', 'untracked', untracked.map(untrackedElement)))
+export function untrackRuleSet(standIn: string, untracked: readonly UntrackedFlow[]): string {
+  return lines(...table(standIn), element('add', 'untracked', untracked.map(untrackedElement)))
 }
 
 /** Added before they are deleted, so that it never fails. `afterSeconds`: the other node may still translate packets on the way. */
-export function disarmRuleSet({ nodeIp, ip, knownPorts, untracked }: ArmedPod, afterSeconds = 0): string {
+export function disarmRuleSet({ standIn, ip, knownPorts, untracked }: ArmedPod, afterSeconds = 0): string {
   const flows = untracked.map(untrackedElement)
   const later = afterSeconds > 0 ? flows.map((flow) => `${flow} timeout ${afterSeconds}s`) : []
   return lines(
-    ...table(nodeIp),
+    ...table(standIn),
     ...again('guarded', [ip]),
     ...again('known', knownOf(ip, knownPorts)),
     ...again('untracked', flows),

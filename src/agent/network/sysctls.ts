@@ -7,11 +7,13 @@ export interface Sysctl {
 }
 
 /** Set by the install for the node's life, taken back by uninstall. */
-export function nodeSysctls(uplinks: readonly string[], bridges: readonly string[]): Sysctl[] {
-  const devices = ['all', ...uplinks, ...bridges]
+export function nodeSysctls(uplinks: readonly string[], bridges: readonly string[], tunnels: readonly string[]): Sysctl[] {
+  const devices = ['all', ...uplinks, ...bridges, ...tunnels]
   return [
     // A node that forwards to a moved pod through the device the packet came from would tell the sender to go elsewhere, and senders obey.
     ...devices.map((device) => ({ path: `net/ipv4/conf/${device}/send_redirects`, value: '0' })),
+    // Who is no pod speaks to a moved pod through the tunnel, and gets the answer beside it: loose, as for the veths below.
+    ...(tunnels.length === 0 ? [] : [...uplinks, ...tunnels]).map((device) => ({ path: `net/ipv4/conf/${device}/rp_filter`, value: '2' })),
     // The home answers ARP for a pod that left: at once, not after up to 0.8 s.
     ...bridges.map((bridge) => ({ path: `net/ipv4/neigh/${bridge}/proxy_delay`, value: '0' })),
   ]

@@ -5,6 +5,7 @@ import { log } from '../../runtime/log.ts'
 import { run } from '../run.ts'
 import { releaseBatch } from './ip-batches.ts'
 import { deviceExists, readRoutes } from './kernel-files.ts'
+import { readWays } from './read-ways.ts'
 import type { NetworkRecord } from './records.ts'
 import { routeTo } from './route-table.ts'
 
@@ -16,8 +17,9 @@ interface Giving {
   ip: string
   /** Its neighbour queue has the packets. */
   heldVeth: string
-  sourceNodeIp: string
-  /** Towards the source. */
+  /** The source, as this node reaches it. */
+  gateway: string
+  /** Towards it. */
   uplink: string
 }
 
@@ -30,8 +32,8 @@ interface Taking {
 }
 
 /** Destination, before the queue is let go. The egress hook is in Linux since 5.16; the next hop's MAC and the TTL are `fwd`'s. */
-export function giveRuleSet({ ip, heldVeth, sourceNodeIp, uplink }: Giving): string {
-  return ruleSet(ip, `egress device "${heldVeth}" priority 0`, [`ip daddr ${ip} fwd ip to ${sourceNodeIp} device "${uplink}"`])
+export function giveRuleSet({ ip, heldVeth, gateway, uplink }: Giving): string {
+  return ruleSet(ip, `egress device "${heldVeth}" priority 0`, [`ip daddr ${ip} fwd ip to ${gateway} device "${uplink}"`])
 }
 
 /**
@@ -79,12 +81,14 @@ export class WaysBack {
 
   /** `otherNodeIp`: of the other side of the move. On the destination all that waits has left when this returns. */
   async open({ ip, role, veth, heldVeth }: NetworkRecord, otherNodeIp: string): Promise<void> {
-    const uplink = routeTo(await readRoutes(), otherNodeIp)?.device
+    const routes = await readRoutes()
+    const { gateway, device } = (await readWays(routes))(otherNodeIp)
+    const uplink = device ?? routeTo(routes, otherNodeIp)?.device
     if (uplink === undefined) return
     if (role === 'source' && veth && (await deviceExists(veth.name)))
       await this.#lay(ip, takeRuleSet({ ip, device: veth.bridge ?? veth.name, uplink }))
     if (role !== 'destination' || heldVeth === undefined || !(await deviceExists(heldVeth))) return
-    const isOpen = await this.#lay(ip, giveRuleSet({ ip, heldVeth, sourceNodeIp: otherNodeIp, uplink }))
+    const isOpen = await this.#lay(ip, giveRuleSet({ ip, heldVeth, gateway, uplink }))
     if (isOpen) await run('ip', ['-batch', '-'], { input: releaseBatch(ip, heldVeth, noMac) })
   }
 

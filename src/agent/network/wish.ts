@@ -1,6 +1,7 @@
 // From the controller's wish and what the node has now to the commands that close the gap; addresses of open migrations are left alone.
 import type { NetworkState } from '../../api/agent-wire.ts'
-import { deleteRoute, gatewayRoute, proxyNeighbour } from './ip-batches.ts'
+import { deleteRoute, proxyNeighbour, wayRoute } from './ip-batches.ts'
+import type { Way, WayTo } from './ways.ts'
 
 /** What the node has of ours now, as `ip -j` lists it. */
 export interface NodeNetwork {
@@ -22,12 +23,13 @@ export interface NetworkWish {
   state: NetworkState
   owned: ReadonlySet<string>
   homeBridgeOf: (address: string) => string | undefined
+  wayTo: WayTo
 }
 
 export function planNetwork(wish: NetworkWish, now: NodeNetwork): NetworkPlan {
   const { state, owned } = wish
   const attached = now.routes.filter((route) => route.gateway === undefined).map((route) => route.address)
-  const away = awayFrom(state, new Set(attached))
+  const away = awayFrom(wish, new Set(attached))
   const living = new Set([...away.keys(), ...attached])
   const proxies = [...living].flatMap((address) => {
     const bridge = owned.has(address) ? undefined : wish.homeBridgeOf(address)
@@ -51,16 +53,20 @@ export function planNetwork(wish: NetworkWish, now: NodeNetwork): NetworkPlan {
  * Moved pods that live on another node, by address. A route to a device of this node outweighs the wish: the kernel drops it with the
  * veth, so while it is there the pod is here, and the wish is older than the move.
  */
-function awayFrom(state: NetworkState, attached: ReadonlySet<string>): Map<string, string> {
+function awayFrom({ state, wayTo }: NetworkWish, attached: ReadonlySet<string>): Map<string, Way> {
   const elsewhere = state.moved.filter((moved) => moved.nodeIp !== state.nodeIp && !attached.has(moved.ip))
-  return new Map(elsewhere.map((moved) => [moved.ip, moved.nodeIp]))
+  return new Map(elsewhere.map((moved) => [moved.ip, wayTo(moved.nodeIp)]))
 }
 
-function routeCommands(away: ReadonlyMap<string, string>, owned: ReadonlySet<string>, now: NodeNetwork): string[] {
-  const current = new Map(now.routes.map((route) => [route.address, route.gateway]))
-  const wrong = [...away].filter(([address, gateway]) => !owned.has(address) && current.get(address) !== gateway)
+function routeCommands(away: ReadonlyMap<string, Way>, owned: ReadonlySet<string>, now: NodeNetwork): string[] {
+  const current = new Map(now.routes.map((route) => [route.address, route]))
+  const wrong = [...away].filter(([address, way]) => !owned.has(address) && !leads(current.get(address), way))
   const gone = now.routes.filter((route) => route.gateway !== undefined && !owned.has(route.address) && !away.has(route.address))
-  return [...wrong.map(([address, gateway]) => gatewayRoute(address, gateway)), ...gone.map((route) => deleteRoute(route.address))]
+  return [...wrong.map(([address, way]) => wayRoute(address, way)), ...gone.map((route) => deleteRoute(route.address))]
+}
+
+function leads(route: NodeNetwork['routes'][number] | undefined, { gateway, device }: Way): boolean {
+  return route?.gateway === gateway && (device ?? route.device) === route.device
 }
 
 function samePlace(one: { address: string; bridge: string }, other: { address: string; bridge: string }): boolean {

@@ -12,6 +12,13 @@ const fixtures = path.join(import.meta.dirname, 'fixtures')
 export const podIp = '10.244.1.5'
 export const nodeIps = { a: '172.31.0.1', b: '172.31.0.2' } as const
 export const clientIp = '172.31.0.9'
+/** A NodePort of the pod, masqueraded as kube-proxy does it. */
+export const fakeProxy = `nft -f - <<X
+table ip proxy {
+  chain pre { type nat hook prerouting priority -100; fib daddr type local udp dport 30000 meta mark set meta mark | 0x4000 dnat to ${podIp}:7000; }
+  chain post { type nat hook postrouting priority 100; meta mark & 0x4000 == 0x4000 masquerade fully-random; }
+}
+X`
 export type NodeName = keyof typeof nodeIps
 
 /** Namespaces: names are short because devices are named after them. */
@@ -81,6 +88,50 @@ export class Nodes {
       podCidrs: ['10.244.1.0/24', '10.244.2.0/24'],
       serviceIps,
     })
+  }
+
+  /** As flannel's VXLAN, on a network between the nodes that takes no pod's address. */
+  tunnel(): void {
+    this.#addTunnel('a', 'b')
+    this.#addTunnel('b', 'a')
+    const rules = ['saddr', 'daddr'].map((field) => `ip ${field} 10.244.0.0/16 counter drop;`).join(' ')
+    this.in('fab', `nft 'table bridge strict { chain forward { type filter hook forward priority 0; ${rules} }; }'`)
+  }
+
+  #addTunnel(name: NodeName, other: NodeName): void {
+    const [own, far] = [name, other].map((node) => (node === 'a' ? '1' : '2'))
+    this.in(
+      name,
+      `ip link add flannel.1 address 0e:00:00:00:00:0${own} mtu 1450 type vxlan id 1 dstport 8472 local ${nodeIps[name]} dev eth0 nolearning
+       ip addr add 10.244.${own}.0/32 dev flannel.1; ip link set flannel.1 up
+       ip neigh replace 10.244.${far}.0 lladdr 0e:00:00:00:00:0${far} dev flannel.1 nud permanent
+       bridge fdb replace 0e:00:00:00:00:0${far} dev flannel.1 dst ${nodeIps[other]}
+       ip route replace 10.244.${far}.0/24 via 10.244.${far}.0 dev flannel.1 onlink`,
+    )
+  }
+
+  /** To the lock; returns how to roll it back. */
+  async halfMove(uid: string, { from, to, pod, attached }: WholeMove): Promise<() => Promise<void>> {
+    const ip = podIp
+    const { legs, openPorts } = await this.survey(from, pod)
+    await this.call(from, 'prepare', { uid, ip, legs })
+    await this.call(to, 'arm', { uid, ip, nodeIp: nodeIps[to], legs, openPorts })
+    await this.call(to, 'hold', { uid, ip, attached })
+    await this.call(from, 'divert', { uid, ip, destinationNodeIp: nodeIps[to], role: 'source', sandboxPid: pod.pid })
+    await this.call(from, 'lock', { uid, sandboxPid: pod.pid })
+    return async () => {
+      await this.call(from, 'undo', { uid, ip, role: 'source', sandboxPid: pod.pid })
+      await this.call(to, 'undo', { uid, ip, role: 'destination' })
+      this.in(to, `ip link set ${(attached as { hostVeth: string }).hostVeth} up`)
+      await this.call(from, 'unlock', { uid, sandboxPid: pod.pid })
+    }
+  }
+
+  async wholeMove(uid: string, way: WholeMove): Promise<void> {
+    const { from, to, attached } = way
+    await this.halfMove(uid, way)
+    await this.call(to, 'release', { uid, ip: podIp, attached })
+    for (const node of [from, to]) await this.call(node, 'settle', uid)
   }
 
   /** Everything that a move may change on a node, as text. */
@@ -173,6 +224,13 @@ export class Nodes {
   #name(name: string): string {
     return `${this.#prefix}-${name}`
   }
+}
+
+export interface WholeMove {
+  from: NodeName
+  to: NodeName
+  pod: Pod
+  attached: unknown
 }
 
 export interface Pod {

@@ -11,6 +11,7 @@ import { parseSockets } from '../../../src/agent/network/pod-sockets.ts'
 import { markOf, ruleOf } from '../../../src/agent/network/relay-marks.ts'
 import { connectedDevices, hostRoute, parseRouteTable, routeTo } from '../../../src/agent/network/route-table.ts'
 import { armRuleSet, disarmRuleSet, nodeRuleSet } from '../../../src/agent/network/rule-sets.ts'
+import type { Way } from '../../../src/agent/network/ways.ts'
 import { planNetwork } from '../../../src/agent/network/wish.ts'
 import type { Leg } from '../../../src/agent/rooms.ts'
 
@@ -313,16 +314,16 @@ eth0\t0502F40A\t02001EAC\t0007\t0\t0\t0\tFFFFFFFF\t0\t0\t0
 
 describe('the texts for ip and nft', () => {
   it('hold', () => {
-    expect(holdBatch(pod, 'veth1', '02:00:00:00:00:01').split('\n')).to.deep.equal([
+    expect(holdBatch({ ip: pod, hostVeth: 'veth1', podMac: '02:00:00:00:00:01', standIn: nodeIp }).split('\n')).to.deep.equal([
       'neigh replace 10.244.1.5 lladdr 02:00:00:00:00:01 dev veth1 nud stale',
       'neigh del 10.244.1.5 dev veth1',
-      'route replace 10.244.1.5/32 dev veth1 proto 112',
+      'route replace 10.244.1.5/32 dev veth1 proto 112 src 172.30.0.1',
       '',
     ])
   })
 
   it('divert: a point-to-point pod needs the route alone, a bridged one leaves the bridge after it', () => {
-    const way = { ip: pod, destinationNodeIp: '172.30.0.2' }
+    const way = { ip: pod, way: { gateway: '172.30.0.2' } }
     expect(divertBatch({ ...way, veth: { name: 'v', mac: 'm' } })).to.equal(
       'addr replace 169.254.112.1/32 dev v\nroute replace 10.244.1.5/32 via 172.30.0.2 proto 112\n',
     )
@@ -339,17 +340,17 @@ describe('the texts for ip and nft', () => {
 
   it('restore: back on the bridge before the route goes; the former route where there was one', () => {
     const veth = { name: 'v', mac: 'm', bridge: 'cni0' }
-    expect(restoreBatch({ ip: pod, nodeIp, routed: true, veth }).trim().split('\n')).to.deep.equal([
+    expect(restoreBatch({ ip: pod, standIn: nodeIp, routed: true, veth }).trim().split('\n')).to.deep.equal([
       'link set dev v master cni0',
       'link set dev v address m',
       'route del 10.244.1.5/32',
     ])
-    const hairpin = restoreBatch({ ip: pod, nodeIp, routed: true, veth: { ...veth, port: { hairpin: true, isolated: false } } })
+    const hairpin = restoreBatch({ ip: pod, standIn: nodeIp, routed: true, veth: { ...veth, port: { hairpin: true, isolated: false } } })
     expect(hairpin).to.contain('master cni0\nlink set dev v type bridge_slave hairpin on isolated off\n')
-    expect(restoreBatch({ ip: pod, nodeIp, routed: true, previous: { device: 'v' } })).to.equal(
+    expect(restoreBatch({ ip: pod, standIn: nodeIp, routed: true, previous: { device: 'v' } })).to.equal(
       'route replace 10.244.1.5/32 dev v proto 112 src 172.30.0.1\n',
     )
-    expect(restoreBatch({ ip: pod, nodeIp, routed: false })).to.equal('')
+    expect(restoreBatch({ ip: pod, standIn: nodeIp, routed: false })).to.equal('')
   })
 
   it('the rule set names each movable pod once, and none when there is none', () => {
@@ -376,7 +377,7 @@ describe('the texts of relayed and translated flows', () => {
 
   it('armed and disarmed', () => {
     const flows = [{ protocol: 'tcp' as const, tuple: tuple('10.96.0.9', 5432, pod, 5001) }]
-    const armed = { nodeIp: '172.30.0.1', ip: pod, knownPorts: [80], untracked: flows }
+    const armed = { standIn: '172.30.0.1', ip: pod, knownPorts: [80], untracked: flows }
     expect(armRuleSet(armed)).to.contain('untracked { 10.96.0.9 . tcp . 5432 . 10.244.1.5 . 5001 }')
     expect(armRuleSet({ ...armed, untracked: [] }))
       .to.contain('known { 10.244.1.5 . 80 }')
@@ -395,6 +396,7 @@ describe('the wish of the controller', () => {
     state: { nodeIp: '172.30.0.1', podCidrs: [], movable: [pod], moved },
     owned: new Set(owned),
     homeBridgeOf: (address: string) => (address.startsWith('10.244.1.') ? 'cni0' : undefined),
+    wayTo: (gateway: string): Way => ({ gateway }),
   })
   const away = { ip: pod, nodeIp: '172.30.0.2' }
   const empty = { routes: [], proxies: [] }
@@ -415,6 +417,16 @@ describe('the wish of the controller', () => {
 
   it('nothing to do twice', () => {
     expect(planNetwork(wish([away]), done)).to.deep.include({ commands: [], announce: [] })
+  })
+
+  it('a route past the tunnel is put right', () => {
+    const tunnelled = { ...wish([away]), wayTo: () => ({ gateway: '10.244.2.0', device: 'flannel.1' }) }
+    const route = 'route replace 10.244.1.5/32 via 10.244.2.0 dev flannel.1 onlink proto 112'
+    expect(planNetwork(tunnelled, done).commands).to.deep.equal([route])
+    const beside = { ...done, routes: [{ address: pod, gateway: '10.244.2.0', device: 'eth0' }] }
+    expect(planNetwork(tunnelled, beside).commands).to.deep.equal([route])
+    const right = { ...done, routes: [{ address: pod, gateway: '10.244.2.0', device: 'flannel.1' }] }
+    expect(planNetwork(tunnelled, right).commands).to.deep.equal([])
   })
 
   it('a pod that ended: all of it goes, its address is free', () => {

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { FlowChange } from '../../../src/agent/rooms.ts'
-import { clientIp, Nodes, nodeIps, type Pod, podIp } from './nodes.ts'
+import { clientIp, fakeProxy, Nodes, nodeIps, type Pod, podIp } from './nodes.ts'
 
 describe('the network of a moving pod', function () {
   this.timeout(60_000)
@@ -164,7 +164,7 @@ describe('the network of a moving pod', function () {
     const away = await nodes.addAwaitedPod('b', 'pb', podIp)
     const [outside, near] = [nodes.client('c'), nodes.client('qa')]
     for (const client of [outside, near]) expect(await client.ask(`udp ${podIp} 7000 x`)).to.equal('x 5555 pa')
-    await wholeMove('m1', { from: 'a', to: 'b', pod: source, attached: away.attached })
+    await nodes.wholeMove('m1', { from: 'a', to: 'b', pod: source, attached: away.attached })
     for (const client of [outside, near]) expect(await client.ask(`udp ${podIp} 7000 x`)).to.equal('x 5555 pb')
 
     const home = await nodes.addAwaitedPod('a', 'pc', podIp)
@@ -176,7 +176,7 @@ describe('the network of a moving pod', function () {
     expect(nodes.in('b', `ip route get ${podIp}`), 'what its own node calls it from').to.contain(`src ${nodeIps.b}`)
     for (const client of [outside, near]) expect(await client.ask(`udp ${podIp} 7000 x`)).to.equal('x 5555 pb')
 
-    await wholeMove('m3', { from: 'b', to: 'a', pod: away, attached: home.attached })
+    await nodes.wholeMove('m3', { from: 'b', to: 'a', pod: away, attached: home.attached })
     for (const client of [outside, near]) expect(await client.ask(`udp ${podIp} 7000 x`)).to.equal('x 5555 pc')
   })
 
@@ -186,7 +186,7 @@ describe('the network of a moving pod', function () {
     const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
     const client = nodes.client('c')
     const first = String(await client.ask(`udp ${nodeIps.a} 30000 x`))
-    await wholeMove('m1', { from: 'a', to: 'b', pod: source, attached: destination.attached })
+    await nodes.wholeMove('m1', { from: 'a', to: 'b', pod: source, attached: destination.attached })
     const second = String(await client.ask(`udp ${nodeIps.a} 30000 x`))
     expect(first).to.match(/^x \d+ pa$/)
     expect(second).to.equal(first.replace('pa', 'pb'))
@@ -248,10 +248,10 @@ describe('the network of a moving pod', function () {
       const before = nodes.client('pa')
       expect(await before.ask('udp 10.96.0.1 7000 x')).to.equal(`x 5555 ${name}`)
       expect((await nodes.survey('a', source, ['10.96.0.1'])).reasons).to.deep.equal([])
-      const undo = await halfMove('m1', { from: 'a', to: 'b', pod: source, attached: tried.attached })
+      const undo = await nodes.halfMove('m1', { from: 'a', to: 'b', pod: source, attached: tried.attached })
       await undo()
       expect(await before.ask('udp 10.96.0.1 7000 y')).to.equal(`y 5555 ${name}`)
-      await wholeMove('m2', { from: 'a', to: 'b', pod: source, attached: destination.attached })
+      await nodes.wholeMove('m2', { from: 'a', to: 'b', pod: source, attached: destination.attached })
       // Node b knows no such Service: only the entry translates.
       expect(await nodes.client('p2').ask('udp 10.96.0.1 7000 z')).to.equal(`z 5555 ${name}`)
       expect(nodes.in('a', `conntrack -L -s ${podIp} 2>/dev/null || true`)).to.not.contain('10.96.0.1')
@@ -281,7 +281,7 @@ describe('the network of a moving pod', function () {
     nodes.in('a', serviceTo('10.244.1.7'))
     const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
     expect(await nodes.client('pa').ask('udp 10.96.0.1 7000 x')).to.equal('x 5555 qa')
-    await halfMove('m1', { from: 'a', to: 'b', pod: source, attached: destination.attached })
+    await nodes.halfMove('m1', { from: 'a', to: 'b', pod: source, attached: destination.attached })
     expect(await nodes.call('b', 'missingFlows', move)).to.deep.equal([])
     nodes.in('b', `conntrack -D -s ${podIp} 2>/dev/null`)
     expect(await nodes.call<string[]>('b', 'missingFlows', move)).to.have.length(1)
@@ -365,51 +365,20 @@ describe('the network of a moving pod', function () {
     const third = await nodes.addAwaitedPod('b', 'p3', podIp)
     const answer = String(await nodes.client('pa').ask(`udp ${clientIp} 7000 x`))
     expect(answer).to.match(/^x \d+ c$/)
-    await wholeMove('m1', { from: 'a', to: 'b', pod: source, attached: first.attached })
+    await nodes.wholeMove('m1', { from: 'a', to: 'b', pod: source, attached: first.attached })
     expect(await nodes.client('p1').ask(`udp ${clientIp} 7000 x`)).to.equal(answer)
     expect(nodes.in('b', 'ip rule')).to.contain('lookup 28673')
-    await wholeMove('m2', { from: 'b', to: 'a', pod: first, attached: second.attached })
+    await nodes.wholeMove('m2', { from: 'b', to: 'a', pod: first, attached: second.attached })
     expect(await nodes.client('p2').ask(`udp ${clientIp} 7000 x`)).to.equal(answer)
     expect(await nodes.call('b', 'sweepRelays')).to.deep.equal({})
     expect(nodes.in('b', 'ip rule; ip route show table all')).to.not.match(/28673/)
-    await wholeMove('m3', { from: 'a', to: 'b', pod: second, attached: third.attached })
+    await nodes.wholeMove('m3', { from: 'a', to: 'b', pod: second, attached: third.attached })
     await nodes.call('b', 'sweepRelays')
     expect(await nodes.client('p3').ask(`udp ${clientIp} 7000 x`)).to.equal(answer)
     nodes.in('b', 'conntrack -D -p udp 2>/dev/null')
     await nodes.call('b', 'sweepRelays')
     expect(nodes.in('b', 'ip rule; ip route show table all')).to.not.match(/28673/)
   })
-
-  interface WholeMove {
-    from: 'a' | 'b'
-    to: 'a' | 'b'
-    pod: Pod
-    attached: unknown
-  }
-
-  /** To the lock; returns how to roll it back. */
-  async function halfMove(uid: string, { from, to, pod, attached }: WholeMove): Promise<() => Promise<void>> {
-    const ip = podIp
-    const { legs, openPorts } = await nodes.survey(from, pod)
-    await nodes.call(from, 'prepare', { uid, ip, legs })
-    await nodes.call(to, 'arm', { uid, ip, nodeIp: nodeIps[to], legs, openPorts })
-    await nodes.call(to, 'hold', { uid, ip, attached })
-    await nodes.call(from, 'divert', { uid, ip, destinationNodeIp: nodeIps[to], role: 'source', sandboxPid: pod.pid })
-    await nodes.call(from, 'lock', { uid, sandboxPid: pod.pid })
-    return async () => {
-      await nodes.call(from, 'undo', { uid, ip, role: 'source', sandboxPid: pod.pid })
-      await nodes.call(to, 'undo', { uid, ip, role: 'destination' })
-      nodes.in(to, `ip link set ${(attached as { hostVeth: string }).hostVeth} up`)
-      await nodes.call(from, 'unlock', { uid, sandboxPid: pod.pid })
-    }
-  }
-
-  async function wholeMove(uid: string, way: WholeMove): Promise<void> {
-    const { from, to, attached } = way
-    await halfMove(uid, way)
-    await nodes.call(to, 'release', { uid, ip: podIp, attached })
-    for (const node of [from, to]) await nodes.call(node, 'settle', uid)
-  }
 })
 
 function state(node: 'a' | 'b', moved: { ip: string; nodeIp: string; homeNodeIp?: string }[]): object {
@@ -438,9 +407,3 @@ const masquerade =
   'nft "table ip nat { chain post { type nat hook postrouting priority 100; ip saddr 10.244.0.0/16 ip daddr != 10.244.0.0/16 oifname eth0 masquerade fully-random; }; }"'
 
 /** What kube-proxy does with a NodePort: translate, mark, masquerade. */
-const fakeProxy = `nft -f - <<X
-table ip proxy {
-  chain pre { type nat hook prerouting priority -100; fib daddr type local udp dport 30000 meta mark set meta mark | 0x4000 dnat to ${podIp}:7000; }
-  chain post { type nat hook postrouting priority 100; meta mark & 0x4000 == 0x4000 masquerade fully-random; }
-}
-X`

@@ -4,7 +4,7 @@ import { closeRuleSet, giveRuleSet, tablesIn, takeRuleSet } from '../../../src/a
 
 describe('the way back of packets that waited', () => {
   it('leads out of the held veth to the source', () => {
-    const rules = giveRuleSet({ ip: '10.244.1.7', heldVeth: 'veth1', sourceNodeIp: '172.30.0.1', uplink: 'eth0' })
+    const rules = giveRuleSet({ ip: '10.244.1.7', heldVeth: 'veth1', gateway: '172.30.0.1', uplink: 'eth0' })
     expect(rules).to.include('hook egress device "veth1"')
     expect(rules).to.include('ip daddr 10.244.1.7 fwd ip to 172.30.0.1 device "eth0"')
   })

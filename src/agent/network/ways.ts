@@ -1,0 +1,50 @@
+// How another node is reached for a pod's address: directly, or through the tunnel by which this node reaches that node's own pods. Pure.
+import { z } from 'zod'
+import { isConnected, type Route } from './route-table.ts'
+
+/** `device`: a tunnel, and the gateway is its far end, which no connected route leads to. */
+export interface Way {
+  gateway: string
+  device?: string
+}
+
+export type WayTo = (nodeIp: string) => Way
+
+/** Another node's address on a VXLAN device. */
+export interface TunnelEnd {
+  nodeIp: string
+  address: string
+}
+
+type RouteThrough = Route & { gateway: string }
+
+/** The far end of a tunnel is the node itself (IPIP), or has an address of the node's pod range (VXLAN). */
+export function wayTo(nodeIp: string, routes: readonly Route[], ends: readonly TunnelEnd[]): Way {
+  const addresses = [nodeIp, ...ends.filter((end) => end.nodeIp === nodeIp).map(({ address }) => address)]
+  const route = tunnelRoutes(routes).find(({ gateway }) => addresses.includes(gateway))
+  return route ? { gateway: route.gateway, device: route.device } : { gateway: nodeIp }
+}
+
+export function tunnelDevices(routes: readonly Route[]): string[] {
+  return [...new Set(tunnelRoutes(routes).map(({ device }) => device))]
+}
+
+/** Routes of ranges whose gateway is no neighbour as the kernel sees it: somebody made them with `onlink`. */
+function tunnelRoutes(routes: readonly Route[]): RouteThrough[] {
+  const through = routes.filter((route): route is RouteThrough => route.gateway !== undefined && route.mask !== 0)
+  return through.filter(({ gateway, device }) => !isConnected(routes, gateway, device))
+}
+
+const Forwarding = z.array(z.object({ mac: z.string(), dst: z.string().optional() }))
+
+/** From `bridge -j fdb show dev DEVICE` (the node behind a MAC) and /proc/net/arp (the address that the MAC answers for). */
+export function tunnelEnds(device: string, forwarding: string, neighbours: string): TunnelEnd[] {
+  const nodes = new Map(Forwarding.parse(JSON.parse(forwarding || '[]')).map(({ mac, dst }) => [mac, dst]))
+  return neighbours
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .flatMap(([address = '', , , mac = '', , on]) => {
+      const nodeIp = on === device ? nodes.get(mac) : undefined
+      return nodeIp === undefined ? [] : [{ nodeIp, address }]
+    })
+}
