@@ -1,7 +1,9 @@
 // Follows one migration to its end, telling each phase and message once.
 import { isTerminal } from '../api/phases.ts'
 import type { PodMigration } from '../api/pod-migration.ts'
+import { isNotFound, type KubeClient } from '../kube/client.ts'
 import { podMigrationPath } from '../kube/paths.ts'
+import { CodedError } from '../runtime/errors.ts'
 import type { Invocation } from './invocation.ts'
 
 const lookEveryMs = 200
@@ -22,7 +24,21 @@ export async function followToEnd(
     told = line
     if (isTerminal(seen.status?.phase) || terminal.interrupted.aborted || terminal.clock.nowMs() >= deadlineMs) return seen
     await terminal.clock.sleep(lookEveryMs, terminal.interrupted)
-    seen = await client.get<PodMigration>(podMigrationPath(seen.metadata.namespace, seen.metadata.name))
+    seen = await lookAgain(client, seen)
+  }
+}
+
+async function lookAgain(client: KubeClient, seen: PodMigration): Promise<PodMigration> {
+  const { namespace, name } = seen.metadata
+  try {
+    return await client.get<PodMigration>(podMigrationPath(namespace, name))
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+    const where = seen.status?.committedAt ? seen.status.destinationNode : seen.status?.sourceNode
+    throw new CodedError(
+      'Deleted',
+      `Following ${name}: it was deleted (last seen in ${seen.status?.phase ?? 'Pending'}): the pod is on ${where ?? 'its node'}`,
+    )
   }
 }
 

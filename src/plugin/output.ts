@@ -21,9 +21,14 @@ export function table(header: readonly string[], rows: readonly (readonly string
 /** Undefined: the caller shows it for people. */
 export function forPrograms(objects: readonly PodMigration[], format: string | undefined, single: boolean): string | undefined {
   if (format === 'name') return objects.map(({ metadata }) => `podmigration.podmotion.io/${metadata.name}\n`).join('')
-  if (format !== 'json' && format !== 'yaml') return undefined
-  const whole = single && objects[0] ? objects[0] : { apiVersion, kind: 'PodMigrationList', items: objects }
-  return format === 'json' ? `${JSON.stringify(whole, null, 2)}\n` : stringify(whole)
+  return structured(single && objects[0] ? objects[0] : { apiVersion, kind: 'PodMigrationList', items: objects }, format)
+}
+
+/** Without managedFields, like kubectl. */
+export function structured(value: unknown, format: string | undefined): string | undefined {
+  const json = JSON.stringify(value, (key, part) => (key === 'managedFields' ? undefined : part), 2)
+  if (format === 'json') return `${json}\n`
+  return format === 'yaml' ? stringify(JSON.parse(json)) : undefined
 }
 
 export function migrationTable(migrations: readonly PodMigration[], { options, terminal }: Invocation): string {

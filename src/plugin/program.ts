@@ -1,6 +1,8 @@
 // The commands of the plugin and their options; each command is one file, this is the table of contents.
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
-import { messageOf } from '../runtime/errors.ts'
+import { consoleOf } from '../cli/console.ts'
+import { addDeschedule } from '../cli/deschedule.ts'
+import { CodedError, messageOf } from '../runtime/errors.ts'
 import { cancel } from './commands/cancel.ts'
 import { describe } from './commands/describe.ts'
 import { doctor } from './commands/doctor.ts'
@@ -23,6 +25,9 @@ export async function runPlugin(argv: readonly string[], terminal: Terminal): Pr
     const { client, namespace } = terminal.connect(options)
     exitCode = await handler({ terminal, client, namespace: options.namespace ?? namespace, name, options })
   })
+  addDeschedule(program, consoleOf(terminal), (code) => {
+    exitCode = code
+  })
   try {
     await program.parseAsync([...argv], { from: 'user' })
     return exitCode
@@ -37,13 +42,13 @@ export async function runPlugin(argv: readonly string[], terminal: Terminal): Pr
 type Run = (handler: Handler, name: string | undefined, options: PluginOptions) => Promise<void>
 
 function buildProgram(terminal: Terminal, run: Run): Command {
-  const program = new Command('kubectl podmotion').description('Moves running pods between nodes')
+  const program = withCluster(new Command('kubectl podmotion').description('Moves running pods between nodes'))
   program.exitOverride().configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
   const add = (usage: string, summary: string, handler: Handler): Command => {
     const command = program.command(usage).description(summary).copyInheritedSettings(program)
-    return withCommonOptions(command).action(async (...given: unknown[]) => {
-      const name = typeof given[0] === 'string' ? given[0] : undefined
-      await run(handler, name, command.opts<PluginOptions>())
+    return withOutput(withCluster(command)).action(async (...given: unknown[]) => {
+      const name = typeof given[0] === 'string' ? nameIn(given[0]) : undefined
+      await run(handler, name, command.optsWithGlobals<PluginOptions>())
     })
   }
   withMoveOptions(add('migrate <pod>', 'move a pod to another node', migrate))
@@ -54,11 +59,11 @@ function buildProgram(terminal: Terminal, run: Run): Command {
     .option('--timeout <seconds>', 'give up after this long', count)
     .option('--no-network-continuity', 'do not insist on keeping connections')
   withMoveOptions(add('estimate <pod>', 'can it be moved, or every reason why not, and how long would it freeze', estimate))
-  add('status [name]', 'one line about a migration, by its name or its pod', status)
+  withAllNamespaces(add('status [name]', 'one line about a migration, by its name or its pod', status))
   add('describe <name>', 'everything that happened to a migration', describe)
   add('cancel <name>', 'give a migration up; the pod stays where it is', cancel)
-  add('list', 'all migrations', list)
-  add('watch [name]', 'follow migrations as they go on', watch)
+  withAllNamespaces(add('list', 'all migrations', list))
+  withAllNamespaces(add('watch [name]', 'follow migrations as they go on', watch))
   add('resolve <name>', 'your word that the destination node of a granted migration is gone for good', resolve).option(
     '--destination-gone',
     'the node will not come back, nothing of the pod runs there',
@@ -72,13 +77,28 @@ function buildProgram(terminal: Terminal, run: Run): Command {
   return program
 }
 
-function withCommonOptions(command: Command): Command {
+function withCluster(command: Command): Command {
   return command
     .option('-n, --namespace <namespace>', 'namespace (default: of the context)')
-    .option('-A, --all-namespaces', 'all namespaces')
     .option('--context <name>', 'context of the kubeconfig')
     .option('--kubeconfig <file>', 'path of the kubeconfig')
-    .option('-o, --output <format>', 'json, yaml, wide or name', outputFormat)
+}
+
+function withOutput(command: Command): Command {
+  return command.option('-o, --output <format>', 'json, yaml, wide or name', outputFormat)
+}
+
+/** Only where there is no single pod or migration: elsewhere it would be taken and mean nothing. */
+function withAllNamespaces(command: Command): Command {
+  return command.option('-A, --all-namespaces', 'all namespaces')
+}
+
+/** kubectl's TYPE/NAME is a name too, where the type is one that the commands know. */
+function nameIn(text: string): string {
+  const [type = '', ...rest] = text.split('/')
+  if (rest.length === 0) return text
+  if (rest.length === 1 && /^(po|pods?|pm|podmigrations?(\.podmotion\.io)?)$/.test(type)) return rest.join()
+  throw new CodedError('NoName', `Reading "${text}": expected the name of a pod or a PodMigration: see kubectl get pods,podmigrations`)
 }
 
 function withMoveOptions(command: Command): Command {

@@ -1,4 +1,6 @@
 // What the plugin needs of the world outside: where to write, which cluster, the clock. Tests give their own.
+import { readFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
 import { KubeConfig } from '@kubernetes/client-node'
 import { KubeClient } from '../kube/client.ts'
 import { type Clock, realClock } from '../runtime/clock.ts'
@@ -19,6 +21,8 @@ export interface Terminal {
   clock: Clock
   out(text: string): void
   err(text: string): void
+  /** The text of a file; `-` is standard input. */
+  read(file: string): Promise<string>
   connect(choice: ClusterChoice): Cluster
   /** Ends waiting commands. */
   interrupted: AbortSignal
@@ -29,8 +33,9 @@ process.once('SIGINT', () => interrupt.abort())
 
 export const realTerminal: Terminal = {
   clock: realClock,
-  out: (text) => void process.stdout.write(text),
-  err: (text) => void process.stderr.write(text),
+  out: (written) => void process.stdout.write(written),
+  err: (written) => void process.stderr.write(written),
+  read: (file) => (file === '-' ? text(process.stdin) : readFile(file, 'utf8')),
   connect,
   interrupted: interrupt.signal,
 }
@@ -49,7 +54,9 @@ function readConfig(file: string | undefined): KubeConfig {
     else config.loadFromDefault()
     return config
   } catch (error) {
-    const message = `Reading the kubeconfig${file ? ` ${file}` : ''}: ${messageOf(error)}: check --kubeconfig or KUBECONFIG`
+    // What an empty or foreign file gets from the client library is a TypeError.
+    const problem = error instanceof TypeError ? 'it is not a kubeconfig' : messageOf(error)
+    const message = `Reading the kubeconfig${file ? ` ${file}` : ''}: ${problem}: check --kubeconfig or KUBECONFIG`
     throw new CodedError('NoKubeconfig', message, { cause: error })
   }
 }

@@ -32,6 +32,7 @@ describe('kubectl podmotion plan', () => {
       err: (text) => {
         err += text
       },
+      read: async () => '',
       connect: () => ({ client: KubeClient.fromUrl(url), namespace: 'shop' }),
       interrupted: new AbortController().signal,
     })

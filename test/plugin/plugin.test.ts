@@ -37,6 +37,7 @@ describe('kubectl podmotion', () => {
       err: (text) => {
         err += text
       },
+      read: async () => '',
       connect: (choice) => {
         chosen = choice
         return { client: KubeClient.fromUrl(url), namespace: 'shop' }
@@ -100,8 +101,9 @@ describe('kubectl podmotion', () => {
   }
 
   it('stops waiting when the time is up', async () => {
-    const { exitCode } = await run('migrate cart-7 --wait --timeout 30')
+    const { exitCode, err } = await run('migrate cart-7 --wait --timeout 30')
     expect(exitCode).to.equal(1)
+    expect(err).to.match(/it goes on without us: see kubectl podmotion status cart-7-\w+\n$/)
   })
 
   it('estimates and leaves nothing behind', async () => {
@@ -152,6 +154,34 @@ describe('kubectl podmotion', () => {
       expect(out).to.match(/next: wait\n$/)
     }
     expect(await run('status nobody')).to.deep.include({ exitCode: 1 })
+  })
+
+  it("takes kubectl's TYPE/NAME, and the namespace before the command too", async () => {
+    put('move-1', { phase: 'Restoring' })
+    for (const name of ['pod/cart-7', 'pm/move-1', 'podmigration.podmotion.io/move-1'])
+      expect((await run(`status ${name} -o name`)).out).to.equal('podmigration.podmotion.io/move-1\n')
+    expect((await run('status deployment/cart')).err).to.contain('Reading "deployment/cart": expected the name of a pod or a PodMigration')
+    await run('-n other --context c list')
+    expect(chosen).to.include({ context: 'c' })
+    expect(server.requests.at(-1)).to.contain('/namespaces/other/')
+  })
+
+  it('shows programs no managedFields, and nodes as yaml too', async () => {
+    server.write(podMigrationPath('shop', 'move-1'), {
+      metadata: { managedFields: [{ manager: 'podmotion' }] },
+      spec: { podName: 'cart-7', podNamespace: 'shop' },
+    })
+    expect((await run('status move-1 -o json')).out).not.to.contain('managedFields')
+    server.write('/api/v1/nodes/na', {})
+    expect((await run('doctor -o yaml')).out).to.match(/^- name: na\n/)
+  })
+
+  it('says that a migration was deleted while it was followed', async () => {
+    const { exitCode, err } = await run('migrate cart-7 --wait', async () => {
+      for (const { metadata } of await migrations()) server.remove(podMigrationPath('shop', metadata.name))
+    })
+    expect(exitCode).to.equal(1)
+    expect(err).to.match(/error: Following cart-7-\w+: it was deleted \(last seen in Pending\): the pod is on its node\n$/)
   })
 
   it('cancels what is open and refuses what is over', async () => {
@@ -221,6 +251,8 @@ describe('kubectl podmotion', () => {
     ['migrate', /missing required argument 'pod'/],
     ['migrate cart-7 --strategy Hot', /expected PreCopy, PostCopy or Cold/],
     ['migrate cart-7 --timeout soon', /expected a whole number/],
+    ['migrate cart-7 -A', /unknown option '-A'/],
+    ['deschedule', /required option '--policy <file>' not specified/],
     ['list -o xml', /expected json, yaml, wide or name/],
     ['fly', /unknown command 'fly'/],
   ]

@@ -4,10 +4,12 @@ import { podMigrationPath } from '../../kube/paths.ts'
 import { CodedError } from '../../runtime/errors.ts'
 import { findMigration } from '../find-migration.ts'
 import type { Invocation } from '../invocation.ts'
+import { forPrograms } from '../output.ts'
 
 export async function cancel(invocation: Invocation): Promise<number> {
-  const { terminal, client } = invocation
-  const { metadata, status } = await findMigration(invocation)
+  const { terminal, client, options } = invocation
+  const migration = await findMigration(invocation)
+  const { metadata, status } = migration
   if (isTerminal(status?.phase)) {
     const message = `Cancelling ${metadata.name}: it is over (${status?.phase}${status?.message ? `: ${status.message}` : ''}): nothing to cancel`
     throw new CodedError('AlreadyOver', message)
@@ -15,6 +17,6 @@ export async function cancel(invocation: Invocation): Promise<number> {
   await client.delete(podMigrationPath(metadata.namespace, metadata.name), metadata.uid ? { uid: metadata.uid } : {})
   const outcome =
     status?.committedAt || status?.granted ? 'is past the point of no return and will finish' : 'is being cancelled, the pod stays'
-  terminal.out(`podmigration.podmotion.io/${metadata.name} ${outcome}\n`)
+  terminal.out(forPrograms([migration], options.output, true) ?? `podmigration.podmotion.io/${metadata.name} ${outcome}\n`)
   return 0
 }

@@ -7,7 +7,7 @@ import { isNotFound } from '../../kube/client.ts'
 import { nodeMigrationCapacityPath, nodePath } from '../../kube/paths.ts'
 import { CodedError } from '../../runtime/errors.ts'
 import type { Invocation } from '../invocation.ts'
-import { table } from '../output.ts'
+import { structured, table } from '../output.ts'
 
 interface Finding {
   name: string
@@ -20,7 +20,7 @@ export async function doctor({ client, terminal, options }: Invocation): Promise
   const nodes = (await client.list<V1Node>(nodePath())).items
   const capacities = await readCapacities(client)
   const findings = nodes.map((node) => examine(node.metadata?.name ?? '', capacities, terminal.clock.nowMs()))
-  terminal.out(options.output === 'json' ? `${JSON.stringify(findings, null, 2)}\n` : describeFindings(findings))
+  terminal.out(structured(findings, options.output) ?? describeFindings(findings))
   return findings.every(({ reasons }) => reasons.length === 0) ? 0 : 1
 }
 

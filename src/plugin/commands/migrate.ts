@@ -1,5 +1,6 @@
 // migrate POD: creates the PodMigration; with --wait (or --dry-run) stays until its end.
 import { apiVersion } from '../../api/names.ts'
+import { isTerminal } from '../../api/phases.ts'
 import type { PodMigration, PodMigrationSpec } from '../../api/pod-migration.ts'
 import { podMigrationPath } from '../../kube/paths.ts'
 import { describeProgress, followToEnd } from '../follow.ts'
@@ -17,6 +18,7 @@ export async function migrate(invocation: Invocation): Promise<number> {
     return 0
   }
   const ended = await followToEnd(invocation, created, waitMs(invocation))
+  if (!isTerminal(ended.status?.phase)) terminal.err(`it goes on without us: see kubectl podmotion status ${ended.metadata.name}\n`)
   terminal.out(forPrograms([ended], options.output, true) ?? `${describeProgress(ended)}\n`)
   return ended.status?.phase === 'Complete' || ended.status?.phase === 'DryRunComplete' ? 0 : 1
 }

@@ -1,6 +1,4 @@
 // plan: the moves that bring the cluster (or a snapshot of it) to a goal; plan POD: every node as a destination of one pod, with the parts of its score.
-import { readFile } from 'node:fs/promises'
-import { text } from 'node:stream/consumers'
 import type {
   V1Namespace,
   V1Node,
@@ -22,6 +20,7 @@ import { describePlan } from '../../planner/plan-text.ts'
 import { CodedError } from '../../runtime/errors.ts'
 import { describeRanking } from '../destinations-text.ts'
 import type { Invocation } from '../invocation.ts'
+import { structured } from '../output.ts'
 
 const usualSeconds = 5
 
@@ -31,7 +30,7 @@ export function plan(invocation: Invocation): Promise<number> {
 
 async function planGoal({ terminal, client, options }: Invocation): Promise<number> {
   const goal = parseGoal(options.goal ?? 'balance')
-  const input = options.snapshot ? await readSnapshot(options.snapshot) : await readCluster(client)
+  const input = options.snapshot ? parseSnapshot(await terminal.read(options.snapshot), options.snapshot) : await readCluster(client)
   checkGoal(
     goal,
     input.nodes.map(({ metadata }) => metadata?.name ?? ''),
@@ -40,12 +39,8 @@ async function planGoal({ terminal, client, options }: Invocation): Promise<numb
   const untilMs = terminal.clock.nowMs() + seconds * 1000
   const isOver = () => terminal.clock.nowMs() >= untilMs || terminal.interrupted.aborted
   const found = await planWithExact(input, { goal, isOver, seconds, mostMoves: options.maxMoves })
-  terminal.out(options.output === 'json' ? `${JSON.stringify(found, null, 2)}\n` : describePlan(found))
+  terminal.out(structured(found, options.output) ?? describePlan(found))
   return 0
-}
-
-async function readSnapshot(file: string): Promise<PlanningInput> {
-  return parseSnapshot(file === '-' ? await text(process.stdin) : await readFile(file, 'utf8'), file)
 }
 
 async function readCluster(client: KubeClient): Promise<PlanningInput> {
@@ -70,7 +65,7 @@ async function rankForPod({ terminal, client, namespace, name = '', options }: I
     whereThere<PodMigration>(client, paths.podMigrationPath()),
   ])
   const ranked = rankDestinations(pod, { nodes, pods, capacities, migrations, nowMs: terminal.clock.nowMs() })
-  terminal.out(options.output === 'json' ? `${JSON.stringify(ranked, null, 2)}\n` : describeRanking(pod, ranked))
+  terminal.out(structured(ranked, options.output) ?? describeRanking(pod, ranked))
   return ranked.some(({ fits }) => fits) ? 0 : 1
 }
 
