@@ -121,7 +121,11 @@ function hostField(code: string): string {
 }
 
 function containerRefusals(pod: V1Pod): Refusal[] {
-  const refusals = movedContainers(pod).flatMap((container) => [...deviceRefusals(container), ...privilegeRefusals(container)])
+  const refusals = movedContainers(pod).flatMap((container) => [
+    ...deviceRefusals(container),
+    ...privilegeRefusals(container),
+    ...terminalRefusals(container),
+  ])
   if (pod.spec?.resourceClaims?.length) {
     refusals.push({ code: 'ResourceClaims', message: 'the pod uses resource claims (devices), which stay on their node' })
   }
@@ -150,6 +154,18 @@ function privilegeRefusals(container: V1Container): Refusal[] {
       code: 'Privileged',
       message: `container ${container.name} is privileged: what it did to its node does not move with it`,
       remedy: 'give it the capabilities it needs instead of privileged: true',
+    },
+  ]
+}
+
+/** The OCI wrapper has no stand-in with a terminal: the destination pod would never stand. */
+function terminalRefusals({ name, tty }: V1Container): Refusal[] {
+  if (!tty) return []
+  return [
+    {
+      code: 'Terminal',
+      message: `container ${name} has a terminal (tty: true), which its node's container runtime holds`,
+      remedy: 'remove tty from the pod template',
     },
   ]
 }

@@ -50,6 +50,8 @@ const cases: [name: string, pod: ReturnType<typeof makePod>, codes: string[], qu
   ['a GPU', makePod(container({ resources: { limits: { 'nvidia.com/gpu': '1' } } })), ['Devices']],
   ['a block device', makePod(container({ volumeDevices: [{ name: 'disk', devicePath: '/dev/xvda' }] })), ['Devices']],
   ['a privileged container', makePod(container({ securityContext: { privileged: true } })), ['Privileged']],
+  ['a terminal', makePod(container({ stdin: true, tty: true })), ['Terminal']],
+  ['standard input without a terminal', makePod(container({ stdin: true })), []],
   ['resource claims', makePod({ spec: { resourceClaims: [{ name: 'gpu' }] } }), ['ResourceClaims']],
   ['a debug container', makePod({ spec: { ephemeralContainers: [{ name: 'debug' }] } }), ['EphemeralContainers']],
   ['hostPath', makePod({ spec: { volumes: [{ name: 'v', hostPath: { path: '/data' } }] } }), ['HostPathVolume']],
