@@ -23,7 +23,11 @@ function isOurs(label: string): boolean {
   return label.startsWith('podmotion.io/')
 }
 
+// The API server copies these from the node to each pod that is bound to it.
+const labelsOfTheNode = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region']
+
 export function missingLabels({ labels }: SourceIdentity, destination: V1Pod): Record<string, string> {
   const own = destination.metadata?.labels ?? {}
-  return Object.fromEntries(Object.entries(labels).filter(([name, value]) => own[name] !== value))
+  const isSettled = (name: string, value: string): boolean => own[name] === value || (name in own && labelsOfTheNode.includes(name))
+  return Object.fromEntries(Object.entries(labels).filter(([name, value]) => !isSettled(name, value)))
 }
