@@ -1,6 +1,7 @@
 // Judges a PodMigration before it is stored: all problems at once, each with field, value and remedy.
 import type { V1Pod } from '@kubernetes/client-node'
 import type { z } from 'zod'
+import { isTerminal } from '../api/phases.ts'
 import { type PodMigration, PodMigrationSpec, type Refusal } from '../api/pod-migration.ts'
 import { alreadyMovingRefusals, identityRefusals, specRefusals } from './spec-validation.ts'
 import { podRefusals } from './validation.ts'
@@ -28,8 +29,12 @@ export function reviewCreate(object: unknown, view: ReviewView): Verdict {
 /** The wish may still be edited where the API allows it; what is written stays well-formed. Deletion is never in the way. */
 export function reviewUpdate(object: unknown, oldObject: unknown): Verdict {
   const { metadata, spec } = object as PodMigration
-  if (metadata.deletionTimestamp || JSON.stringify(spec) === JSON.stringify((oldObject as PodMigration | null)?.spec))
-    return { allowed: true }
+  const old = oldObject as PodMigration | null
+  if (metadata.deletionTimestamp || JSON.stringify(spec) === JSON.stringify(old?.spec)) return { allowed: true }
+  if (isTerminal(old?.status?.phase))
+    return refuse(metadata, [
+      `spec: the PodMigration has ended (${old?.status?.phase}), nobody reads it any more: create another one instead`,
+    ])
   const parsed = PodMigrationSpec.safeParse(spec)
   return parsed.success
     ? { allowed: true }

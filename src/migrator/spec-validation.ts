@@ -67,7 +67,7 @@ export function identityRefusals({ spec, status }: PodMigration, pod: V1Pod | un
 
 /** A pod moves once at a time. Of two migrations the one that was created first goes on. */
 export function alreadyMovingRefusals(self: PodMigration, pod: V1Pod | undefined, others: readonly PodMigration[]): Refusal[] {
-  const open = others.find((other) => !isTerminal(other.status?.phase) && isAbout(other, pod) && goesFirst(other, self))
+  const open = others.find((other) => isMoving(other) && isAbout(other, pod) && goesFirst(other, self))
   if (!open) return []
   return [
     {
@@ -76,6 +76,10 @@ export function alreadyMovingRefusals(self: PodMigration, pod: V1Pod | undefined
       remedy: 'wait until it has ended, or cancel it',
     },
   ]
+}
+
+function isMoving({ spec, status }: PodMigration): boolean {
+  return !spec.dryRun && !isTerminal(status?.phase)
 }
 
 function isAbout(other: PodMigration, pod: V1Pod | undefined): boolean {

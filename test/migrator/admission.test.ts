@@ -101,6 +101,14 @@ describe('admission of PodMigrations', () => {
     expect((await ask({ operation: 'CREATE', object: null })).status?.message).to.match(/defect of podmotion/)
   })
 
+  it('refuses an edit that nobody would read any more, but labels may change', async () => {
+    const ended = { ...wish({ dryRun: true }), status: { phase: 'DryRunComplete' } }
+    const answer = await ask({ operation: 'UPDATE', object: wish({ dryRun: false }), oldObject: ended })
+    expect(answer.status?.message).to.match(/spec: the PodMigration has ended \(DryRunComplete\).*create another one/)
+    const labelled = wish({ dryRun: true }, { labels: { team: 'shop' } })
+    expect((await ask({ operation: 'UPDATE', object: labelled, oldObject: ended })).allowed).to.equal(true)
+  })
+
   it('answers 400 to what is no review', async () => {
     expect((await send({ hello: 1 })).status).to.equal(400)
   })

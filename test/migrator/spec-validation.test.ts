@@ -55,6 +55,11 @@ describe('a pod that is moving already', () => {
   const judge = (migration: PodMigration) => codes(alreadyMovingRefusals(makeMigration(), makePod(), [migration]))
   const cases: [string, PodMigration, string[]][] = [
     ['an open move', other({ phase: 'Transferring', sourcePodUID: 'source-uid' }), ['AlreadyMoving']],
+    [
+      'a dry run',
+      { ...other({ phase: 'Validating' }, { creationTimestamp: '2025-12-31T00:00:00Z' }), spec: makeMigration({ dryRun: true }).spec },
+      [],
+    ],
     ['an ended move', other({ phase: 'Complete', sourcePodUID: 'source-uid' }), []],
     ['a move of an earlier pod of that name', other({ phase: 'Transferring', sourcePodUID: 'earlier' }), []],
     [

@@ -125,8 +125,9 @@ function ourDestination({ metadata, status }: Migration, { destinationPod }: Obs
 
 function sourceNow(status: PodMigrationStatus, observed: Observed): string {
   if (!observed.sourcePod) return 'the source pod is gone'
-  return isNodeGone(observed, status.sourceNode)
-    ? `node ${status.sourceNode} is gone, and the pod with it`
+  if (isNodeGone(observed, status.sourceNode)) return `node ${status.sourceNode} is gone, and the pod with it`
+  return observed.sourcePod.metadata?.deletionTimestamp
+    ? `the pod ends on ${status.sourceNode}, where it ran`
     : `the pod runs on ${status.sourceNode} as before`
 }
 
