@@ -30,7 +30,7 @@ export function addDeschedule(program: Command, console: Console, exit: (code: n
     .option('--once', 'always so')
     .option('--at <time>', 'the time of the snapshot, for ages of pods (default: now)', instant)
     .option('-o, --output <format>', 'json or table', outputFormat, 'table')
-    .action(async (options: Options) => exit(await deschedule(options, console)))
+    .action(async (_own: Options, command: Command) => exit(await deschedule(command.optsWithGlobals<Options>(), console)))
 }
 
 async function deschedule(options: Options, console: Console): Promise<number> {

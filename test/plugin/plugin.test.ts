@@ -8,6 +8,11 @@ import { FakeApiServer, type FakeObject } from '../kube/fake-api-server.ts'
 
 const nowMs = Date.parse('2026-01-01T00:10:00Z')
 
+const policy = `apiVersion: podmotion.io/v1alpha1
+kind: MigrationPolicy
+metadata: { name: tidy }
+spec: { strategies: [{ name: RemoveDuplicates, removeDuplicates: {} }] }`
+
 describe('kubectl podmotion', () => {
   let server: FakeApiServer
   let url: string
@@ -37,7 +42,7 @@ describe('kubectl podmotion', () => {
       err: (text) => {
         err += text
       },
-      read: async () => '',
+      read: async () => policy,
       connect: (choice) => {
         chosen = choice
         return { client: KubeClient.fromUrl(url), namespace: 'shop' }
@@ -87,6 +92,12 @@ describe('kubectl podmotion', () => {
     expect(chosen).to.include({ context: 'c', kubeconfig: 'k' })
     expect(server.requests.at(-1)).to.contain('/namespaces/other/')
   })
+
+  for (const line of ['deschedule --policy p --context c --kubeconfig k', '--context c --kubeconfig k deschedule --policy p'])
+    it(`asks the cluster that was named: ${line}`, async () => {
+      await run(line)
+      expect(chosen).to.deep.equal({ context: 'c', kubeconfig: 'k' })
+    })
 
   for (const [phase, code] of [
     ['Complete', 0],
