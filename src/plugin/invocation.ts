@@ -21,6 +21,7 @@ export interface PluginOptions extends ClusterChoice {
   seconds?: number
   snapshot?: string
   maxMoves?: number
+  seed?: number
 }
 
 export interface Invocation {

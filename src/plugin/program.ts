@@ -72,6 +72,8 @@ function buildProgram(terminal: Terminal, run: Run): Command {
     .option('--goal <goal>', 'balance (default), consolidate or evacuate=NODE,NODE')
     .option('--seconds <n>', 'time for the search (default: 5)', count)
     .option('--max-moves <n>', 'moves of a balance plan (default: 3 of 100 pods, 20 at least)', count)
+    .option('--bandwidth-mbps <n>', 'for the expected time (default: 1000)', count)
+    .option('--seed <n>', 'the same seed and enough time give the same plan', count)
     .option('--snapshot <file>', 'what kubectl get … -A -o json wrote, instead of the cluster; - is standard input')
   add('doctor', 'check every node: can it take part, and why not', doctor)
   return program
@@ -114,7 +116,8 @@ function count(text: string): number {
 }
 
 function outputFormat(text: string): string {
-  if (['json', 'yaml', 'wide', 'name'].includes(text)) return text
+  // `table` is what podmotion's own plan calls the text for people.
+  if (['json', 'yaml', 'wide', 'name', 'table'].includes(text)) return text
   throw new InvalidArgumentError('expected json, yaml, wide or name.')
 }
 

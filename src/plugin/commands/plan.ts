@@ -38,7 +38,8 @@ async function planGoal({ terminal, client, options }: Invocation): Promise<numb
   const seconds = options.seconds ?? usualSeconds
   const untilMs = terminal.clock.nowMs() + seconds * 1000
   const isOver = () => terminal.clock.nowMs() >= untilMs || terminal.interrupted.aborted
-  const found = await planWithExact(input, { goal, isOver, seconds, mostMoves: options.maxMoves })
+  const { maxMoves: mostMoves, seed, bandwidthMbps } = options
+  const found = await planWithExact(input, { goal, isOver, seconds, mostMoves, seed, bandwidthMbps })
   terminal.out(structured(found, options.output) ?? describePlan(found))
   return 0
 }
