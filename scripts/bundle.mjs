@@ -1,6 +1,6 @@
 // Bundles the programs into single files: the images and the kubectl plugin carry no node_modules.
 import { existsSync } from 'node:fs'
-import { copyFile } from 'node:fs/promises'
+import { copyFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -35,3 +35,6 @@ for (const [name, entry] of Object.entries(programs)) {
 
 // HiGHS looks for it beside itself; without it plans are made by search alone.
 await copyFile(fileURLToPath(import.meta.resolve('highs/runtime')), 'dist/highs.wasm')
+
+// kubectl looks for it in PATH when somebody presses the tab key.
+await writeFile('dist/kubectl_complete-podmotion', '#!/bin/sh\nexec kubectl podmotion __complete "$@"\n', { mode: 0o755 })

@@ -13,6 +13,7 @@ import { plan } from './commands/plan.ts'
 import { resolve } from './commands/resolve.ts'
 import { status } from './commands/status.ts'
 import { watch } from './commands/watch.ts'
+import { complete } from './completion.ts'
 import type { Invocation, PluginOptions } from './invocation.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -29,7 +30,8 @@ export async function runPlugin(argv: readonly string[], terminal: Terminal): Pr
     exitCode = code
   })
   try {
-    await program.parseAsync([...argv], { from: 'user' })
+    if (argv[0] === '__complete') terminal.out(await complete(program, argv.slice(1), terminal))
+    else await program.parseAsync([...argv], { from: 'user' })
     return exitCode
   } catch (error) {
     // Commander has already said what is wrong with the command line.

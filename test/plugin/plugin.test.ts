@@ -1,7 +1,7 @@
 // The commands against the small API server: what they create, what they print, their exit codes.
 import { expect } from 'chai'
 import { KubeClient } from '../../src/kube/client.ts'
-import { podMigrationPath } from '../../src/kube/paths.ts'
+import { podMigrationPath, podPath } from '../../src/kube/paths.ts'
 import { runPlugin } from '../../src/plugin/program.ts'
 import type { Terminal } from '../../src/plugin/terminal.ts'
 import { FakeApiServer, type FakeObject } from '../kube/fake-api-server.ts'
@@ -275,4 +275,22 @@ describe('kubectl podmotion', () => {
       expect(server.requests).to.deep.equal([])
     })
   }
+
+  it('offers what may come next, as kubectl asks for it', async () => {
+    server.write(podPath('shop', 'cart-7'), { spec: {} })
+    server.write(podPath('shop', 'web-1'), { spec: {} })
+    server.write(podPath('other', 'cart-9'), { spec: {} })
+    put('move-1')
+    const offers = async (line: string) => (await run(`__complete ${line}`)).out.replace(/\t.*/g, '').trim().split('\n')
+    expect(await offers('des')).to.deep.equal(['describe', 'deschedule', ':4'])
+    expect(await offers('migrate ')).to.deep.equal(['cart-7', 'web-1', ':4'])
+    expect(await offers('-n other estimate ca')).to.deep.equal(['cart-9', ':4'])
+    expect(await offers('cancel ')).to.deep.equal(['move-1', ':4'])
+    expect(await offers('migrate cart-7 --strategy P')).to.deep.equal(['PreCopy', 'PostCopy', ':4'])
+    expect(await offers('migrate cart-7 --to')).to.deep.equal(['--to-node', ':4'])
+    expect(await offers('plan --snapshot ')).to.deep.equal([':0'])
+    expect((await run('__complete ')).out).to.match(/^migrate\tmove a pod to another node$/m)
+    await server.stop()
+    expect(await offers('migrate ')).to.deep.equal([':4'])
+  })
 })
