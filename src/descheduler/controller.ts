@@ -4,6 +4,7 @@ import type { ControllerDeps } from '../controller-deps.ts'
 import { podRefusals } from '../migrator/validation.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { log } from '../runtime/log.ts'
+import { blackoutProblems } from './blackout.ts'
 import { startUncordon } from './drain/uncordon.ts'
 import { Namespaces } from './namespaces.ts'
 import { type DeschedulerOptions, deschedulerOptions } from './options.ts'
@@ -60,11 +61,18 @@ async function followPolicyFile(
   }
 }
 
+function wrongWindows({ spec }: MigrationPolicy): string[] {
+  return (spec.blackoutWindows ?? []).flatMap((window, index) =>
+    blackoutProblems(window).map(({ field, message }) => `spec.blackoutWindows[${index}].${field}: ${message}`),
+  )
+}
+
 function enter(deps: ControllerDeps, timetable: Timetable, policy: MigrationPolicy): void {
   const { name } = policy.metadata
   const { schedule } = policy.spec
   if (timetable.set(name, schedule)) return
-  const message = `spec.schedule: "${schedule}" is no cron expression: expected 5 or 6 fields, like "*/2 * * * *"; the policy does not run`
+  const wrong = [`spec.schedule: "${schedule}" is no cron expression: expected 5 or 6 fields, like "*/2 * * * *"`, ...wrongWindows(policy)]
+  const message = `${wrong.join('; ')}; the policy does not run`
   // Written only when it is news: writing it is itself a change of the policy.
   if (policy.status?.lastResult === message) return
   log.warn({ policy: name, schedule }, 'policy has a schedule that cannot be read')

@@ -136,15 +136,18 @@ describe('descheduler', () => {
     expect(status.lastRunAt).to.equal('2026-05-04T12:00:00.000Z')
   })
 
-  it('says once that a schedule cannot be read', async () => {
+  it('says once that a schedule cannot be read, and what else is wrong', async () => {
     await cluster.sync()
     void startDescheduler(cluster.deps, ending.signal)
-    cluster.write(paths.migrationPolicyPath('even'), policy('even', { schedule: 'every night' }))
+    const blackoutWindows = [{ start: '08:00', end: '25:00', timeZone: 'UTC' }]
+    cluster.write(paths.migrationPolicyPath('even'), policy('even', { schedule: 'every night', blackoutWindows }))
     const status = await until(
       () => statusOf(),
       (found) => found !== undefined,
     )
-    expect(status.lastResult).to.match(/^spec.schedule: "every night" is no cron expression/)
+    expect(status.lastResult).to.match(
+      /^spec.schedule: "every night" is no cron expression.*spec.blackoutWindows\[0\].end: .*; the policy does not run$/,
+    )
     await until(eventsOf, (events) => events.length > 0)
     await new Promise((resolve) => setTimeout(resolve, 100))
     expect(eventsOf()).to.have.length(1)
