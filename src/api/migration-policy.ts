@@ -51,16 +51,26 @@ export const PolicyStrategy = z.object({ name: z.enum(strategyNames), ...argumen
 export type PolicyStrategy = z.infer<typeof PolicyStrategy>
 
 export const MigrationPolicySpec = z.object({
-  priority: z.int().min(-1000).max(1000).default(0),
-  namespaceSelector: LabelSelector.optional(),
-  podSelector: LabelSelector.optional(),
+  priority: z
+    .int()
+    .min(-1000)
+    .max(1000)
+    .default(0)
+    .describe('Of several policies the highest speaks for a pod; of equal ones the more specific'),
+  namespaceSelector: LabelSelector.optional().describe('Namespaces whose pods may be moved; absent: all'),
+  podSelector: LabelSelector.optional().describe('Pods that may be moved; absent: all'),
   schedule: z.string().default('*/2 * * * *').describe('Cron expression, 5 or 6 fields'),
-  suspend: z.boolean().default(false),
-  dryRun: z.boolean().default(false),
-  strategies: z.array(PolicyStrategy).min(1).max(16),
+  suspend: z.boolean().default(false).describe('Does not run while it is true'),
+  dryRun: z.boolean().default(false).describe('Writes its plan into the status and moves nothing'),
+  strategies: z
+    .array(PolicyStrategy)
+    .min(1)
+    .max(16)
+    .describe('In this order; arguments as in the stock descheduler, under the name of the strategy'),
   blackoutWindows: z
     .array(z.object({ start: z.string().describe('HH:MM'), end: z.string().describe('HH:MM'), timeZone: z.string().default('UTC') }))
-    .optional(),
+    .optional()
+    .describe('Times of the day in which nothing is moved; may go over midnight'),
   budgets: z
     .object({
       inFlightCluster: z.int().min(0).max(1000).default(5),
@@ -69,7 +79,8 @@ export const MigrationPolicySpec = z.object({
       inboundPerNode: z.int().min(0).max(100).default(2),
       perHour: z.int().min(0).max(10000).default(60),
     })
-    .default({ inFlightCluster: 5, inFlightPerNamespace: 5, outboundPerNode: 2, inboundPerNode: 2, perHour: 60 }),
+    .default({ inFlightCluster: 5, inFlightPerNamespace: 5, outboundPerNode: 2, inboundPerNode: 2, perHour: 60 })
+    .describe('How many moves at once, and in an hour'),
   cooldownSeconds: z.int().min(0).max(604800).default(600).describe('How long a pod rests after a move'),
   nodeCooldownSeconds: z
     .int()
@@ -77,7 +88,7 @@ export const MigrationPolicySpec = z.object({
     .max(604800)
     .default(0)
     .describe('How long a node that gave pods takes none, and one that took pods gives none'),
-  maxMovesPerPodPerHour: z.int().min(1).max(60).default(2),
+  maxMovesPerPodPerHour: z.int().min(1).max(60).default(2).describe('How often one pod is moved in an hour, at most'),
   hysteresisPercentPoints: z
     .number()
     .min(0)
@@ -96,7 +107,8 @@ export const MigrationPolicySpec = z.object({
       completionTimeoutSeconds: z.int().min(30).max(86400).optional(),
       bandwidthLimitMbps: z.int().min(0).max(1000000).optional(),
     })
-    .optional(),
+    .optional()
+    .describe('For the PodMigrations that the policy makes'),
 })
 export type MigrationPolicySpec = z.infer<typeof MigrationPolicySpec>
 

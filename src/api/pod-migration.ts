@@ -28,9 +28,15 @@ export const PodMigrationSpec = z
     podNamespace: z.string().min(1).max(63).meta(immutable).describe('Namespace of the pod; must be that of this object'),
     sourcePodUID: z.string().max(64).optional().describe('UID of the pod; a pod of the same name with another UID is refused'),
     targetNodeName: z.string().max(253).optional().describe('Destination node; empty: the extender picks'),
-    migrationPolicyRef: z.object({ name: z.string().min(1) }).optional(),
-    mode: z.enum(migrationModes).default('PreCopy'),
-    preCopyMaxRounds: z.int().min(1).max(20).default(5),
+    migrationPolicyRef: z
+      .object({ name: z.string().min(1) })
+      .optional()
+      .describe('The MigrationPolicy that wished this move: it counts against its budgets'),
+    mode: z
+      .enum(migrationModes)
+      .default('PreCopy')
+      .describe('PreCopy: memory goes ahead in rounds; Cold: all of it in the freeze; PostCopy is refused'),
+    preCopyMaxRounds: z.int().min(1).max(20).default(5).describe('Rounds of memory ahead of the freeze, at most'),
     preCopyDirtyThresholdMB: z
       .int()
       .min(1)
@@ -38,15 +44,34 @@ export const PodMigrationSpec = z
       .default(64)
       .describe('At or under this many MB left to copy, the freeze may start'),
     bandwidthLimitMbps: z.int().min(0).max(1000000).default(0).describe('0: no limit'),
-    completionTimeoutSeconds: z.int().min(30).max(86400).default(600),
-    storageStrategy: z.enum(storageStrategies).default('Auto'),
-    tcpPreservationMode: z.enum(tcpPreservationModes).default('None'),
-    freezeWindowBudgetMs: z.int().min(50).max(10000).default(500),
+    completionTimeoutSeconds: z.int().min(30).max(86400).default(600).describe('A move that has not committed by then goes back'),
+    storageStrategy: z
+      .enum(storageStrategies)
+      .default('Auto')
+      .describe('Auto and Sync: files of the pod go along; Skip: they stay; the others are refused'),
+    tcpPreservationMode: z
+      .enum(tcpPreservationModes)
+      .default('None')
+      .describe(
+        'Strict: every connection is proven to be whole while traffic is held, or the pod goes back; BestEffort: a warning; None: not looked at',
+      ),
+    freezeWindowBudgetMs: z
+      .int()
+      .min(50)
+      .max(10000)
+      .default(500)
+      .describe('Longest freeze: not begun when the estimate is over it, gone back from when it is exceeded before the commit'),
     applicationProbe: ApplicationProbe.optional(),
-    dryRun: z.boolean().default(false),
-    rollbackOnFailure: z.boolean().default(true),
-    affinityMode: z.enum(['strict', 'patch', 'ignore']).default('strict'),
-    sourcePodIP: z.string().max(45).optional(),
+    dryRun: z.boolean().default(false).describe('Only says whether the pod could be moved, and what it would cost'),
+    rollbackOnFailure: z
+      .boolean()
+      .default(true)
+      .describe('false: the failed destination stays for inspection until the timeout; the source always goes on'),
+    affinityMode: z
+      .enum(['strict', 'patch', 'ignore'])
+      .default('strict')
+      .describe("strict: the pod's own scheduling rules hold on the destination; ignore: its own node and pod affinity do not"),
+    sourcePodIP: z.string().max(45).optional().describe('Address of the pod, only where its status has none'),
     destinationCluster: z.string().max(253).optional().describe('Reserved: refused when set'),
   })
   .meta({
