@@ -26,6 +26,8 @@ describe('what the scheduler asks', () => {
       fc.property(fc.array(fc.string(), { minLength: 1 }), (names) => {
         expect(JSON.parse(neutralJson(Buffer.from(JSON.stringify(names))))).to.deep.equal(names.map((Host) => ({ Host, Score: 0 })))
       }),
+      // Looks like two names where it is one that ends in an escaped quote and a comma.
+      { examples: [[['",', '']]] },
     )
   })
 
