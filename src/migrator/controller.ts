@@ -47,9 +47,12 @@ function isFollowed({ status }: PodMigration): boolean {
   return (followedPhases as readonly string[]).includes(status?.phase ?? '')
 }
 
-function isAbout(migration: PodMigration, pod: V1Pod): boolean {
-  if (isTerminal(migration.status?.phase) || migration.spec.podNamespace !== pod.metadata?.namespace) return false
-  return migration.spec.podName === pod.metadata.name || pod.metadata.labels?.[labels.migrationUid] === migration.metadata.uid
+function isAbout({ metadata, spec, status }: PodMigration, pod: V1Pod): boolean {
+  if (spec.podNamespace !== pod.metadata?.namespace) return false
+  const isDestination = pod.metadata.labels?.[labels.migrationUid] === metadata.uid
+  // Of one that has ended only a destination that comes too late is of interest.
+  if (isTerminal(status?.phase)) return isDestination && status?.phase === 'RolledBack'
+  return isDestination || spec.podName === pod.metadata.name
 }
 
 function keyOf({ metadata }: PodMigration): string {

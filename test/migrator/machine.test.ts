@@ -116,12 +116,17 @@ describe('machine', () => {
     }
   })
 
-  it('does nothing after the end but free the object', () => {
+  it('does nothing after the end but free the object, and take back a destination that was never granted', () => {
     fc.assert(
       fc.property(migrationsIn('Complete', 'DryRunComplete', 'RolledBack', 'Failed'), observations, elapsed, (migration, observed, ms) => {
         const decision = decide(migration, observed, startMs + ms)
         expect(decision.status).to.deep.equal(migration.status)
-        expect(decision.effects.filter(({ kind }) => kind !== 'removeFinalizer')).to.deep.equal([])
+        const { phase, granted, committedAt } = migration.status ?? {}
+        const mayTakeBack = phase === 'RolledBack' && !granted && committedAt === undefined
+        const others = decision.effects.filter(({ kind }) => kind !== 'removeFinalizer')
+        expect(others.map((effect) => effect.kind === 'deletePod' && mayTakeBack && effect.pod.uid)).to.deep.equal(
+          others.length > 0 ? ['destination-uid'] : [],
+        )
       }),
     )
   })

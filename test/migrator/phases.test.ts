@@ -253,6 +253,19 @@ describe('RollingBack', () => {
   })
 })
 
+describe('RolledBack', () => {
+  const over = (status: PodMigrationStatus = {}, destinationPod: V1Pod = destination) =>
+    told(decideIn({ status: { phase: 'RolledBack', ...status }, observed: { destinationPod } }).effects)
+
+  it('takes a destination pod back whose creation came late, and no pod that may live', () => {
+    expect(over()).to.deep.equal(['removeFinalizer', 'delete cart-7-12345 1'])
+    expect(over({}, terminating(destination))).to.deep.equal(['removeFinalizer'])
+    expect(over({}, { ...destination, metadata: { ...destination.metadata, labels: {} } })).to.deep.equal(['removeFinalizer'])
+    for (const status of [{ granted: true }, { committedAt: started }, { phase: 'Complete' }, { phase: 'Failed' }] as const)
+      expect(over(status)).to.deep.equal(['removeFinalizer'])
+  })
+})
+
 describe('a grant that came to nothing', () => {
   const back = { phase: 'RollingBack', granted: true, moveStartedAt: started, rollbackStartedAt: started } as const
 

@@ -1,8 +1,19 @@
-// Complete, DryRunComplete, RolledBack, Failed: nothing happens any more, except that the object may be deleted freely again.
-import { finalizer } from '../../api/names.ts'
-import type { Decision } from '../decision.ts'
-import type { Migration } from '../observed.ts'
+// Complete, DryRunComplete, RolledBack, Failed: nothing happens any more, except that the object may be deleted freely again, and that a destination
+// pod which comes too late is taken back.
+import { finalizer, labels } from '../../api/names.ts'
+import type { Decision, Effect } from '../decision.ts'
+import type { Instant, Migration, Observed } from '../observed.ts'
+import { deletionOf } from '../pod-deletion.ts'
 
-export function terminal({ metadata, status }: Migration): Decision {
-  return { status, effects: metadata.finalizers?.includes(finalizer) ? [{ kind: 'removeFinalizer' }] : [] }
+export function terminal(migration: Migration, observed: Observed, _nowMs: Instant): Decision {
+  const { metadata, status } = migration
+  const release: Effect[] = metadata.finalizers?.includes(finalizer) ? [{ kind: 'removeFinalizer' }] : []
+  return { status, effects: [...release, ...lateDestination(migration, observed)] }
+}
+
+/** Its creation was still on the way when the move had gone back, from a controller that has died since. Without a grant it can never live. */
+function lateDestination({ metadata, status }: Migration, { destinationPod }: Observed): Effect[] {
+  if (status.phase !== 'RolledBack' || status.granted || status.committedAt) return []
+  const isOurs = destinationPod?.metadata?.labels?.[labels.migrationUid] === metadata.uid
+  return destinationPod && isOurs ? deletionOf(destinationPod, true) : []
 }
