@@ -49,9 +49,14 @@ function isDone(answer: AgentAnswer): boolean {
   return hasGivenUp(answer) && !(isRecord(answer) && answer.settled === false)
 }
 
-/** Safe: it was never told to move, it gave up and the pod runs, or its node is gone and with it everything that it held. */
+/**
+ * Safe: it was never told to move, it gave up, or its node is gone and with it everything that it held. Not when it has undone everything: its
+ * last step may hang for long, and a destination that was declared gone must not find its pod when it comes back meanwhile (seed 7375).
+ */
 function isSourceSafe(status: PodMigrationStatus, observed: Observed): boolean {
-  return !status.moveStartedAt || isDone(observed.source) || (observed.source === 'unreachable' && isNodeGone(observed, status.sourceNode))
+  return (
+    !status.moveStartedAt || hasGivenUp(observed.source) || (observed.source === 'unreachable' && isNodeGone(observed, status.sourceNode))
+  )
 }
 
 /** The source was lost with its node, perhaps after its grant: then the destination alone can say that it has not committed. */
