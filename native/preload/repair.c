@@ -20,7 +20,8 @@ HOOK int setsockopt(int fd, int level, int name, const void *value, socklen_t si
 	return status;
 }
 
-// criu (3.11 to 4.2) reads one socket whole, then opens the image that this goes to.
+// criu reads one socket whole, then opens the image that this goes to (seen in 4.2). One that opened it first would fail to read the queues: the
+// dump fails, and the move goes back.
 void before_write(const char *path)
 {
 	int off = OFF_WITHOUT_PROBE;

@@ -1,6 +1,5 @@
 // The leader's part: every open migration is looked at whenever something about it changes, and the network wish is kept at the agents.
 import type { V1Pod } from '@kubernetes/client-node'
-import { labels } from '../api/names.ts'
 import { isTerminal, phases } from '../api/phases.ts'
 import type { PodMigration } from '../api/pod-migration.ts'
 import type { ControllerDeps } from '../controller-deps.ts'
@@ -10,6 +9,7 @@ import { createAgentClient } from './agent-client.ts'
 import type { Agents } from './agents.ts'
 import { syncNetwork } from './network-sync.ts'
 import { followedPhases } from './phases/follow.ts'
+import { isDestinationOf } from './pod-lookup.ts'
 import { Reconciler } from './reconciler.ts'
 
 // Passes mostly wait for answers; this many moves at once are followed without one waiting for another.
@@ -49,7 +49,7 @@ function isFollowed({ status }: PodMigration): boolean {
 
 function isAbout({ metadata, spec, status }: PodMigration, pod: V1Pod): boolean {
   if (spec.podNamespace !== pod.metadata?.namespace) return false
-  const isDestination = pod.metadata.labels?.[labels.migrationUid] === metadata.uid
+  const isDestination = isDestinationOf(metadata.uid, pod)
   // Of one that has ended only a destination that comes too late is of interest.
   if (isTerminal(status?.phase)) return isDestination && status?.phase === 'RolledBack'
   return isDestination || spec.podName === pod.metadata.name

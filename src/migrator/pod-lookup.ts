@@ -1,5 +1,6 @@
 // Answers from the caches about one migration: its pods, their siblings, whether their owner still exists.
 import type { V1Pod, V1ReplicaSet } from '@kubernetes/client-node'
+import { labels } from '../api/names.ts'
 import type { Migration } from './observed.ts'
 import { controllerOf } from './owner.ts'
 import { identityOf, writtenIdentity } from './source-identity.ts'
@@ -18,6 +19,11 @@ export function findSourcePod({ spec, status }: Migration, pods: PodView): V1Pod
 
 export function findDestinationPod({ spec, status }: Migration, pods: PodView): V1Pod | undefined {
   return status.destinationPodName ? pods.get(spec.podNamespace, status.destinationPodName) : undefined
+}
+
+/** Whatever it is called, and whenever it was made. */
+export function isDestinationOf(migrationUid: string | undefined, pod: V1Pod): boolean {
+  return migrationUid !== undefined && pod.metadata?.labels?.[labels.migrationUid] === migrationUid
 }
 
 export function siblingsOf(source: V1Pod | undefined, destinationName: string | undefined, pods: PodView): V1Pod[] {

@@ -185,7 +185,7 @@ describe('RollingBack', () => {
     expect(back({ source: 'unreachable' }).status.message).to.include('waiting for the agent on na')
   })
 
-  it('takes nothing from under an agent that is still undoing: the pod of a destination has the packets that waited', () => {
+  it('takes no pod from under a destination that is still undoing: it has the packets that waited', () => {
     // The source's last step may hang; a destination that was declared gone must not find its pod when it comes back.
     const undoing = { source: { ...record('source', 'aborted'), settled: false }, destination: 'unreachable' } as const
     expect(told(back(undoing).effects)).to.include('delete cart-7-12345 1')

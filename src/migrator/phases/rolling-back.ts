@@ -1,11 +1,11 @@
 // RollingBack: the source first says that it will never commit, then the destination is discarded; nothing is torn down before that.
 import type { V1Pod } from '@kubernetes/client-node'
-import { labels } from '../../api/names.ts'
 import type { PodMigrationStatus } from '../../api/pod-migration.ts'
 import { closeConditions, isoTime } from '../conditions.ts'
 import { type Decision, type Effect, end, enter, stay } from '../decision.ts'
 import { type AgentAnswer, type Instant, isNodeGone, isRecord, type Migration, type Observed } from '../observed.ts'
 import { deletionOf } from '../pod-deletion.ts'
+import { isDestinationOf } from '../pod-lookup.ts'
 import { isCommitted, recordIntoStatus, saysCommitted } from '../records.ts'
 
 const lookEveryMs = 200
@@ -124,7 +124,7 @@ function finishAt(nodeName: string | undefined, answer: AgentAnswer): Effect[] {
 
 /** By its label: it may have been made a second time, when the first one was collected with its node. */
 function ourDestination({ metadata, status }: Migration, { destinationPod }: Observed): V1Pod | undefined {
-  const isOurs = destinationPod?.metadata?.labels?.[labels.migrationUid] === metadata.uid
+  const isOurs = destinationPod && isDestinationOf(metadata.uid, destinationPod)
   return isOurs && status.failure?.code !== 'NameTaken' ? destinationPod : undefined
 }
 

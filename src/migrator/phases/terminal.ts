@@ -1,11 +1,12 @@
 // Complete, DryRunComplete, RolledBack, Failed: nothing happens any more, except that the object may be deleted freely again, and that a destination
 // pod which comes too late is taken back.
-import { finalizer, labels } from '../../api/names.ts'
+import { finalizer } from '../../api/names.ts'
 import type { Decision, Effect } from '../decision.ts'
-import type { Instant, Migration, Observed } from '../observed.ts'
+import type { Migration, Observed } from '../observed.ts'
 import { deletionOf } from '../pod-deletion.ts'
+import { isDestinationOf } from '../pod-lookup.ts'
 
-export function terminal(migration: Migration, observed: Observed, _nowMs: Instant): Decision {
+export function terminal(migration: Migration, observed: Observed): Decision {
   const { metadata, status } = migration
   const release: Effect[] = metadata.finalizers?.includes(finalizer) ? [{ kind: 'removeFinalizer' }] : []
   return { status, effects: [...release, ...lateDestination(migration, observed)] }
@@ -14,6 +15,5 @@ export function terminal(migration: Migration, observed: Observed, _nowMs: Insta
 /** Its creation was still on the way when the move had gone back, from a controller that has died since. Without a grant it can never live. */
 function lateDestination({ metadata, status }: Migration, { destinationPod }: Observed): Effect[] {
   if (status.phase !== 'RolledBack' || status.granted || status.committedAt) return []
-  const isOurs = destinationPod?.metadata?.labels?.[labels.migrationUid] === metadata.uid
-  return destinationPod && isOurs ? deletionOf(destinationPod, true) : []
+  return destinationPod && isDestinationOf(metadata.uid, destinationPod) ? deletionOf(destinationPod, true) : []
 }
