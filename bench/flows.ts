@@ -1,14 +1,17 @@
 // Every kind of flow at once through a pod that moves from node to node: errors, resets, and waits beyond the freeze, as the ends saw them.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
+import { clientCaptures } from '../test/lab/flows/capture.ts'
 import { Flows } from '../test/lab/flows/flows.ts'
 import { moveOn } from '../test/lab/flows/moves.ts'
+import { checkSequences, sequenceLine } from '../test/lab/flows/sequence.ts'
 import { errorsOf, lastLine, type MoveTimes, stallsOf, tableOf, totalsOf, waitsBeyondFreeze } from '../test/lab/flows/summary.ts'
 import { Lab } from '../test/lab/lab.ts'
 import { projectRoot } from '../test/lab/layout.ts'
 import { installProduct } from '../test/lab/product/install.ts'
 import { World } from '../test/lab/product/world.ts'
 import { type FlowOptions, flowOptions } from './flows/options.ts'
+import { measureSockets } from './flows/sockets.ts'
 import { ms, percentile } from './freeze/statistics.ts'
 
 const name = process.env.LAB_NAME ?? 'bench'
@@ -18,7 +21,9 @@ const betweenMovesMs = 1500
 async function main(options: FlowOptions): Promise<void> {
   const lab = await preparedLab(options)
   try {
-    process.exitCode = (await run(new World(lab), options)) ? 0 : 1
+    const world = new World(lab)
+    const { sockets } = options
+    process.exitCode = (await (sockets === undefined ? run(world, options) : measureSockets(world, { ...options, sockets }))) ? 0 : 1
   } finally {
     if (!options.keep) await lab.down()
   }
@@ -44,11 +49,17 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
   const flows = new Flows(world)
   await flows.deploy(1)
   try {
+    const captures = await clientCaptures(world, (await flows.pod()).status?.podIP ?? '')
     const count = await flows.open(options)
     console.log(`${world.lab.versions}; kube-proxy ${world.lab.options.proxyMode}, ${world.lab.options.podNetwork}; ${count} flows`)
     const moves = await moveAround(world, options)
     const reports = await flows.close()
     for (const line of tableOf(reports)) console.log(line)
+    const sequences = await Promise.all(captures.map(async (one) => ({ name: one.name, report: checkSequences(await one.stop(), moves) })))
+    for (const { name: client, report } of sequences) {
+      console.log(sequenceLine(client, report))
+      for (const finding of report.findings.slice(0, shownErrors)) console.log(`  ${finding}`)
+    }
     for (const error of errorsOf(reports).slice(0, shownErrors)) console.log(`error: ${error}`)
     for (const stall of stallsOf(reports, moves)) console.log(`waited: ${stall}`)
     const beyond = waitsBeyondFreeze(reports, moves)
@@ -57,7 +68,8 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
     )
     const totals = totalsOf(reports, moves)
     console.log(lastLine(totals))
-    return totals.errors === 0 && totals.resets === 0 && moves.length === options.moves
+    const isWhole = sequences.every(({ report }) => report.findings.length === 0)
+    return totals.errors === 0 && totals.resets === 0 && isWhole && moves.length === options.moves
   } finally {
     await flows.remove()
     await world.remove('podmigrations', '--all')

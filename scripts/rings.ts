@@ -14,6 +14,9 @@ interface Count {
   skipped: number
 }
 
+/** Of a ring that failed this much of its last output is said again at the end, where whoever reads only the end finds it. */
+const repeatedCharacters = 6000
+
 const lab = ['node', '--import', 'tsx', 'test/lab/cli.ts']
 
 const rings: Ring[] = [
@@ -37,13 +40,19 @@ const rings: Ring[] = [
 async function main(): Promise<void> {
   const wanted = process.argv.slice(2)
   const total: Count = { passed: 0, failed: 0, skipped: 0 }
-  for (const ring of rings.filter((one) => wanted.length === 0 || wanted.includes(one.name))) add(total, await runRing(ring))
+  const failures: string[] = []
+  for (const ring of rings.filter((one) => wanted.length === 0 || wanted.includes(one.name))) {
+    const { count, output } = await runRing(ring)
+    add(total, count)
+    if (count.failed > 0) failures.push(`== ${ring.name} failed:\n${failurePart(ring, output)}`)
+  }
+  for (const failure of failures) console.log(failure)
   const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : ''
   console.log(`${total.passed} passed, ${total.failed} failed${skipped}`)
   process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0
 }
 
-async function runRing(ring: Ring): Promise<Count> {
+async function runRing(ring: Ring): Promise<{ count: Count; output: string }> {
   const startedMs = Date.now()
   console.log(`== ${ring.name}: ${ring.command.join(' ')}`)
   const [program = '', ...args] = ring.command
@@ -54,9 +63,16 @@ async function runRing(ring: Ring): Promise<Count> {
     stdout: ['pipe', 'inherit'],
     stderr: ['pipe', 'inherit'],
   })
-  const count = withExitCode(countOutput(ring, result.all ?? ''), result.exitCode ?? 1)
+  const output = result.all ?? ''
+  const count = withExitCode(countOutput(ring, output), result.exitCode ?? 1)
   console.log(`== ${ring.name}: ${count.passed} ok, ${count.failed} not ok, ${((Date.now() - startedMs) / 1000).toFixed(1)} s`)
-  return count
+  return { count, output }
+}
+
+/** What a ring says of its failures: mocha from `N failing` on, unittest from its first report on. */
+function failurePart(ring: Ring, output: string): string {
+  const start = { mocha: /^.*\d+ failing/m, unittest: /^={20,}$/m, one: /^/ }[ring.counts].exec(output)?.index
+  return start !== undefined && ring.counts !== 'one' ? output.slice(start, start + repeatedCharacters) : output.slice(-repeatedCharacters)
 }
 
 function countOutput(ring: Ring, output: string): Count {

@@ -11,6 +11,8 @@ export interface FlowOptions {
   podNetwork: PodNetworkKind
   /** Each second move is rolled back. */
   rollback: boolean
+  /** Instead of flows of all kinds this many idle connections, against a few, in the same run. */
+  sockets: number | undefined
   keep: boolean
 }
 
@@ -24,6 +26,7 @@ export function flowOptions(args: readonly string[]): FlowOptions {
       proxy: { type: 'string', default: 'nftables' },
       network: { type: 'string', default: 'routed' },
       rollback: { type: 'boolean', default: false },
+      sockets: { type: 'string' },
       keep: { type: 'boolean', default: false },
     },
   })
@@ -37,6 +40,7 @@ export function flowOptions(args: readonly string[]): FlowOptions {
     proxyMode: values.proxy,
     podNetwork: podNetworkOf(values.network),
     rollback: values.rollback,
+    sockets: values.sockets === undefined ? undefined : positive('--sockets', values.sockets),
     keep: values.keep,
   }
 }

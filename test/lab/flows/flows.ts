@@ -26,6 +26,8 @@ const longestSeconds = 1800
 const lastAnswersMs = 1500
 /** Connections are opened over this time; before it nothing is measured. */
 const settleMs = 3000
+/** As the traffic program spreads them. */
+const betweenOpeningsMs = 3
 
 export class Flows {
   readonly #world: World
@@ -56,15 +58,15 @@ export class Flows {
   }
 
   /** Returns how many there are, when all are open. */
-  async open(options: Omit<KindOptions, 'startNode' | 'nodes'>): Promise<number> {
+  async open(options: Omit<KindOptions, 'startNode' | 'nodes'>, choose: typeof ordersOf = ordersOf): Promise<number> {
     const pod = await this.pod()
     const startNode = Number(pod.spec?.nodeName?.replace('node-', ''))
-    const orders = ordersOf(await this.#addresses(pod), { ...options, startNode, nodes: this.#world.lab.options.nodes })
+    const orders = choose(await this.#addresses(pod), { ...options, startNode, nodes: this.#world.lab.options.nodes })
     const peers = await this.#peers()
     this.#clients = []
     this.#ordered = []
     for (const [origin, own] of orders) await this.#start(origin, own, { pod, peers })
-    await sleep(settleMs)
+    await sleep(settleMs + betweenOpeningsMs * Math.max(...[...orders.values()].flat().map(({ count }) => count)))
     return [...orders.values()].flat().reduce((sum, { count }) => sum + count, 0)
   }
 

@@ -11,11 +11,17 @@ export interface FlowMove extends MoveTimes {
 /** No freeze is as short as this: the move is rolled back with everything in place. */
 const impossibleBudgetMs = 50
 
+/** Where the pod would go now. */
+export async function nextNode(world: World): Promise<string> {
+  const pod = await world.pod(movedApp)
+  const names = world.lab.nodes.map((node) => node.name)
+  return names[(names.indexOf(pod.spec?.nodeName ?? '') + 1) % names.length] ?? ''
+}
+
 /** To the next node; `rollBack`: only nearly. Throws when it ends otherwise. */
 export async function moveOn(world: World, rollBack = false): Promise<FlowMove> {
   const pod = await world.pod(movedApp)
-  const names = world.lab.nodes.map((node) => node.name)
-  const target = names[(names.indexOf(pod.spec?.nodeName ?? '') + 1) % names.length] ?? ''
+  const target = await nextNode(world)
   const migration = await world.migrate(pod.metadata?.name ?? '', {
     targetNodeName: target,
     ...(rollBack ? { freezeWindowBudgetMs: impossibleBudgetMs } : {}),

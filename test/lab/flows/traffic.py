@@ -2,13 +2,17 @@
 # reports when its input ends and they have.
 # A flow is {"kind", "mode", "address", "port", "count", "periodMs"}; modes: request, bulk, idle, connects, datagrams.
 # Every byte that comes back is compared. A gap is the time from a request to its answer; those over GAP_MS are told with their end.
-import heapq, json, os, selectors, socket, stat, sys, time
+import heapq, json, os, resource, selectors, socket, stat, sys, time
 
 GAP_MS = 25
 STUCK_SECONDS = 15
 DATAGRAM_SECONDS = 1
 WINDOW = 64 * 1024
 PATTERN = bytes((i * 7 + (i >> 8) * 13) & 255 for i in range(65536)) * 2
+
+# Thousands of connections, where the system lets us.
+open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
 
 loop = selectors.EpollSelector()
 timers, flows, number = [], [], 0
