@@ -1,4 +1,4 @@
-// Sets of inodes (open addressing: a pod may have thousands of sockets), and reading one socket option.
+// Sets of inodes (open addressing: a pod may have thousands of sockets).
 #include "descriptor.h"
 #include <stdlib.h>
 
@@ -33,11 +33,4 @@ bool add_inode(inode_set *set, uint64_t inode)
 bool has_inode(const inode_set *set, uint64_t inode)
 {
 	return set->size && *place_of(set, inode) != 0;
-}
-
-int socket_option(int fd, int level, int name)
-{
-	int value = -1;
-	socklen_t size = sizeof value;
-	return getsockopt(fd, level, name, &value, &size) ? -1 : value;
 }

@@ -1,4 +1,4 @@
-// Sets of inodes, and reading one socket option.
+// Sets of inodes.
 #pragma once
 #include <inttypes.h>
 #include <stdbool.h>
@@ -13,5 +13,3 @@ typedef struct {
 // False when it was there already.
 bool add_inode(inode_set *set, uint64_t inode);
 bool has_inode(const inode_set *set, uint64_t inode);
-// -1 when it cannot be read.
-int socket_option(int fd, int level, int name);

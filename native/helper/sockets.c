@@ -2,6 +2,7 @@
 #include "command.h"
 #include "descriptor.h"
 #include "reason.h"
+#include "repair.h"
 #include "tcp.h"
 #include <dirent.h>
 #include <errno.h>
@@ -15,9 +16,6 @@ typedef struct {
 	inode_set seen, unix_sockets;
 	reasons found;
 	unsigned printed;
-	// Instead of printing: sockets are taken out of repair, and counted.
-	bool unrepair;
-	unsigned freed;
 	bool only_reasons;
 } survey;
 
@@ -29,7 +27,6 @@ static void take_socket(survey *s, pid_t pid, int pidfd, int number, uint64_t in
 	int family = socket_option(fd, SOL_SOCKET, SO_DOMAIN), protocol = socket_option(fd, SOL_SOCKET, SO_PROTOCOL);
 	if (family == AF_UNIX) add_inode(&s->unix_sockets, inode);
 	else if (is_tcp(family, protocol) && s->only_reasons) (void)0; // a process that runs gets EPERM from a socket in repair
-	else if (is_tcp(family, protocol) && s->unrepair) s->freed += leave_repair(fd);
 	else if (is_tcp(family, protocol)) print_tcp(fd, inode, family, s->printed++ == 0);
 	else check_socket(&s->found, pid, number, family, protocol);
 	close(fd);
@@ -117,12 +114,9 @@ int sockets_command(int argc, char **argv)
 // After a criu that was killed in the middle of a dump: its sockets would take no data from the process and send none.
 int unrepair_command(int argc, char **argv)
 {
-	survey s = {.unrepair = true};
+	unsigned freed = 0;
 	if (argc < 1) return complain("unrepair: expected PID...");
-	for (int i = 0; i < argc; i++)
-		if (survey_process(&s, (pid_t)atoi(argv[i]))) return 1;
-	printf("{\"freed\":%u}\n", s.freed);
-	free(s.seen.at);
-	free(s.unix_sockets.at);
+	for (int i = 0; i < argc; i++) freed += leave_repair_of((pid_t)atoi(argv[i]));
+	printf("{\"freed\":%u}\n", freed);
 	return 0;
 }

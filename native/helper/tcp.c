@@ -1,6 +1,6 @@
 // One TCP socket: its state, ends, and the sequence numbers that must be the same after the move.
 #include "tcp.h"
-#include "descriptor.h"
+#include "repair.h"
 #include <arpa/inet.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
@@ -18,11 +18,6 @@ typedef struct {
 	uint32_t send, receive;
 	bool known;
 } sequences;
-
-bool is_tcp(int family, int protocol)
-{
-	return (family == AF_INET || family == AF_INET6) && protocol == IPPROTO_TCP;
-}
 
 static int state_of(int fd)
 {
@@ -69,17 +64,6 @@ static sequences read_sequences(int fd)
 	set(fd, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
 	if (reuse > 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
 	return s;
-}
-
-// SO_REUSEADDR went when repair began; a server that starts again needs its old connections to have it.
-bool leave_repair(int fd)
-{
-	int reuse = 1;
-	if (socket_option(fd, IPPROTO_TCP, TCP_REPAIR) != 1) return false;
-	set(fd, TCP_REPAIR_QUEUE, TCP_NO_QUEUE);
-	if (!set(fd, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP)) return false;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
-	return true;
 }
 
 static void print_end(const char *key, int fd, int (*name)(int, struct sockaddr *, socklen_t *))

@@ -2,6 +2,7 @@
 // close before it lets the container go. They are below the stand-in, runc's children or its own; when that is killed they must not outlive it.
 #include "left-behind.h"
 #include "places.h"
+#include "repair.h"
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,6 +39,11 @@ left_behind find_left_behind(pid_t standin, pid_t store)
 	left_behind left = {.count = 0};
 	add_below(&left, standin, store);
 	return left;
+}
+
+void free_left_behind(const left_behind *left)
+{
+	for (int i = 0; i < left->count; i++) leave_repair_of(left->pids[i]);
 }
 
 void end_left_behind(const left_behind *left)

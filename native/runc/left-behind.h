@@ -2,7 +2,7 @@
 #pragma once
 #include <sys/types.h>
 
-enum { LEFT_BEHIND = 64 };
+enum { LEFT_BEHIND = 1024 };
 
 typedef struct {
 	pid_t pids[LEFT_BEHIND];
@@ -10,4 +10,6 @@ typedef struct {
 } left_behind;
 
 left_behind find_left_behind(pid_t standin, pid_t store);
+// Their connections end with a word to the peer, not silently as in the middle of a restore.
+void free_left_behind(const left_behind *left);
 void end_left_behind(const left_behind *left);

@@ -82,3 +82,9 @@ pid_t read_restored_pid(const char *directory)
 	if (!make_path(path, "%s/pid", directory) || !first_line(path, text, sizeof text)) return 0;
 	return atoi(text);
 }
+
+bool was_let_go(const char *directory)
+{
+	char path[PATH_SIZE], decision[16];
+	return make_path(path, "%s/gate.decision", directory) && first_line(path, decision, sizeof decision) && !strcmp(decision, "go");
+}

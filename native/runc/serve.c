@@ -97,6 +97,9 @@ static void on_restored(standin *self, int status)
 {
 	int code = code_of(status);
 	left_behind left = find_left_behind(getpid(), self->store.pid);
+	// Before the gate opens the source goes on with the same connections: their end here must be silent. After it their peers have nobody
+	// else, and a socket that ends in repair tells them nothing: they would wait for ever.
+	if (code && was_let_go(self->directory)) free_left_behind(&left);
 	if (code) end_left_behind(&left);
 	if (code) return finish(self, FAILED, code);
 	self->init = read_restored_pid(self->directory);

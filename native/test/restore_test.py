@@ -312,6 +312,35 @@ class Restore(Containers):
         self.thaw()
         self.talk()
 
+    def test_criu_killed_after_the_gate_ends_the_connections_with_a_word_to_their_peers(self):
+        self.checkpoint()
+        route_to('pb')
+        self.receive()
+        with open(self.d + '/gate.decision', 'w') as decision:  # what the gate writes before it tells criu
+            decision.write('go\n')
+        release('pb')
+        self.clients[0][0].sendall(b'nobody reads this\n')
+        self.assertTrue(self.kill_below(self.standin, 'criu'))
+        self.assertTrue(self.kill_below(self.standin, RUNC))
+        self.assertRegex(self.agent.hear(), r'^failed [1-9]')
+        wait_for(lambda: not os.path.exists(f'/proc/{self.restored}/fd/0'))
+        for s, _ in self.clients:
+            s.settimeout(5)
+            try:
+                self.assertEqual(s.recv(100), b'')
+            except ConnectionResetError:
+                pass
+
+    def kill_below(self, pid, command):
+        killed = [p for p in self.below(pid) if read(f'/proc/{p}/cmdline').startswith(command)]
+        for p in killed:
+            os.kill(p, signal.SIGKILL)
+        return killed
+
+    def below(self, pid):
+        children = [int(p) for task in os.listdir(f'/proc/{pid}/task') for p in read(f'/proc/{pid}/task/{task}/children').split()]
+        return children + [p for child in children for p in self.below(child)]
+
     def is_proxy(self, pid):
         try:
             return os.path.realpath(f'/proc/{pid}/exe') == os.path.realpath(program('criu'))

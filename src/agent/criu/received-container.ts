@@ -2,9 +2,11 @@
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { CodedError } from '../../runtime/errors.ts'
+import type { AgentConfig } from '../config.ts'
 import { connectWhenThere, LineClient } from './line-client.ts'
 import { criuErrors } from './log-file.ts'
-import { isExiting } from './process-tree.ts'
+import { isExiting, treeOf } from './process-tree.ts'
+import { leaveRepair } from './sockets.ts'
 
 const restoreTimeoutMs = 60_000
 /** From the start of criu, ahead of the freeze, to the end of the restore. */
@@ -184,13 +186,25 @@ export async function quitStandIn(meeting: string): Promise<void> {
   if (standIn) await quit(standIn)
 }
 
-/** One that its stand-in takes for running is ended: what only its criu could have finished is not done, and nobody can tell what of it is missing. */
-export async function endRestored(meeting: string): Promise<void> {
-  const standIn = await LineClient.connect(path.join(meeting, 'standin.sock')).catch(() => undefined)
-  if (!standIn) return
-  const status = await standIn.ask('status', answerTimeoutMs).finally(() => standIn.close())
-  const init = /^running (\d+)$/.exec(status)?.[1]
-  if (init !== undefined) process.kill(Number(init), 'SIGKILL')
+/**
+ * One whose criu was killed after its gate had opened is ended: what only its criu could have finished is not done, and nobody can tell what of
+ * it is missing. Its sockets may still be in repair: closed like that they would tell their peers nothing, and those would wait for ever.
+ * Whatever holds its end of criu's socket is among its processes, so runc would not see either that criu has gone.
+ */
+export async function endRestored(config: AgentConfig, meeting: string): Promise<void> {
+  const status = await standInStatus(meeting)
+  if (status !== 'running' && status !== 'restoring') return
+  const pids = treeOf(Number((await readFile(path.join(meeting, 'gate.pid'), 'utf8')).trim()))
+  await leaveRepair(config, pids)
+  for (const pid of pids) killQuietly(pid)
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It went with its first process.
+  }
 }
 
 /** Refused while restoring, so the end of that is waited for. */

@@ -142,7 +142,9 @@ export class Release {
     await writeDurably(marker, 'restored\n')
     const { meeting } = this.#pod.folders(name)
     if (mayRun)
-      await endRestored(meeting).catch((error: unknown) => log.warn({ uid: this.#uid, err: error }, 'ending a restored container failed'))
+      await endRestored(this.#context.config, meeting).catch((error: unknown) =>
+        log.warn({ uid: this.#uid, err: error }, 'ending a restored container failed'),
+      )
     await quitStandIn(meeting)
   }
 

@@ -34,6 +34,8 @@ const armRestoreTimeoutMs = 30_000
 /** A busy pod accepts within milliseconds; one that never does makes the dump fail, which says so. */
 const acceptTimeoutMs = 50
 const freezeTries = 3
+/** Beyond the budget, for a dump: one that ends by itself is undone sooner than one that is ended. */
+const dumpGraceMs = 2000
 /** While criu writes, how often its files are looked at. */
 const growthPollMs = 25
 
@@ -41,7 +43,6 @@ const growthPollMs = 25
 interface Frozen {
   sockets: Restored['sockets']
   memory: FinalCopy | undefined
-  synced: Promise<void>
 }
 
 /** Everything of one attempt that is open while it lasts. */
@@ -257,13 +258,12 @@ export class Sending {
     this.#signal.throwIfAborted()
   }
 
-  /** Files and memory stand still from the freeze on: their last pass begins at once, beside all that follows. */
+  /** Memory stands still from the freeze on: its last round begins at once, beside all that follows. */
   async #freezeAndLock(): Promise<Frozen> {
     const { moves, network } = this.#context
     await this.#freezeWithNoneWaiting()
     this.#limit.lift()
     const memory = this.#memory?.final()
-    const synced = this.#lastSync()
     await network.lock({ uid: this.#uid, sandboxPid: this.#pod.sandboxPid })
     moves.step(this.#uid, 'locked')
     this.#followed = this.#flows.follow('locked')
@@ -271,7 +271,7 @@ export class Sending {
     const pids = this.#pod.containers.flatMap(({ freezer }) => processesOf(freezer.folder))
     const { sockets } = await (this.#sockets as SocketReader).read(pids)
     this.#signal.throwIfAborted()
-    return { sockets, memory, synced }
+    return { sockets, memory }
   }
 
   #lastSync(): Promise<void> {
@@ -292,14 +292,16 @@ export class Sending {
     }
   }
 
-  /** Dump, files and transfer side by side; large images leave while criu still writes them. */
-  async #capture({ memory, synced }: Frozen): Promise<void> {
+  /** Dump, files and transfer side by side; large images leave while criu still writes them. The dump takes longest, so nothing goes before it. */
+  async #capture({ memory }: Frozen): Promise<void> {
     const { moves } = this.#context
     const images = this.#images as ImageSender
     const folders = this.#imageFolders()
     // criu must not look before it is written what it may leave out.
-    await memory?.listed
-    const dumping = allEnded(this.#dumps.splice(0).map((dump) => dump.go())).then(() => moves.step(this.#uid, 'dumped'))
+    if (memory) await this.#withinBudget(memory.listed)
+    const leftMs = this.#budgetLeftMs() + dumpGraceMs
+    const dumping = allEnded(this.#dumps.splice(0).map((dump) => dump.go(leftMs))).then(() => moves.step(this.#uid, 'dumped'))
+    const synced = this.#lastSync()
     try {
       if (this.#sharedFolder !== undefined) await images.sendShared(this.#sharedFolder)
       await sendWhile(dumping, () => images.sendGrown(folders))
@@ -353,14 +355,19 @@ export class Sending {
     for (const { step, atMs, node } of steps) this.#context.moves.step(this.#uid, step, atMs, node)
   }
 
-  /** Over the budget nothing is worth waiting for. A dump is: criu must not be stopped in the middle of it. */
+  #budgetLeftMs(): number {
+    return this.#request.freezeWindowBudgetMs - (nowMs() - this.#stepAt('frozen'))
+  }
+
+  /** Over the budget nothing is worth waiting for. A dump is, for a moment: stopping criu in the middle of it costs more than its end. */
   async #withinBudget<T>(work: Promise<T>): Promise<T> {
-    const budgetMs = this.#request.freezeWindowBudgetMs
-    const leftMs = budgetMs - (nowMs() - this.#stepAt('frozen'))
     work.catch(() => undefined)
     let timer: NodeJS.Timeout | undefined
     const over = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new CodedError('FreezeBudgetExceeded', overBudget(budgetMs))), Math.max(0, leftMs))
+      timer = setTimeout(
+        () => reject(new CodedError('FreezeBudgetExceeded', overBudget(this.#request.freezeWindowBudgetMs))),
+        Math.max(0, this.#budgetLeftMs()),
+      )
     })
     return await Promise.race([work, over]).finally(() => clearTimeout(timer))
   }

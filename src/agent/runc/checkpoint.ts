@@ -23,8 +23,8 @@ export interface DumpFolders {
 
 export interface HeldDump {
   container: string
-  /** Lets criu begin; resolves when the images are complete. */
-  go(): Promise<void>
+  /** Lets criu begin; resolves when the images are complete. One that is not done in time is ended: criu gives up when its runc has gone. */
+  go(withinMs: number): Promise<void>
   /** Ends a dump that has not begun. */
   cancel(): void
 }
@@ -45,7 +45,9 @@ export async function startHeldDump(config: AgentConfig, container: { name: stri
   await Promise.all([folders.images, folders.work].map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })))
   const socket = `${folders.work}/hold.sock`
   await rm(socket, { force: true })
+  const overdue = new AbortController()
   const ended = runOutliving(realRunc(config), checkpointArguments(container.id, folders), {
+    signal: overdue.signal,
     env: {
       PATH: `${config.optDir}/libexec:${hostPath}`,
       PODMOTION_HOLD_DUMP: socket,
@@ -57,7 +59,25 @@ export async function startHeldDump(config: AgentConfig, container: { name: stri
   })
   const gate = await Promise.race([connectWhenThere(socket, startTimeoutMs), failsEarly(container.name, folders, ended)])
   await Promise.race([gate.waitFor((line) => line.startsWith('event held'), startTimeoutMs), failsEarly(container.name, folders, ended)])
-  return { container: container.name, go: () => finishDump(container.name, folders, gate, ended), cancel: () => gate.send('abort') }
+  const go = async (withinMs: number): Promise<void> => {
+    const timer = setTimeout(() => overdue.abort(), Math.max(0, withinMs))
+    try {
+      await finishDump(container.name, folders, gate, ended)
+    } catch (error) {
+      throw overdue.signal.aborted ? overdueDump(container.name, error) : error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+  return { container: container.name, go, cancel: () => gate.send('abort') }
+}
+
+function overdueDump(name: string, cause: unknown): CodedError {
+  return new CodedError(
+    'FreezeBudgetExceeded',
+    `Dumping container ${name}: criu had not ended when the freeze budget was over: raise freezeWindowBudgetMs, or see criu's log on the source node`,
+    { cause },
+  )
 }
 
 /** After an agent's restart: a dump that still waits for `go` has touched nothing, and need not be waited for. */
