@@ -20,6 +20,7 @@ import { type RunningContainer, type RunningPod, readPod, sharedMemoryFolder } f
 import { type ImageFolder, ImageSender } from '../transfer/image-sender.ts'
 import { RateLimit } from '../transfer/rate-limit.ts'
 import { ContainerLogs } from './container-logs.ts'
+import { dumpAll, sendWhile } from './dumping.ts'
 import { FilePasses } from './file-passes.ts'
 import { MoveFlows } from './flows.ts'
 import { writeMarker } from './marker.ts'
@@ -34,10 +35,6 @@ const armRestoreTimeoutMs = 30_000
 /** A busy pod accepts within milliseconds; one that never does makes the dump fail, which says so. */
 const acceptTimeoutMs = 50
 const freezeTries = 3
-/** Beyond the budget, for a dump: one that ends by itself is undone sooner than one that is ended. */
-const dumpGraceMs = 2000
-/** While criu writes, how often its files are looked at. */
-const growthPollMs = 25
 
 /** What the freeze has begun, and what it showed. */
 interface Frozen {
@@ -299,8 +296,7 @@ export class Sending {
     const folders = this.#imageFolders()
     // criu must not look before it is written what it may leave out.
     if (memory) await this.#withinBudget(memory.listed)
-    const leftMs = this.#budgetLeftMs() + dumpGraceMs
-    const dumping = allEnded(this.#dumps.splice(0).map((dump) => dump.go(leftMs))).then(() => moves.step(this.#uid, 'dumped'))
+    const dumping = dumpAll(this.#dumps.splice(0), this.#budgetLeftMs()).then(() => moves.step(this.#uid, 'dumped'))
     const synced = this.#lastSync()
     try {
       if (this.#sharedFolder !== undefined) await images.sendShared(this.#sharedFolder)
@@ -404,28 +400,8 @@ export function recordCommit({ moves }: AgentContext, uid: string, steps: Commit
   })
 }
 
-/** The first failure, but only when none of them works any more: a thaw under a running dump would end badly. */
-async function allEnded(works: Promise<void>[]): Promise<void> {
-  await Promise.allSettled(works)
-  await Promise.all(works)
-}
-
 function overBudget(budgetMs: number): string {
   return `Moving: the pod was frozen for longer than its budget of ${budgetMs} ms before the destination could commit: raise freezeWindowBudgetMs or move it when it is idle`
-}
-
-/** Runs `send` again and again until `work` is done; the failure of either ends both. */
-async function sendWhile(work: Promise<unknown>, send: () => Promise<number>): Promise<void> {
-  let done = false
-  const finished = work.finally(() => {
-    done = true
-  })
-  finished.catch(() => undefined)
-  while (!done) {
-    const sent = await send()
-    if (sent === 0) await Promise.race([finished, new Promise((resolve) => setTimeout(resolve, growthPollMs))])
-  }
-  await finished
 }
 
 export function failureOf(error: unknown): { code: string; message: string } {

@@ -23,8 +23,8 @@ export interface DumpFolders {
 
 export interface HeldDump {
   container: string
-  /** Lets criu begin; resolves when the images are complete. One that is not done in time is ended: criu gives up when its runc has gone. */
-  go(withinMs: number): Promise<void>
+  /** Lets criu begin; resolves when the images are complete. When `ended` aborts it is ended: criu gives up when its runc has gone. */
+  go(ended: AbortSignal): Promise<void>
   /** Ends a dump that has not begun. */
   cancel(): void
 }
@@ -59,14 +59,12 @@ export async function startHeldDump(config: AgentConfig, container: { name: stri
   })
   const gate = await Promise.race([connectWhenThere(socket, startTimeoutMs), failsEarly(container.name, folders, ended)])
   await Promise.race([gate.waitFor((line) => line.startsWith('event held'), startTimeoutMs), failsEarly(container.name, folders, ended)])
-  const go = async (withinMs: number): Promise<void> => {
-    const timer = setTimeout(() => overdue.abort(), Math.max(0, withinMs))
+  const go = async (isOver: AbortSignal): Promise<void> => {
+    isOver.addEventListener('abort', () => overdue.abort(), { once: true })
     try {
       await finishDump(container.name, folders, gate, ended)
     } catch (error) {
-      throw overdue.signal.aborted ? overdueDump(container.name, error) : error
-    } finally {
-      clearTimeout(timer)
+      throw isOver.aborted ? overdueDump(container.name, error) : error
     }
   }
   return { container: container.name, go, cancel: () => gate.send('abort') }
