@@ -25,6 +25,12 @@ async function fill({ dice }: Scene, machine: Machine, folder: string): Promise<
   return { text: `${folder} of ${machine.name} full for ${awayMs} ms`, undo }
 }
 
+/** What is on it grows between the look and the mount: then it is looked at again. */
 const shrink = `
-size=$(df -k --output=size "$1" | tail -1) used=$(df -k --output=used "$1" | tail -1)
-mount -o remount,size=$((used > 0 ? used : 4))k "$1" && echo $size`
+size=$(df -k --output=size "$1" | tail -1)
+for try in 1 2 3 4 5 6 7 8 9 10; do
+  used=$(df -k --output=used "$1" | tail -1)
+  mount -o remount,size=$((used > 0 ? used : 4))k "$1" 2>/tmp/shrink && echo $size && exit
+done
+cat /tmp/shrink >&2
+exit 1`
