@@ -45,8 +45,8 @@ async function serveRsync(config: AgentConfig, stream: Duplex, root: StorageRoot
   const folder = await resolveRoot(config, root)
   const file = path.join(config.runDir, 'rsync', `${randomUUID()}.conf`)
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
-  await writeFile(file, daemonConfiguration(folder, ioTimeoutSeconds), { mode: 0o600 })
   try {
+    await writeFile(file, daemonConfiguration(folder, ioTimeoutSeconds), { mode: 0o600 })
     await pipeToRsync(stream, file)
   } finally {
     await rm(file, { force: true })

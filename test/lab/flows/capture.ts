@@ -23,9 +23,8 @@ export async function clientCaptures(world: World, podIp: string): Promise<Captu
   for (const node of [world.lab.nodes.at(0), world.lab.nodes.at(-1)]) {
     const ip = peers.find((pod) => pod.spec?.nodeName === node?.name)?.status?.podIP
     if (!node || !ip) throw new Error(`capturing at the peer on ${node?.name}: expected one that runs`)
-    // Before and after the node's translations: as the pod itself sees it.
     const machine = world.lab.node(node.name)
-    captures.push(await capture(`the peer on ${node.name}`, machine, { device: await deviceTo(machine, ip), filter: `tcp and host ${ip}` }))
+    captures.push(await capture(`the peer on ${node.name}`, machine, { device: await vethOf(machine, ip), filter: `tcp and host ${ip}` }))
   }
   return captures
 }
@@ -35,6 +34,16 @@ async function deviceTo(machine: Machine, address: string): Promise<string> {
   const device = / dev (\S+)/.exec(stdout)?.[1]
   if (device === undefined) throw new Error(`capturing at ${machine.name}: expected a route to ${address}, got: ${stdout}`)
   return device
+}
+
+/** The pod's port of the node's bridge: there packets look as the pod itself sees them, and neighbours on the bridge are seen, too. */
+async function vethOf(machine: Machine, ip: string): Promise<string> {
+  const script = `ping -c 1 -W 2 ${ip} >/dev/null
+    mac=$(ip neigh show ${ip} | sed -n 's/.* lladdr \\([^ ]*\\).*/\\1/p')
+    bridge fdb show | awk -v mac="$mac" '$1 == mac && $2 == "dev" { print $3; exit }'`
+  const { stdout } = await said(machine.run('sh', ['-c', script]))
+  if (stdout.trim() === '') throw new Error(`capturing at ${machine.name}: expected a port of a bridge that leads to ${ip}`)
+  return stdout.trim()
 }
 
 /** When it returns, packets are seen. */

@@ -20,7 +20,12 @@ async function shell(machine: Machine, script: string): Promise<void> {
 export const dropsWhatItShouldHold: Sabotage = async ({ destination, podIp }) => {
   const chain = (hook: string): string => `chain ${hook} { type filter hook ${hook} priority -400; ip daddr ${podIp} counter drop; }`
   await said(destination.run('nft', ['-f', '-'], { input: `table ip broken_hold {\n${chain('prerouting')}\n${chain('output')}\n}\n` }))
-  return () => shell(destination, 'nft delete table ip broken_hold')
+  // The neighbour entry is what ends the hold.
+  const released = shell(
+    destination,
+    `until ip neigh show ${podIp} | grep -q PERMANENT; do sleep 0.005; done; nft delete table ip broken_hold`,
+  )
+  return () => released
 }
 
 /** The destination does not know how the pod's own flows are translated. */
@@ -60,13 +65,14 @@ export const lacksTheGuard: Sabotage = async ({ destination, client, podIp }) =>
     const own = / src (\S+)/.exec(stdout)?.[1] ?? ''
     return { sending: client.run('python3', ['-c', unknownSegments, own, podIp], { stdin: 'pipe', reject: false }) }
   })()
-  const flushing = destination.run('sh', ['-c', `while sleep 0.02; do ${flush} 2>/dev/null; done`], { stdin: 'pipe', reject: false })
+  const untilInputEnds = `while read -r -t 0.02 _; [ $? -gt 128 ]; do ${flush} 2>/dev/null; done`
+  const flushing = destination.run('bash', ['-c', untilInputEnds], { stdin: 'pipe', reject: false })
   return async () => {
     const { sending } = await armed
     await sleep(200)
     sending.stdin?.end()
     await sending
-    flushing.kill('SIGKILL')
+    flushing.stdin?.end()
     await flushing
   }
 }
