@@ -33,6 +33,9 @@ export const forgetsTranslations: Sabotage = async ({ destination, podIp }) => {
   return () => shell(destination, `conntrack -D -s ${podIp}; conntrack -D -d ${podIp}; true`)
 }
 
+/** Nothing of the pod's has it. */
+export const unknownPort = 31999
+
 /** Segments of an open connection that nobody told of, until its input ends. Arguments: own address, the pod's. */
 const unknownSegments = `
 import socket, struct, sys, threading, time
@@ -45,7 +48,7 @@ def checksum(data):
         total = (total & 0xffff) + (total >> 16)
     return ~total & 0xffff
 def segment(check):
-    return struct.pack("!HHIIBBHHH", 5555, 31999, 1000, 2000, 5 << 4, 0x10, 512, check, 0)
+    return struct.pack("!HHIIBBHHH", 5555, ${unknownPort}, 1000, 2000, 5 << 4, 0x10, 512, check, 0)
 pseudo = socket.inet_aton(own) + socket.inet_aton(pod) + struct.pack("!BBH", 0, socket.IPPROTO_TCP, 20)
 ready = segment(checksum(pseudo + segment(0)))
 over = threading.Event()
