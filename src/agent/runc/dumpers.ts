@@ -13,6 +13,11 @@ export function dumpersOf(imageFolder: string): number[] {
     .filter((pid) => isCriu(pid) && hasOpen(pid, imageFolder))
 }
 
+/** Of any move or program. */
+export function anyCriu(): boolean {
+  return readdirSync('/proc').some((name) => /^\d+$/.test(name) && isCriu(Number(name)))
+}
+
 /**
  * A dying criu puts the freezer back into the state it found, FROZEN: a thaw before that would be undone by it, and the pod would stand
  * still for ever. Stuck ones are killed; their parasites then return to the program by themselves.

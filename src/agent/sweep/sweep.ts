@@ -7,6 +7,7 @@ import { Journal, type JournalFiles } from '../journal/journal.ts'
 import { NetworkRecords } from '../network/records.ts'
 import { isOpen, type Move } from '../protocol/move.ts'
 import type { PodNetwork } from '../rooms.ts'
+import { sweepCriuMounts } from './criu-mounts.ts'
 import { isNeeded, type NodeView } from './needed.ts'
 import { listOwned, type Owned } from './owned.ts'
 
@@ -22,7 +23,7 @@ export async function sweepFiles(config: AgentConfig, movesNow: () => readonly M
   const view: NodeView = { moves: movesNow(), ...pods }
   const left = owned.filter((one) => !isNeeded(one, view))
   if (!dryRun) await Promise.all(left.map((one) => rm(one.path, { recursive: true, force: true })))
-  const removed = left.map(describe)
+  const removed = [...left.map(describe), ...(await sweepCriuMounts(dryRun))]
   return { kept: owned.filter((one) => !left.includes(one)).map(describe), removed }
 }
 

@@ -7,6 +7,7 @@ import type { AgentConfig } from '../../../src/agent/config.ts'
 import { encodeLine } from '../../../src/agent/journal/line.ts'
 import type { JournalRecord, Move } from '../../../src/agent/protocol/move.ts'
 import type { PodNetwork } from '../../../src/agent/rooms.ts'
+import { criuMountsIn } from '../../../src/agent/sweep/criu-mounts.ts'
 import { sweepAlone, sweepFiles } from '../../../src/agent/sweep/sweep.ts'
 import type { MoveState } from '../../../src/api/agent-wire.ts'
 import { awaitRequest, destinationMove, moveRequest, sourceMove, sourceOpened, uid } from '../samples.ts'
@@ -15,6 +16,18 @@ const state = (to: MoveState): JournalRecord => ({ type: 'state', atMs: 2, state
 const settled = (to: MoveState): JournalRecord => ({ type: 'settled', atMs: 3, state: to })
 const podUid = moveRequest.pod.uid
 const received = `${awaitRequest.pod.namespace}_${awaitRequest.pod.name}`
+
+describe('mounts of a criu that was killed', () => {
+  it('are found by their name alone', () => {
+    const mountinfo = [
+      '25 1 0:22 / /tmp rw - tmpfs tmpfs rw',
+      '90 25 0:51 / /tmp/.criu.mntns.vrHOca rw,relatime shared:7 - tmpfs none rw',
+      '91 25 0:52 / /tmp/.criu.mntns.vrHOca/9-0000000000 rw - overlay overlay rw',
+      '92 25 0:53 / /tmp/.criu.mntns.mine/x rw - tmpfs none rw',
+    ]
+    expect(criuMountsIn(mountinfo.join('\n'))).to.deep.equal(['/tmp/.criu.mntns.vrHOca'])
+  })
+})
 
 describe('the sweep', () => {
   let root = ''
