@@ -51,11 +51,11 @@ export async function measureThroughput(nodeCounts: readonly number[], podCount:
   }
 }
 
-const onlyFilter = process.env.ONLY_FILTER === '1'
 const nothingEntry = {
   urlPrefix: `http://127.0.0.1:${nothingPort}`,
   filterVerb: 'filter',
-  ...(onlyFilter ? {} : { prioritizeVerb: 'prioritize', weight: 1 }),
+  prioritizeVerb: 'prioritize',
+  weight: 1,
   nodeCacheCapable: true,
   ignorable: false,
 }
@@ -134,7 +134,7 @@ class Bench {
       ...parse(schedulerConfiguration()),
       // The client's own limit of 50 requests a second would be all that is measured.
       clientConnection: { kubeconfig: '/etc/kubernetes/scheduler.conf', qps: 5000, burst: 10_000 },
-      ...(extender ? { extenders: [extender === 'ours' ? { ...this.#ours.entry({ weight: 1 }), ...(onlyFilter ? { prioritizeVerb: undefined, weight: undefined } : {}) } : nothingEntry] } : {}),
+      ...(extender ? { extenders: [extender === 'ours' ? this.#ours.entry({ weight: 1 }) : nothingEntry] } : {}),
     }
     await this.#lab.restartScheduler(stringify(configuration), this.#ours.files)
     await this.#onMeasuredProcessor()
