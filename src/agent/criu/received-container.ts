@@ -2,6 +2,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { CodedError } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
 import type { AgentConfig } from '../config.ts'
 import { connectWhenThere, LineClient } from './line-client.ts'
 import { criuErrors } from './log-file.ts'
@@ -192,10 +193,16 @@ export async function quitStandIn(meeting: string): Promise<void> {
  * Whatever holds its end of criu's socket is among its processes, so runc would not see either that criu has gone.
  */
 export async function endRestored(config: AgentConfig, meeting: string): Promise<void> {
-  const status = await standInStatus(meeting)
-  if (status !== 'running' && status !== 'restoring') return
-  const pids = treeOf(Number((await readFile(path.join(meeting, 'gate.pid'), 'utf8')).trim()))
-  await leaveRepair(config, pids)
+  const standIn = await LineClient.connect(path.join(meeting, 'standin.sock')).catch(() => undefined)
+  if (!standIn) return
+  const status = await standIn.ask('status', answerTimeoutMs).finally(() => standIn.close())
+  const running = /^running (\d+)$/.exec(status)?.[1]
+  if (running === undefined && status !== 'restoring') return
+  const first = Number(running ?? (await readFile(path.join(meeting, 'gate.pid'), 'utf8')).trim())
+  // To signal 0 would be to signal ourselves.
+  if (!(first > 1)) return
+  const pids = treeOf(first)
+  await leaveRepair(config, pids).catch((error: unknown) => log.warn({ err: error, meeting }, 'sockets were left in repair'))
   for (const pid of pids) killQuietly(pid)
 }
 

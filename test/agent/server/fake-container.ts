@@ -13,6 +13,8 @@ export class FakeContainer {
   /** Of the process that runs although its criu was killed before it opened the gate. */
   runsWithoutGate: number | undefined
   firstPid = process.pid
+  /** criu dies when the gate opens, and runc does not see it. */
+  hangsWithoutGate = false
   decision: string | undefined
   #events: string[] = []
   #asked: net.Socket | undefined
@@ -51,8 +53,8 @@ export class FakeContainer {
     if (line === 'ready') return this.#announce('post-restore')
     if (line === 'resume' && this.diesAtResume) return this.close()
     if (line === 'resume') return this.#end(`running ${process.pid}`)
-    if (line === 'go' && this.runsWithoutGate !== undefined) {
-      this.state = `running ${this.runsWithoutGate}`
+    if (line === 'go' && (this.runsWithoutGate !== undefined || this.hangsWithoutGate)) {
+      if (!this.hangsWithoutGate) this.state = `running ${this.runsWithoutGate}`
       for (const socket of this.#gatePeers()) socket.destroy()
       return
     }

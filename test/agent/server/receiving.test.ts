@@ -188,6 +188,18 @@ describe('receiving a pod', () => {
     expect(existsSync(`${node.config.stateDir}/restored/shop_cart-7-m1/main`)).to.equal(true)
   })
 
+  it('ends what stands in the middle of a restore whose criu was killed after the gate', async () => {
+    const child = spawn('sleep', ['60'])
+    container.firstPid = child.pid as number
+    container.hangsWithoutGate = true
+    await toHeld()
+    const ended = once(child, 'exit')
+    child.once('exit', () => container.close())
+    await node.as('agent').call(path('grant'), { deadlineMs: 5000 }, Committed)
+    expect(await ended).to.deep.equal([null, 'SIGKILL'])
+    await settled('live')
+  })
+
   it('stays the owner when nothing of the restore is left in its next life', async () => {
     await toHeld()
     node.registry.receiver(uid).release = () => new Promise(() => {})
