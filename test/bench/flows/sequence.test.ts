@@ -88,6 +88,13 @@ describe('the sequence numbers that a client saw', () => {
     expect(checkSequences([...opened, stray, reset], [hold])).to.deep.include({ flows: 2, strays: 1, resets: 1 })
   })
 
+  it('forgive a reset after both ends have finished, and none before', () => {
+    const fins = [segment(600, 'client', { at: 101, ack: 101, fin: true }), segment(601, 'pod', { at: 101, ack: 102, fin: true })]
+    const reset = segment(700, 'client', { at: 102, reset: true })
+    expect(checkSequences([...opened, ...fins, reset], [])).to.deep.include({ resets: 0 })
+    expect(checkSequences([...opened, ...fins.slice(0, 1), reset], [])).to.deep.include({ resets: 1 })
+  })
+
   it('are kept apart where a port is used again', () => {
     const ended = [segment(600, 'client', { at: 101, ack: 101, fin: true }), segment(601, 'pod', { at: 101, ack: 102, fin: true })]
     const again = segment(700, 'client', { seq: 77, syn: true })
