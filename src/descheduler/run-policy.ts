@@ -36,10 +36,11 @@ export async function runPolicy(
   const policy = dryRun ? { ...found, spec: { ...found.spec, dryRun } } : found
   const end = cycleSeconds.startTimer({ policy: name })
   const cycle = planCycle(await inputFor(deps, namespaces, refusalsOf, policy))
-  const words = new Words(deps, policy)
-  const started = policy.spec.dryRun ? 0 : await startMoves(deps, policy, cycle.moves, words)
+  const told: Promise<void>[] = []
+  const say: Say = (...words) => void told.push(tell(deps, policy, ...words))
+  const started = policy.spec.dryRun ? 0 : await startMoves(deps, policy, cycle.moves, say)
   end()
-  await words.written()
+  await Promise.all(told)
   log.info({ policy: name, planned: cycle.moves.length, started, result: cycle.result }, 'policy ran')
   await report(deps, policy, cycle, started)
   return cycle
@@ -70,33 +71,16 @@ async function inputFor(
   }
 }
 
-/** Events about a run's moves: no move waits for the words about another. */
-class Words {
-  readonly #deps: ControllerDeps
-  readonly #policy: MigrationPolicy
-  readonly #told: Promise<void>[] = []
+/** Writes an event about the run: no move waits for the words about another. */
+type Say = (type: 'Normal' | 'Warning', reason: string, message: string) => void
 
-  constructor(deps: ControllerDeps, policy: MigrationPolicy) {
-    this.#deps = deps
-    this.#policy = policy
-  }
-
-  say(type: 'Normal' | 'Warning', reason: string, message: string): void {
-    this.#told.push(tell(this.#deps, this.#policy, type, reason, message))
-  }
-
-  async written(): Promise<void> {
-    await Promise.all(this.#told)
-  }
-}
-
-async function startMoves(deps: ControllerDeps, policy: MigrationPolicy, moves: readonly PlannedMove[], words: Words): Promise<number> {
+async function startMoves(deps: ControllerDeps, policy: MigrationPolicy, moves: readonly PlannedMove[], say: Say): Promise<number> {
   const taken = new Set(deps.caches.migrations.list().map((migration) => migration.metadata.name))
   const waiting = [...moves]
   let started = 0
   const work = async (): Promise<void> => {
     for (let move = waiting.shift(); move; move = waiting.shift()) {
-      const isStarted = move.toNode === '' ? await evict(deps, policy, move, words) : await startMove(deps, policy, { move, taken, words })
+      const isStarted = move.toNode === '' ? await evict(deps, policy, move, say) : await startMove(deps, policy, { move, taken, say })
       if (isStarted) started++
     }
   }
@@ -108,33 +92,33 @@ interface Start {
   move: PlannedMove
   /** Names of PodMigrations that there are. */
   taken: ReadonlySet<string>
-  words: Words
+  say: Say
 }
 
-async function startMove(deps: ControllerDeps, policy: MigrationPolicy, { move, taken, words }: Start): Promise<boolean> {
+async function startMove(deps: ControllerDeps, policy: MigrationPolicy, { move, taken, say }: Start): Promise<boolean> {
   const wish = migrationForMove(policy, move, taken)
   try {
     // The default values of the schema are filled in by the API server.
     const made = await deps.client.create(podMigrationPath(move.namespace), wish as unknown as PodMigration)
     deps.caches.migrations.upsert(made)
-    words.say('Normal', 'MoveStarted', `PodMigration ${move.namespace}/${wish.metadata.name}: ${describe(move)}`)
+    say('Normal', 'MoveStarted', `PodMigration ${move.namespace}/${wish.metadata.name}: ${describe(move)}`)
     return true
   } catch (error) {
     if (isAlreadyExists(error)) return false
     log.error({ err: error, policy: policy.metadata.name, pod: `${move.namespace}/${move.podName}` }, 'planned move was not started')
-    words.say('Warning', 'MoveNotStarted', `${describe(move)}: ${messageOf(error)}`)
+    say('Warning', 'MoveNotStarted', `${describe(move)}: ${messageOf(error)}`)
     return false
   }
 }
 
-async function evict(deps: ControllerDeps, policy: MigrationPolicy, move: PlannedMove, words: Words): Promise<boolean> {
+async function evict(deps: ControllerDeps, policy: MigrationPolicy, move: PlannedMove, say: Say): Promise<boolean> {
   try {
     await evictPod(deps.client, move, `${policy.metadata.name}/${move.strategy}: ${move.reason}`)
-    words.say('Normal', 'PodEvicted', describe(move))
+    say('Normal', 'PodEvicted', describe(move))
     return true
   } catch (error) {
     log.warn({ err: error, policy: policy.metadata.name, pod: `${move.namespace}/${move.podName}` }, 'pod was not evicted')
-    words.say('Warning', 'PodNotEvicted', `${describe(move)}: ${messageOf(error)}`)
+    say('Warning', 'PodNotEvicted', `${describe(move)}: ${messageOf(error)}`)
     return false
   }
 }

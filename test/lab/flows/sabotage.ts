@@ -16,15 +16,17 @@ async function shell(machine: Machine, script: string): Promise<void> {
   await said(machine.run('sh', ['-c', script]))
 }
 
+/** Not for ever: the move may have come to nothing. */
+function waited(holds: string): string {
+  return `timeout 90 sh -c 'until ${holds} 2>/dev/null; do sleep 0.005; done'`
+}
+
 /** Packets that come while the pod is not there yet are lost, not kept. */
 export const dropsWhatItShouldHold: Sabotage = async ({ destination, podIp }) => {
   const chain = (hook: string): string => `chain ${hook} { type filter hook ${hook} priority -400; ip daddr ${podIp} counter drop; }`
   await said(destination.run('nft', ['-f', '-'], { input: `table ip broken_hold {\n${chain('prerouting')}\n${chain('output')}\n}\n` }))
   // The neighbour entry is what ends the hold.
-  const released = shell(
-    destination,
-    `until ip neigh show ${podIp} | grep -q PERMANENT; do sleep 0.005; done; nft delete table ip broken_hold`,
-  )
+  const released = shell(destination, `${waited(`ip neigh show ${podIp} | grep -q PERMANENT`)}; nft delete table ip broken_hold`)
   return () => released
 }
 
@@ -63,7 +65,7 @@ export const lacksTheGuard: Sabotage = async ({ destination, client, podIp }) =>
   const flush = 'nft flush chain ip podmotion guard'
   // Until it is armed nobody may speak to the pod in that way: where it runs it answers.
   const armed = (async () => {
-    await shell(destination, `until ${isArmed} 2>/dev/null; do sleep 0.02; done; ${flush}`)
+    await shell(destination, `${waited(isArmed)}; ${flush}`)
     const { stdout } = await said(client.run('ip', ['-o', 'route', 'get', podIp]))
     const own = / src (\S+)/.exec(stdout)?.[1] ?? ''
     return { sending: client.run('python3', ['-c', unknownSegments, own, podIp], { stdin: 'pipe', reject: false }) }
