@@ -2,7 +2,7 @@
 import { isAlreadyExists, type KubeClient } from '../../../src/kube/client.ts'
 import { nodeMigrationCapacityPath, nodePath } from '../../../src/kube/paths.ts'
 
-export const fakeLabel = 'test.podmotion.io/fake'
+export const fakeLabel = 'example.com/fake'
 
 export interface FakeNode {
   name: string
@@ -57,7 +57,7 @@ export function fakePod(name: string, { cpu = '100m', memory = '64Mi', only, ...
       nodeSelector: { [fakeLabel]: 'true', ...(only ? { 'kubernetes.io/hostname': only } : {}) },
       tolerations: [{ operator: 'Exists' }],
       terminationGracePeriodSeconds: 0,
-      containers: [{ name: 'app', image: 'podmotion.local/app:1', resources: { requests: { cpu, memory } } }],
+      containers: [{ name: 'app', image: 'example.com/app:1', resources: { requests: { cpu, memory } } }],
     },
   }
 }
