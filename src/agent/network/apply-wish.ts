@@ -4,12 +4,13 @@ import type { AgentConfig } from '../config.ts'
 import { run } from '../run.ts'
 import type { FlowTables } from './flow-tables.ts'
 import { pinMac } from './ip-batches.ts'
-import { connectedBridges, hasOwnMac, macOf, readRoutes } from './kernel-files.ts'
+import { connectedBridges, hasOwnMac, macOf, readRoutes, uplinksOf } from './kernel-files.ts'
 import type { AddressLeases } from './leases.ts'
 import { readNodeNetwork } from './node-network.ts'
 import { keepNodeSettings } from './node-settings.ts'
 import { readWays, standInAddress } from './read-ways.ts'
 import { nodeRuleSet } from './rule-sets.ts'
+import { tunnelDevices } from './ways.ts'
 import { type NetworkPlan, planNetwork } from './wish.ts'
 
 export interface WishContext {
@@ -23,7 +24,8 @@ export async function applyWish(state: NetworkState, context: WishContext): Prom
   // Again and again: the bridge comes with the node's first pod.
   await keepNodeSettings(context.config)
   const movable = new Set([...state.movable, ...context.owned])
-  await run('nft', ['-f', '-'], { input: nodeRuleSet(await standInAddress(state.nodeIp), [...movable]) })
+  const outer = [...uplinksOf(state.nodeIp), ...tunnelDevices(await readRoutes())]
+  await run('nft', ['-f', '-'], { input: nodeRuleSet(await standInAddress(state.nodeIp), [...movable], outer) })
   await pinBridges(state.podCidrs)
   const plan = await planFor(state, context.owned)
   await perform(plan, context)

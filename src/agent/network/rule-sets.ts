@@ -15,6 +15,8 @@ const sets = [
   '  set guarded { type ipv4_addr; }',
   '  set known { type ipv4_addr . inet_service; }',
   '  set untracked { type ipv4_addr . inet_proto . inet_service . ipv4_addr . inet_service; flags timeout; }',
+  // Devices to other nodes and to the outside.
+  '  set outer { type ifname; }',
 ]
 
 /**
@@ -24,10 +26,16 @@ const sets = [
 const guardRule = 'ip daddr @guarded tcp flags & (syn | ack) != syn ip daddr . tcp dport != @known drop'
 
 const chains: Record<string, { hook: string; rules: (standIn: string) => string[] }> = {
-  /** Before connection tracking (flow-legs.ts, translatedForms). */
+  /**
+   * Before connection tracking (flow-legs.ts, translatedForms). Second rule: this node only hands on what is for a pod that lives elsewhere, and
+   * the answers go another way. Tracked, half of a flow is INVALID to the kernel, and kube-proxy's iptables mode drops that.
+   */
   untracked: {
     hook: 'type filter hook prerouting priority -300',
-    rules: () => ['ip saddr . meta l4proto . th sport . ip daddr . th dport @untracked notrack'],
+    rules: () => [
+      'ip saddr . meta l4proto . th sport . ip daddr . th dport @untracked notrack',
+      'iifname @outer ip daddr @movable fib daddr oifname @outer notrack',
+    ],
   },
   /** After connection tracking and before the routing decision. Only the pod's own packets: answers would come back here for ever. */
   relay: {
@@ -62,13 +70,18 @@ const chains: Record<string, { hook: string; rules: (standIn: string) => string[
   },
 }
 
-export function nodeRuleSet(standIn: string, movable: readonly string[]): string {
+export function nodeRuleSet(standIn: string, movable: readonly string[], outer: readonly string[]): string {
   const elements = [...new Set(movable)].sort()
   return lines(
     ...table(standIn),
-    ...['movable', 'itself'].map((set) => `flush set ip ${tableName} ${set}`),
+    ...['movable', 'itself', 'outer'].map((set) => `flush set ip ${tableName} ${set}`),
     element('add', 'movable', elements),
     element('add', 'itself', elements.map(itself)),
+    element(
+      'add',
+      'outer',
+      outer.map((device) => `"${device}"`),
+    ),
   )
 }
 

@@ -354,9 +354,10 @@ describe('the texts for ip and nft', () => {
   })
 
   it('the rule set names each movable pod once, and none when there is none', () => {
-    const text = nodeRuleSet('172.30.0.1', ['10.0.0.2', '10.0.0.1', '10.0.0.2'])
+    const text = nodeRuleSet('172.30.0.1', ['10.0.0.2', '10.0.0.1', '10.0.0.2'], ['eth0'])
     expect(text).to.contain('movable { 10.0.0.1, 10.0.0.2 }').and.to.contain('itself { 10.0.0.1 . 10.0.0.1, 10.0.0.2 . 10.0.0.2 }')
-    expect(nodeRuleSet('172.30.0.1', [])).to.not.contain('add element')
+    expect(text).to.contain('add element ip podmotion outer { "eth0" }')
+    expect(nodeRuleSet('172.30.0.1', [], [])).to.not.contain('add element')
   })
 })
 
