@@ -1,4 +1,5 @@
 // The destination's part of a move: awaiting, holding, restoring to the gates, committing, giving up.
+
 import { existsSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
@@ -7,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { AwaitRequest } from '../../api/agent-wire.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
+import { collectAhead } from '../collect-ahead.ts'
 import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
 import { treeOf } from '../criu/process-tree.ts'
 import { ArmedRestore, discard, type ReceivedContainer, startStore } from '../criu/received-container.ts'
@@ -135,6 +137,7 @@ export class Receiver {
 
   /** The decision is on disk before the hold begins, so that the hold does not wait for the disk. */
   prepareHold(): void {
+    collectAhead(this.#context.moves, this.#uid)
     if (this.#move.state === 'standing') this.#context.moves.decideDestination(this.#uid, { type: 'hold' })
   }
 

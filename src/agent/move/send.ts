@@ -1,10 +1,12 @@
 // The source's part of a move, in order: prepare while the pod runs, hand the network over, freeze, dump, send, prove, grant.
+
 import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { z } from 'zod'
 import type { MoveRequest } from '../../api/agent-wire.ts'
 import { realClock } from '../../runtime/clock.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
+import { collectAhead } from '../collect-ahead.ts'
 import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
 import { SocketReader } from '../criu/sockets.ts'
 import { MemoryAhead } from '../memory/memory-ahead.ts'
@@ -127,7 +129,9 @@ export class Sending {
     await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
     moves.decideSource(this.#uid, { type: 'freeze' })
-    await Promise.all([this.#call('prepare-hold', {}, Nothing), this.#context.network.prepareDivert(this.#diversion())])
+    const prepared = Promise.all([this.#call('prepare-hold', {}, Nothing), this.#context.network.prepareDivert(this.#diversion())])
+    collectAhead(moves, this.#uid)
+    await prepared
   }
 
   async #untilStanding(): Promise<Standing> {

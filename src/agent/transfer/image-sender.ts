@@ -37,10 +37,8 @@ export class ImageSender {
   readonly #socket: Duplex
   readonly #files = new Map<string, Progress>()
   readonly #shared: Record<string, SharedFile> = {}
-  readonly #buffers: Buffer[] = []
   readonly #repeats = new PageRepeats()
   readonly #answer: Promise<unknown>
-  #gathered: Buffer[] = []
   #gatheredBytes = 0
   #bytes = 0
 
@@ -128,17 +126,12 @@ export class ImageSender {
 
   /** Read synchronously: tmpfs is memory, and a trip through the thread pool costs more than the copy. */
   async #sendChunk(kind: DataKind, name: string, fd: number, at: number, length: number): Promise<void> {
-    const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(chunkBytes)
+    const buffer = Buffer.allocUnsafe(length)
     const read = length === 0 ? 0 : readSync(fd, buffer, 0, length, at)
     if (read !== length) throw new Error(`Sending ${name}: read ${read} bytes at ${at}, expected ${length}: the file shrank`)
-    if (kind === 'image' && isPages(name) && length > 0) return await this.#sendPages(name, buffer, length)
-    await this.#write(encodeHeader(kind, name, length), buffer.subarray(0, length))
-    this.#buffers.push(buffer)
-  }
-
-  async #sendPages(name: string, buffer: Buffer, length: number): Promise<void> {
-    for (const piece of this.#repeats.split(buffer, length)) await this.#sendPiece(name, buffer, piece)
-    this.#buffers.push(buffer)
+    if (kind === 'image' && isPages(name) && length > 0) {
+      for (const piece of this.#repeats.split(buffer, length)) await this.#sendPiece(name, buffer, piece)
+    } else await this.#write(encodeHeader(kind, name, length), buffer)
   }
 
   async #sendPiece(name: string, buffer: Buffer, piece: Piece): Promise<void> {
@@ -147,9 +140,14 @@ export class ImageSender {
     await this.#write(encodeHeader(piece.kind === 'new' ? 'pages' : 'image', name, data.length), data)
   }
 
-  /** Gathered: some hundred small files, each by itself, would be as many records of TLS and system calls. */
+  /**
+   * Gathered: some hundred small files, each by itself, would be as many records of TLS and system calls. Not copied for it: copies are
+   * collected, and a collection in the freeze costs more than they do.
+   */
   async #write(header: Buffer, data: Buffer): Promise<void> {
-    this.#gathered.push(header, Buffer.from(data))
+    if (this.#gatheredBytes === 0) this.#socket.cork()
+    this.#socket.write(header)
+    if (data.length > 0) this.#socket.write(data)
     this.#gatheredBytes += header.length + data.length
     this.#bytes += data.length
     if (this.#gatheredBytes >= gatheredLimitBytes) await this.#flush()
@@ -157,10 +155,9 @@ export class ImageSender {
 
   async #flush(): Promise<void> {
     if (this.#gatheredBytes === 0) return
-    const more = this.#socket.write(Buffer.concat(this.#gathered, this.#gatheredBytes))
-    this.#gathered = []
     this.#gatheredBytes = 0
-    if (!more) await drained(this.#socket)
+    this.#socket.uncork()
+    if (this.#socket.destroyed || this.#socket.writableNeedDrain) await drained(this.#socket)
   }
 }
 
