@@ -31,7 +31,7 @@ export function tunnelDevices(routes: readonly Route[]): string[] {
 
 /** Routes of ranges whose gateway is no neighbour as the kernel sees it: somebody made them with `onlink`. */
 function tunnelRoutes(routes: readonly Route[]): RouteThrough[] {
-  const through = routes.filter((route): route is RouteThrough => route.gateway !== undefined && route.mask !== 0)
+  const through = routes.filter((route): route is RouteThrough => route.gateway !== undefined && route.bits !== 0)
   return through.filter(({ gateway, device }) => !isConnected(routes, gateway, device))
 }
 

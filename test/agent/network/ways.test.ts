@@ -1,18 +1,12 @@
 // How another node is reached for a pod's address: from the tables of a node that has a tunnel, and of those that have none.
 import { expect } from 'chai'
-import { addressToNumber } from '../../../src/agent/network/addresses.ts'
 import { nextHop, wayRoute } from '../../../src/agent/network/ip-batches.ts'
 import type { Route } from '../../../src/agent/network/route-table.ts'
 import { tunnelDevices, tunnelEnds, wayTo } from '../../../src/agent/network/ways.ts'
 
 const route = (range: string, device: string, gateway?: string): Route => {
   const [address = '', bits = '32'] = range.split('/')
-  return {
-    destination: addressToNumber(address),
-    mask: bits === '0' ? 0 : (0xffffffff << (32 - Number(bits))) >>> 0,
-    device,
-    ...(gateway ? { gateway } : {}),
-  }
+  return { destination: address, bits: Number(bits), device, ...(gateway ? { gateway } : {}) }
 }
 
 const uplink = [route('0.0.0.0/0', 'eth0', '172.30.0.250'), route('172.30.0.0/24', 'eth0'), route('10.244.1.0/24', 'cni0')]
