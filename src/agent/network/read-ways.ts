@@ -14,11 +14,13 @@ export async function readWays(routes: readonly Route[]): Promise<WayTo> {
 }
 
 async function readEnds(device: string): Promise<TunnelEnd[]> {
-  const [forwarding, neighbours] = await Promise.all([
+  const [forwarding, arp, ipv6] = await Promise.all([
     run('bridge', ['-j', 'fdb', 'show', 'dev', device], { reject: false }),
     readFile('/proc/net/arp', 'utf8'),
+    run('ip', ['-j', '-6', 'neigh', 'show', 'dev', device], { reject: false }),
   ])
-  return tunnelEnds(device, forwarding.exitCode === 0 ? forwarding.stdout : '', neighbours)
+  const said = ({ exitCode, stdout }: { exitCode: number; stdout: string }): string => (exitCode === 0 ? stdout : '')
+  return tunnelEnds(device, said(forwarding), arp, said(ipv6))
 }
 
 /**

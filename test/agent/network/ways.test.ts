@@ -64,6 +64,19 @@ describe('the way to another node', () => {
     expect(tunnelEnds('flannel.1', '', neighbours)).to.deep.equal([])
   })
 
+  it('is the end of an IPv6 tunnel for addresses of IPv6', () => {
+    const routes = [...vxlan, route('fd00:30::/64', 'eth0'), route('fd00:244:0:3::/64', 'flannel-v6.1', 'fd00:244:0:3::')]
+    const behind = JSON.stringify([{ mac: '0e:00:00:00:06:03', dst: 'fd00:30::3' }])
+    const known = JSON.stringify([
+      { dst: 'fd00:244:0:3::', lladdr: '0e:00:00:00:06:03', state: ['PERMANENT'] },
+      { dst: 'fe80::1', state: ['FAILED'] },
+    ])
+    const found = tunnelEnds('flannel-v6.1', behind, neighbours, known)
+    expect(found).to.deep.equal([{ nodeIp: 'fd00:30::3', address: 'fd00:244:0:3::' }])
+    expect(wayTo('fd00:30::3', routes, found)).to.deep.equal({ gateway: 'fd00:244:0:3::', device: 'flannel-v6.1' })
+    expect(wayTo('fd00:30::2', routes, found)).to.deep.equal({ gateway: 'fd00:30::2' })
+  })
+
   it('is written as the kernel takes it: a far end is on no link', () => {
     expect(nextHop({ gateway: '172.30.0.2' })).to.equal('via 172.30.0.2')
     expect(wayRoute('10.244.1.5', { gateway: '10.244.2.0', device: 'flannel.1' })).to.equal(

@@ -58,6 +58,11 @@ export class Flows {
     return this.#world.pod(movedApp)
   }
 
+  /** One of each family that the lab has. */
+  async podIps(): Promise<string[]> {
+    return addressesOf(await this.pod())
+  }
+
   /** Returns how many there are, when all are open. */
   async open(options: Omit<KindOptions, 'startNode' | 'nodes'>, choose: typeof ordersOf = ordersOf): Promise<number> {
     const pod = await this.pod()
