@@ -155,7 +155,7 @@ class NodePodNetwork implements PodNetwork {
     this.#diversions.delete(move.uid)
     await this.#waiting.finish(move.uid, 'divert', ipBatch, text)
     // Neighbours of a pod that was no port of the bridge know the node's MAC for it already.
-    for (const { ip, proxyBridge } of record.addresses) if (proxyBridge) await run(this.#helper, ['garp', proxyBridge, ip])
+    await Promise.all(record.addresses.map(({ ip, proxyBridge }) => proxyBridge && run(this.#helper, ['garp', proxyBridge, ip])))
     for (const { ip } of homesOf(move.ips, bridgeOf)) await this.#leases.keep(ip)
   }
 

@@ -39,6 +39,15 @@ describe('the network of a moving pod with an address of each family', function 
     expect(destination.output.seen.slice(1)).to.deep.equal(counts(200))
   })
 
+  it('a hold in which the pod is asked for its neighbour entry lets packets through: its kernel answers', async () => {
+    const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
+    await nodes.halfMove('m1', { from: 'a', to: 'b', pod: source, attached: destination.attached })
+    nodes.in('b', 'sysctl -qw net.ipv6.neigh.hpb.app_solicit=0 net.ipv6.neigh.hpb.mcast_solicit=3')
+    await nodes.client('c').ask(`burst ${podIp6} 7000 3`)
+    await sleep(1200)
+    expect(destination.output.seen.slice(1)).to.deep.equal(counts(3))
+  })
+
   it('gives back what waited, whoever sent it, when the move goes back', async () => {
     await nodes.addBridgedPod('a', 'qa', '10.244.1.6')
     const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
