@@ -30,15 +30,15 @@ async function main(options: FlowOptions): Promise<void> {
 }
 
 /** LAB_AS_IS=1: the product that is in the lab already. */
-async function preparedLab({ proxyMode, podNetwork }: FlowOptions): Promise<Lab> {
+async function preparedLab({ proxyMode, podNetwork, stack }: FlowOptions): Promise<Lab> {
   if (process.env.LAB_AS_IS) return Lab.attach(name)
   await execa('make', ['--no-print-directory', 'bundle', 'native'], { cwd: projectRoot, stdout: 'ignore' })
   const wasUp = Lab.isUp(name)
-  const lab = wasUp ? Lab.attach(name) : await Lab.up({ name, proxyMode, podNetwork })
+  const lab = wasUp ? Lab.attach(name) : await Lab.up({ name, proxyMode, podNetwork, stack })
   const { options } = lab
-  if (options.proxyMode !== proxyMode || options.podNetwork !== podNetwork)
+  if (options.proxyMode !== proxyMode || options.podNetwork !== podNetwork || options.stack !== stack)
     throw new Error(
-      `Lab ${name} is up with ${options.proxyMode} and ${options.podNetwork}, not ${proxyMode} and ${podNetwork}: end it first`,
+      `Lab ${name} is up with ${options.proxyMode}, ${options.podNetwork}, ${options.stack}, not ${proxyMode}, ${podNetwork}, ${stack}: end it first`,
     )
   await lab.loadImages()
   await installProduct(lab, { restart: wasUp })
@@ -51,7 +51,9 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
   try {
     const captures = await clientCaptures(world, (await flows.pod()).status?.podIP ?? '')
     const count = await flows.open(options)
-    console.log(`${world.lab.versions}; kube-proxy ${world.lab.options.proxyMode}, ${world.lab.options.podNetwork}; ${count} flows`)
+    console.log(
+      `${world.lab.versions}; kube-proxy ${world.lab.options.proxyMode}, ${world.lab.options.podNetwork}, ${world.lab.options.stack}; ${count} flows`,
+    )
     const moves = await moveAround(world, options)
     const reports = await flows.close()
     for (const line of tableOf(reports)) console.log(line)

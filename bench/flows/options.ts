@@ -1,6 +1,6 @@
 // What can be chosen about the benchmark of flows.
 import { parseArgs } from 'node:util'
-import { type PodNetworkKind, type ProxyMode, podNetworkOf } from '../../test/lab/options.ts'
+import { type PodNetworkKind, type ProxyMode, podNetworkOf, type Stack, stackOf } from '../../test/lab/options.ts'
 
 export interface FlowOptions {
   moves: number
@@ -9,6 +9,7 @@ export interface FlowOptions {
   periodMs: number
   proxyMode: ProxyMode
   podNetwork: PodNetworkKind
+  stack: Stack
   /** Each second move is rolled back. */
   rollback: boolean
   /** Instead of flows of all kinds this many idle connections, against a few, in the same run. */
@@ -25,6 +26,7 @@ export function flowOptions(args: readonly string[]): FlowOptions {
       'period-ms': { type: 'string', default: '400' },
       proxy: { type: 'string', default: 'nftables' },
       network: { type: 'string', default: 'routed' },
+      stack: { type: 'string', default: 'ipv4' },
       rollback: { type: 'boolean', default: false },
       sockets: { type: 'string' },
       keep: { type: 'boolean', default: false },
@@ -39,6 +41,7 @@ export function flowOptions(args: readonly string[]): FlowOptions {
     periodMs: positive('--period-ms', values['period-ms']),
     proxyMode: values.proxy,
     podNetwork: podNetworkOf(values.network),
+    stack: stackOf(values.stack),
     rollback: values.rollback,
     sockets: values.sockets === undefined ? undefined : positive('--sockets', values.sockets),
     keep: values.keep,

@@ -14,7 +14,9 @@ const betweenMovesMs = 3000
 const allowedMsPerSocket = 0.3
 
 /** Idle ones through the pod's address and through its Service, half and half, and some that talk. */
-const idleOrders: typeof ordersOf = ({ podIp, serviceIp }, { count, periodMs }) => {
+const idleOrders: typeof ordersOf = ([addresses], { count, periodMs }) => {
+  if (!addresses) throw new Error('Choosing the flows: expected a pod with an address')
+  const { podIp, serviceIp } = addresses
   const order = (kind: string, mode: Order['mode'], address: string, flows: number): Order => {
     return { kind: `outside->${kind}`, mode, address, port: 7000, count: flows, periodMs }
   }

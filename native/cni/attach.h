@@ -1,4 +1,4 @@
-// Attaches an awaited pod point-to-point, its address without a way in yet: the hold.
+// Attaches an awaited pod point-to-point, its addresses without a way in yet: the hold.
 #pragma once
 #include "config.h"
 #include <net/if.h>
@@ -7,8 +7,7 @@ typedef struct {
 	char host_name[IF_NAMESIZE];
 	unsigned char host_mac[6], pod_mac[6];
 	unsigned host_index, pod_index;
-	struct in_addr gateway, old;
 } attachment;
 
 bool attach_pod(const network_config *config, const awaited_pod *pod, attachment *done);
-bool write_attachment(const awaited_pod *pod, const attachment *done);
+bool write_attachment(const network_config *config, const awaited_pod *pod, const attachment *done);

@@ -1,7 +1,6 @@
 // The configuration on stdin with the result of the plugins before, and the pod that is awaited.
 #include "config.h"
 #include "error.h"
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,29 +15,45 @@ bool read_network_config(network_config *config, const char *text, size_t length
 	return true;
 }
 
-static bool parse_address(network_config *config, char *address, const char *gateway)
+static bool parse_replaced(replacement *r, char *text, const char *gateway)
 {
-	char *slash = strchr(address, '/');
+	char *slash = strchr(text, '/');
 	if (!slash) return false;
 	*slash = 0;
-	config->prefix = (unsigned)atoi(slash + 1);
-	return config->prefix <= 32 && inet_pton(AF_INET, address, &config->old) == 1 && inet_pton(AF_INET, gateway, &config->gateway) == 1;
+	r->prefix = (unsigned)atoi(slash + 1);
+	return read_address(text, &r->old) && r->prefix <= host_bits(&r->old) && read_address(gateway, &r->gateway) && r->gateway.family == r->old.family;
 }
 
-// The first IPv4 entry of ips, wherever it stands.
-bool read_address(network_config *config)
+// The first entry of ips of the family, wherever it stands.
+static bool read_replacement(const network_config *config, const address *ip, replacement *r)
 {
-	char address[64], gateway[64];
+	char text[64], gateway[64];
+	const char *family = family_name(ip->family);
 	json_span ips = json_member(config->result, "ips");
+	r->ip = *ip;
 	for (size_t i = 0;; i++) {
-		json_span ip = json_element(ips, i);
-		if (!json_valid(ip)) return fail(CNI_BAD_CONFIG, "prevResult has no IPv4 address to replace");
-		config->address = json_member(ip, "address");
-		if (!json_string(config->address, address, sizeof address) || strchr(address, ':')) continue;
-		if (!json_get(ip, "gateway", gateway, sizeof gateway)) return fail(CNI_BAD_CONFIG, "prevResult gives %s no gateway", address);
-		if (parse_address(config, address, gateway)) return true;
-		return fail(CNI_BAD_CONFIG, "prevResult has address %s, gateway %s: not IPv4 with a prefix", address, gateway);
+		json_span one = json_element(ips, i);
+		if (!json_valid(one)) return fail(CNI_BAD_CONFIG, "prevResult has no %s address to replace", family);
+		r->text = json_member(one, "address");
+		if (!json_string(r->text, text, sizeof text) || (strchr(text, ':') != NULL) != (ip->family == AF_INET6)) continue;
+		if (!json_get(one, "gateway", gateway, sizeof gateway)) return fail(CNI_BAD_CONFIG, "prevResult gives %s no gateway", text);
+		if (parse_replaced(r, text, gateway)) return true;
+		return fail(CNI_BAD_CONFIG, "prevResult has address %s, gateway %s: not %s with a prefix", text, gateway, family);
 	}
+}
+
+static int by_place(const void *one, const void *other)
+{
+	const replacement *a = one, *b = other;
+	return a->text.at < b->text.at ? -1 : 1;
+}
+
+bool read_replacements(network_config *config, const awaited_pod *pod)
+{
+	for (; config->count < pod->count; config->count++)
+		if (!read_replacement(config, &pod->ips[config->count], &config->at[config->count])) return false;
+	qsort(config->at, config->count, sizeof *config->at, by_place);
+	return true;
 }
 
 // One value of CNI_ARGS, `A=1;B=2`.
@@ -57,12 +72,16 @@ static bool argument(const char *name, char *out, size_t size)
 	return false;
 }
 
+static bool parse_ip(awaited_pod *pod, const char *text)
+{
+	if (pod->count == FAMILIES || !read_address(text, &pod->ips[pod->count])) return false;
+	if (pod->count && pod->ips[0].family == pod->ips[pod->count].family) return false;
+	return ++pod->count;
+}
+
 static bool parse_line(awaited_pod *pod, const char *line)
 {
-	if (!strncmp(line, "ip=", 3)) {
-		snprintf(pod->address, sizeof pod->address, "%s", line + 3);
-		return inet_pton(AF_INET, pod->address, &pod->ip) == 1;
-	}
+	if (!strncmp(line, "ip=", 3)) return parse_ip(pod, line + 3);
 	if (!strncmp(line, "mtu=", 4)) return (pod->mtu = (unsigned)strtoul(line + 4, NULL, 10)) >= 68;
 	return true;
 }
@@ -72,7 +91,7 @@ static bool parse_file(awaited_pod *pod, char *text)
 	char *line;
 	while ((line = strsep(&text, "\n")))
 		if (!parse_line(pod, line)) return false;
-	return pod->address[0];
+	return pod->count;
 }
 
 bool find_awaited(awaited_pod *pod)
@@ -87,18 +106,19 @@ bool find_awaited(awaited_pod *pod)
 	pod->awaited = true;
 	bool ok = parse_file(pod, text);
 	free(text);
-	return ok || fail(CNI_AWAITED_FILE, "%s: expected lines ip=A.B.C.D and maybe mtu=N", path);
+	return ok || fail(CNI_AWAITED_FILE, "%s: expected a line ip=ADDRESS for each family and maybe mtu=N", path);
 }
 
-int print_result(const network_config *config, const char *address)
+int print_result(const network_config *config)
 {
-	json_span r = config->result;
-	if (!address) {
-		fwrite(r.at, 1, (size_t)(r.end - r.at), stdout);
-	} else {
-		fwrite(r.at, 1, (size_t)(config->address.at - r.at), stdout);
-		printf("\"%s/32\"", address);
-		fwrite(config->address.end, 1, (size_t)(r.end - config->address.end), stdout);
+	char ip[INET6_ADDRSTRLEN];
+	const char *from = config->result.at;
+	for (unsigned i = 0; i < config->count; i++) {
+		const replacement *r = &config->at[i];
+		fwrite(from, 1, (size_t)(r->text.at - from), stdout);
+		printf("\"%s/%u\"", print_address(ip, &r->ip), host_bits(&r->ip));
+		from = r->text.end;
 	}
+	fwrite(from, 1, (size_t)(config->result.end - from), stdout);
 	return fflush(stdout) ? 1 : 0;
 }

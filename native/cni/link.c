@@ -69,55 +69,69 @@ int leave_bridge(int fd, unsigned index)
 	return set_link(fd, index, IFLA_MASTER, 0);
 }
 
-static int change_address(int fd, uint16_t type, uint16_t flags, unsigned index, struct in_addr ip, unsigned prefix, int tolerated)
+static int change_address(int fd, uint16_t type, uint16_t flags, struct ifaddrmsg header, const address *ip, int tolerated)
 {
 	batch b = {0};
-	struct ifaddrmsg header = {.ifa_family = AF_INET, .ifa_prefixlen = (uint8_t)prefix, .ifa_index = index};
+	header.ifa_family = ip->family;
 	begin_message(&b, type, flags | NLM_F_ACK, &header, sizeof header);
-	put_attribute(&b, IFA_LOCAL, &ip, sizeof ip);
-	put_attribute(&b, IFA_ADDRESS, &ip, sizeof ip);
+	put_attribute(&b, IFA_LOCAL, ip->bytes, address_size(ip));
+	put_attribute(&b, IFA_ADDRESS, ip->bytes, address_size(ip));
 	return finish(fd, &b, tolerated);
 }
 
-// An ADD that is tried again finds its own address there.
-int add_address(int fd, unsigned index, struct in_addr ip, unsigned prefix)
+// An ADD that is tried again finds its own address there. Nobody else is asked whether he has it: the pod has, on the source.
+int add_address(int fd, unsigned index, const address *ip, unsigned prefix)
 {
-	return change_address(fd, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, ip, prefix, EEXIST);
+	uint8_t flags = ip->family == AF_INET6 ? IFA_F_NODAD : 0;
+	struct ifaddrmsg header = {.ifa_prefixlen = (uint8_t)prefix, .ifa_index = index, .ifa_flags = flags};
+	return change_address(fd, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, header, ip, EEXIST);
 }
 
-int delete_address(int fd, unsigned index, struct in_addr ip, unsigned prefix)
+int delete_address(int fd, unsigned index, const address *ip, unsigned prefix)
 {
-	return change_address(fd, RTM_DELADDR, 0, index, ip, prefix, EADDRNOTAVAIL);
+	struct ifaddrmsg header = {.ifa_prefixlen = (uint8_t)prefix, .ifa_index = index};
+	return change_address(fd, RTM_DELADDR, 0, header, ip, EADDRNOTAVAIL);
 }
 
-int replace_route(int fd, unsigned index, struct in_addr destination, struct in_addr gateway)
+static int replace_route(int fd, unsigned index, struct rtmsg header, uint16_t attribute, const address *ip)
 {
 	batch b = {0};
-	bool by_gateway = gateway.s_addr != 0;
-	struct rtmsg header = {.rtm_family = AF_INET, .rtm_dst_len = by_gateway ? 0 : 32, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_STATIC,
-			       .rtm_scope = by_gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK, .rtm_type = RTN_UNICAST};
+	header.rtm_family = ip->family;
+	header.rtm_table = RT_TABLE_MAIN;
+	header.rtm_protocol = RTPROT_STATIC;
+	header.rtm_type = RTN_UNICAST;
 	begin_message(&b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, &header, sizeof header);
-	if (by_gateway) put_attribute(&b, RTA_GATEWAY, &gateway, sizeof gateway);
-	else put_attribute(&b, RTA_DST, &destination, sizeof destination);
+	put_attribute(&b, attribute, ip->bytes, address_size(ip));
 	put_u32(&b, RTA_OIF, index);
 	return finish(fd, &b, 0);
 }
 
-int add_permanent_neighbour(int fd, unsigned index, struct in_addr ip, const unsigned char mac[6])
+int replace_host_route(int fd, unsigned index, const address *destination)
+{
+	struct rtmsg header = {.rtm_dst_len = (uint8_t)host_bits(destination), .rtm_scope = RT_SCOPE_LINK};
+	return replace_route(fd, index, header, RTA_DST, destination);
+}
+
+int replace_default_route(int fd, unsigned index, const address *gateway)
+{
+	return replace_route(fd, index, (struct rtmsg){.rtm_scope = RT_SCOPE_UNIVERSE}, RTA_GATEWAY, gateway);
+}
+
+int add_permanent_neighbour(int fd, unsigned index, const address *ip, const unsigned char mac[6])
 {
 	batch b = {0};
-	struct ndmsg header = {.ndm_family = AF_INET, .ndm_ifindex = (int)index, .ndm_state = NUD_PERMANENT};
+	struct ndmsg header = {.ndm_family = ip->family, .ndm_ifindex = (int)index, .ndm_state = NUD_PERMANENT};
 	begin_message(&b, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, &header, sizeof header);
-	put_attribute(&b, NDA_DST, &ip, sizeof ip);
+	put_attribute(&b, NDA_DST, ip->bytes, address_size(ip));
 	put_attribute(&b, NDA_LLADDR, mac, 6);
 	return finish(fd, &b, 0);
 }
 
-int forget_neighbour(int fd, unsigned index, struct in_addr ip)
+int forget_neighbour(int fd, unsigned index, const address *ip)
 {
 	batch b = {0};
-	struct ndmsg header = {.ndm_family = AF_INET, .ndm_ifindex = (int)index};
+	struct ndmsg header = {.ndm_family = ip->family, .ndm_ifindex = (int)index};
 	begin_message(&b, RTM_DELNEIGH, NLM_F_ACK, &header, sizeof header);
-	put_attribute(&b, NDA_DST, &ip, sizeof ip);
+	put_attribute(&b, NDA_DST, ip->bytes, address_size(ip));
 	return finish(fd, &b, ENOENT);
 }

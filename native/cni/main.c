@@ -1,4 +1,4 @@
-// podmotion-cni: chained CNI plugin that gives a received pod the address it comes with, its traffic held.
+// podmotion-cni: chained CNI plugin that gives a received pod the addresses it comes with, its traffic held.
 #include "attach.h"
 #include "config.h"
 #include "error.h"
@@ -16,11 +16,11 @@ static int add(const char *input, size_t length)
 	attachment done;
 	if (!read_network_config(&config, input, length)) return 1;
 	if (!find_awaited(&pod)) return 1;
-	if (!pod.awaited) return print_result(&config, NULL);
-	if (!read_address(&config)) return 1;
+	if (!pod.awaited) return print_result(&config);
+	if (!read_replacements(&config, &pod)) return 1;
 	if (!attach_pod(&config, &pod, &done)) return 1;
-	if (!write_attachment(&pod, &done)) return 1;
-	return print_result(&config, pod.address);
+	if (!write_attachment(&config, &pod, &done)) return 1;
+	return print_result(&config);
 }
 
 static int version(const char *input, size_t length)

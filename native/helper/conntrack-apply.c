@@ -13,7 +13,7 @@
 enum { LINE_LIMIT = 65536, ESTABLISHED_SECONDS = 86400, UDP_SECONDS = 120 };
 
 typedef struct {
-	struct in_addr ip;
+	address ip;
 	uint16_t port;
 	bool given;
 } endpoint;
@@ -55,11 +55,13 @@ static bool parse_port(const char *text, uint16_t *out)
 static bool parse_endpoint(char *text, endpoint *out)
 {
 	if (!strcmp(text, "-")) return true;
-	char *colon = strchr(text, ':');
+	char *colon = strrchr(text, ':');
 	if (!colon) return false;
 	*colon = 0;
 	out->given = true;
-	return inet_pton(AF_INET, text, &out->ip) == 1 && parse_port(colon + 1, &out->port);
+	bool bracketed = *text == '[' && colon[-1] == ']';
+	if (bracketed) text++, colon[-1] = 0;
+	return read_address(text, &out->ip) && bracketed == (out->ip.family == AF_INET6) && parse_port(colon + 1, &out->port);
 }
 
 static bool parse_setting(change *c, char *word)
@@ -93,8 +95,13 @@ static bool parse_flow(char **rest, flow *f)
 	const char *destination = next_word(rest), *dport = next_word(rest);
 	if (!dport) return false;
 	f->protocol = !strcmp(protocol, "tcp") ? IPPROTO_TCP : !strcmp(protocol, "udp") ? IPPROTO_UDP : 0;
-	return f->protocol && inet_pton(AF_INET, source, &f->source) == 1 && parse_port(sport, &f->source_port) &&
-	       inet_pton(AF_INET, destination, &f->destination) == 1 && parse_port(dport, &f->destination_port);
+	return f->protocol && read_address(source, &f->source) && parse_port(sport, &f->source_port) && read_address(destination, &f->destination) &&
+	       parse_port(dport, &f->destination_port) && f->source.family == f->destination.family;
+}
+
+static bool fits(const endpoint *e, const flow *f)
+{
+	return !e->given || e->ip.family == f->source.family;
 }
 
 static bool parse_change(char *line, change *c)
@@ -110,7 +117,7 @@ static bool parse_change(char *line, change *c)
 	char *word;
 	while ((word = next_word(&line)))
 		if (!c->insert || !parse_setting(c, word)) return false;
-	return true;
+	return fits(&c->snat, &c->f) && fits(&c->dnat, &c->f);
 }
 
 static void put_nat(batch *b, uint16_t type, const endpoint *e)
@@ -118,8 +125,9 @@ static void put_nat(batch *b, uint16_t type, const endpoint *e)
 	uint16_t port = htons(e->port);
 	if (!e->given) return;
 	size_t nat = begin_nest(b, type);
-	put_attribute(b, CTA_NAT_V4_MINIP, &e->ip, sizeof e->ip);
-	put_attribute(b, CTA_NAT_V4_MAXIP, &e->ip, sizeof e->ip);
+	bool wide = e->ip.family == AF_INET6;
+	put_attribute(b, wide ? CTA_NAT_V6_MINIP : CTA_NAT_V4_MINIP, e->ip.bytes, address_size(&e->ip));
+	put_attribute(b, wide ? CTA_NAT_V6_MAXIP : CTA_NAT_V4_MAXIP, e->ip.bytes, address_size(&e->ip));
 	size_t proto = begin_nest(b, CTA_NAT_PROTO);
 	put_attribute(b, CTA_PROTONAT_PORT_MIN, &port, sizeof port);
 	put_attribute(b, CTA_PROTONAT_PORT_MAX, &port, sizeof port);
@@ -148,7 +156,7 @@ static void put_tcp(batch *b, const change *c)
 static void put_loosened(batch *b, const change *c)
 {
 	struct nf_ct_tcp_flags flags = {IP_CT_TCP_FLAG_BE_LIBERAL, IP_CT_TCP_FLAG_BE_LIBERAL};
-	begin_conntrack(b, IPCTNL_MSG_CT_NEW, NLM_F_ACK);
+	begin_conntrack(b, c->f.source.family, IPCTNL_MSG_CT_NEW, NLM_F_ACK);
 	put_flow(b, CTA_TUPLE_ORIG, &c->f);
 	size_t info = begin_nest(b, CTA_PROTOINFO), tcp = begin_nest(b, CTA_PROTOINFO_TCP);
 	put_attribute(b, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &flags, sizeof flags);
@@ -162,7 +170,7 @@ static void put_loosened(batch *b, const change *c)
 static void put_change(batch *b, const change *c)
 {
 	if (c->loosen) return put_loosened(b, c);
-	begin_conntrack(b, c->insert ? IPCTNL_MSG_CT_NEW : IPCTNL_MSG_CT_DELETE, NLM_F_ACK | (c->insert ? NLM_F_CREATE | NLM_F_EXCL : 0));
+	begin_conntrack(b, c->f.source.family, c->insert ? IPCTNL_MSG_CT_NEW : IPCTNL_MSG_CT_DELETE, NLM_F_ACK | (c->insert ? NLM_F_CREATE | NLM_F_EXCL : 0));
 	put_flow(b, CTA_TUPLE_ORIG, &c->f);
 	if (!c->insert) return;
 	flow reply = inverse_of(&c->f);

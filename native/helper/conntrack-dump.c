@@ -1,4 +1,4 @@
-// Prints the IPv4 TCP and UDP entries of this network namespace, all or those that touch one address or carry a mark.
+// Prints the TCP and UDP entries of this network namespace, all or those that touch given addresses or carry a mark.
 #include "command.h"
 #include "conntrack.h"
 #include <arpa/inet.h>
@@ -8,14 +8,21 @@
 #include <unistd.h>
 
 typedef struct {
-	const struct in_addr *only;
+	const dump_request *request;
 	unsigned count;
 	int error;
 } dump;
 
-static bool touches(const flow *f, const struct in_addr *ip)
+static bool touches(const flow *f, const address *ip)
 {
-	return f->source.s_addr == ip->s_addr || f->destination.s_addr == ip->s_addr;
+	return same_address(&f->source, ip) || same_address(&f->destination, ip);
+}
+
+static bool is_asked_for(const dump_request *request, const flow *orig, const flow *reply)
+{
+	for (unsigned i = 0; i < request->only_count; i++)
+		if (touches(orig, &request->only[i]) || touches(reply, &request->only[i])) return true;
+	return !request->only_count;
 }
 
 static void print_entry(const struct nlattr *const *a, const flow *orig, const flow *reply, bool first)
@@ -41,14 +48,14 @@ static bool on_entry(struct nlmsghdr *m, void *arg)
 	if (m->nlmsg_type == NLMSG_ERROR) return d->error = -((struct nlmsgerr *)NLMSG_DATA(m))->error, false;
 	read_message(a, CTA_MAX, m, 4);
 	if (!read_flow(a[CTA_TUPLE_ORIG], &orig) || !read_flow(a[CTA_TUPLE_REPLY], &reply)) return true;
-	if (d->only && !touches(&orig, d->only) && !touches(&reply, d->only)) return true;
+	if (!is_asked_for(d->request, &orig, &reply)) return true;
 	print_entry(a, &orig, &reply, d->count++ == 0);
 	return true;
 }
 
 static void ask(batch *b, const dump_request *request)
 {
-	begin_conntrack(b, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
+	begin_conntrack(b, request->only_count == 1 ? request->only[0].family : AF_UNSPEC, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
 	if (!request->mask) return;
 	put_u32(b, CTA_MARK, htonl(request->mark));
 	put_u32(b, CTA_MARK_MASK, htonl(request->mask));
@@ -57,7 +64,7 @@ static void ask(batch *b, const dump_request *request)
 int dump_conntrack(const dump_request *request)
 {
 	batch b = {0};
-	dump d = {.only = request->only};
+	dump d = {.request = request};
 	int fd = open_netlink(NETLINK_NETFILTER);
 	if (fd < 0) return complain("conntrack dump: opening netlink: %s", strerror(errno));
 	ask(&b, request);

@@ -1,14 +1,13 @@
 // `conntrack dump` and `conntrack apply`.
 #include "conntrack.h"
 #include "command.h"
-#include <arpa/inet.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdlib.h>
 #include <string.h>
 
-void begin_conntrack(batch *b, uint8_t message, uint16_t flags)
+void begin_conntrack(batch *b, uint8_t family, uint8_t message, uint16_t flags)
 {
-	struct nfgenmsg header = {.nfgen_family = AF_INET, .version = NFNETLINK_V0};
+	struct nfgenmsg header = {.nfgen_family = family, .version = NFNETLINK_V0};
 	begin_message(b, (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | message), flags, &header, sizeof header);
 }
 
@@ -22,9 +21,13 @@ static bool read_mark(char *text, dump_request *request)
 	return !*end && request->mask;
 }
 
+static bool read_only(const char *text, dump_request *request)
+{
+	return request->only_count < ONLY_LIMIT && read_address(text, &request->only[request->only_count]) && ++request->only_count;
+}
+
 static int dump_command(int argc, char **argv)
 {
-	struct in_addr ip;
 	dump_request request = {0};
 	for (int i = 0; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : "";
@@ -32,8 +35,8 @@ static int dump_command(int argc, char **argv)
 			request.wait = true;
 			continue;
 		}
-		if (!strcmp(argv[i], "--ip") && inet_pton(AF_INET, value, &ip) == 1) request.only = &ip;
-		else if (strcmp(argv[i], "--mark") || !*value || !read_mark(argv[i + 1], &request)) return complain("conntrack dump: expected [--ip A.B.C.D] [--mark VALUE/MASK] [--wait] at %s %s", argv[i], value);
+		bool good = !strcmp(argv[i], "--ip") ? read_only(value, &request) : !strcmp(argv[i], "--mark") && *value && read_mark(argv[i + 1], &request);
+		if (!good) return complain("conntrack dump: expected [--ip ADDRESS]... [--mark VALUE/MASK] [--wait] at %s %s", argv[i], value);
 		i++;
 	}
 	return dump_conntrack(&request);
@@ -43,5 +46,5 @@ int conntrack_command(int argc, char **argv)
 {
 	if (argc == 1 && !strcmp(argv[0], "apply")) return apply_conntrack(stdin);
 	if (argc > 0 && !strcmp(argv[0], "dump")) return dump_command(argc - 1, argv + 1);
-	return complain("conntrack: expected dump [--ip A] [--mark V/M] [--wait] or apply");
+	return complain("conntrack: expected dump [--ip A]... [--mark V/M] [--wait] or apply");
 }

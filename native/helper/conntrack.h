@@ -2,13 +2,16 @@
 #pragma once
 #include "flow.h"
 
+enum { ONLY_LIMIT = 8 };
+
 typedef struct {
-	const struct in_addr *only; // entries with this address in either tuple
+	address only[ONLY_LIMIT]; // entries with one of these in either tuple; none: all
+	unsigned only_count;
 	uint32_t mark, mask; // a mask: entries with this mark, picked by the kernel
 	bool wait; // ask the kernel when stdin ends, not before
 } dump_request;
 
 int dump_conntrack(const dump_request *request);
 int apply_conntrack(FILE *lines);
-// Type and family header of one ctnetlink message.
-void begin_conntrack(batch *b, uint8_t message, uint16_t flags);
+// Type and family header of one ctnetlink message; AF_UNSPEC: a dump of all families.
+void begin_conntrack(batch *b, uint8_t family, uint8_t message, uint16_t flags);

@@ -11,6 +11,15 @@ static uint16_t read_port(const struct nlattr *a)
 	return ntohs(port);
 }
 
+static bool take_address(const struct nlattr *a, bool wide, address *out)
+{
+	memset(out, 0, sizeof *out);
+	out->family = wide ? AF_INET6 : AF_INET;
+	if (!a || attribute_size(a) < address_size(out)) return false;
+	memcpy(out->bytes, attribute_data(a), address_size(out));
+	return true;
+}
+
 bool read_flow(const struct nlattr *tuple, flow *out)
 {
 	const struct nlattr *parts[CTA_TUPLE_MAX + 1], *ip[CTA_IP_MAX + 1], *proto[CTA_PROTO_MAX + 1];
@@ -18,9 +27,9 @@ bool read_flow(const struct nlattr *tuple, flow *out)
 	read_nest(parts, CTA_TUPLE_MAX, tuple);
 	read_nest(ip, CTA_IP_MAX, parts[CTA_TUPLE_IP]);
 	read_nest(proto, CTA_PROTO_MAX, parts[CTA_TUPLE_PROTO]);
-	if (!ip[CTA_IP_V4_SRC] || !ip[CTA_IP_V4_DST]) return false;
-	out->source.s_addr = read_u32(ip[CTA_IP_V4_SRC]);
-	out->destination.s_addr = read_u32(ip[CTA_IP_V4_DST]);
+	bool wide = ip[CTA_IP_V6_SRC] != NULL;
+	if (!take_address(ip[wide ? CTA_IP_V6_SRC : CTA_IP_V4_SRC], wide, &out->source)) return false;
+	if (!take_address(ip[wide ? CTA_IP_V6_DST : CTA_IP_V4_DST], wide, &out->destination)) return false;
 	out->protocol = read_u8(proto[CTA_PROTO_NUM]);
 	out->source_port = read_port(proto[CTA_PROTO_SRC_PORT]);
 	out->destination_port = read_port(proto[CTA_PROTO_DST_PORT]);
@@ -36,8 +45,9 @@ static void put_port(batch *b, uint16_t type, uint16_t port)
 void put_flow(batch *b, uint16_t type, const flow *f)
 {
 	size_t tuple = begin_nest(b, type), ip = begin_nest(b, CTA_TUPLE_IP);
-	put_attribute(b, CTA_IP_V4_SRC, &f->source, sizeof f->source);
-	put_attribute(b, CTA_IP_V4_DST, &f->destination, sizeof f->destination);
+	bool wide = f->source.family == AF_INET6;
+	put_attribute(b, wide ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, f->source.bytes, address_size(&f->source));
+	put_attribute(b, wide ? CTA_IP_V6_DST : CTA_IP_V4_DST, f->destination.bytes, address_size(&f->destination));
 	end_nest(b, ip);
 	size_t proto = begin_nest(b, CTA_TUPLE_PROTO);
 	put_u8(b, CTA_PROTO_NUM, f->protocol);
@@ -54,8 +64,7 @@ flow inverse_of(const flow *f)
 
 void print_flow(FILE *out, const flow *f)
 {
-	char source[INET_ADDRSTRLEN], destination[INET_ADDRSTRLEN];
-	inet_ntop(AF_INET, &f->source, source, sizeof source);
-	inet_ntop(AF_INET, &f->destination, destination, sizeof destination);
-	fprintf(out, "[\"%s\",%u,\"%s\",%u]", source, f->source_port, destination, f->destination_port);
+	char source[INET6_ADDRSTRLEN], destination[INET6_ADDRSTRLEN];
+	fprintf(out, "[\"%s\",%u,\"%s\",%u]", print_address(source, &f->source), f->source_port, print_address(destination, &f->destination),
+		f->destination_port);
 }

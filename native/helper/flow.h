@@ -1,16 +1,16 @@
 // One direction of a connection, as conntrack's tuples have it.
 #pragma once
+#include "address.h"
 #include "netlink.h"
-#include <netinet/in.h>
 #include <stdio.h>
 
 typedef struct {
-	struct in_addr source, destination;
+	address source, destination; // of one family
 	uint16_t source_port, destination_port; // host order
 	uint8_t protocol;
 } flow;
 
-// False for what is not IPv4 TCP or UDP.
+// False for what is not TCP or UDP.
 bool read_flow(const struct nlattr *tuple, flow *out);
 void put_flow(batch *b, uint16_t type, const flow *f);
 flow inverse_of(const flow *f);

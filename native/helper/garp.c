@@ -1,11 +1,14 @@
-// `garp DEVICE IP`: tells the segment that IP lives behind DEVICE's address, as request and as reply.
+// `garp DEVICE IP`: tells the segment that IP lives behind DEVICE's address: by ARP, as request and as reply, or by a neighbour advertisement.
+#include "address.h"
 #include "command.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <netinet/icmp6.h>
 #include <netinet/if_ether.h>
+#include <netinet/ip6.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,45 +18,103 @@
 typedef struct {
 	struct ether_header ethernet;
 	struct ether_arp arp;
-} __attribute__((packed)) frame;
+} __attribute__((packed)) arp_frame;
+
+typedef struct {
+	struct nd_neighbor_advert advert;
+	struct nd_opt_hdr option;
+	unsigned char mac[6];
+} __attribute__((packed)) advertisement;
+
+typedef struct {
+	struct ether_header ethernet;
+	struct ip6_hdr ip;
+	advertisement message;
+} __attribute__((packed)) advert_frame;
 
 static const unsigned char broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+// All nodes of the link.
+static const unsigned char all_nodes_mac[6] = {0x33, 0x33, 0, 0, 0, 1};
+static const struct in6_addr all_nodes = {.s6_addr = {0xff, 2, [15] = 1}};
 
-static frame build(unsigned short operation, const unsigned char mac[6], struct in_addr ip)
+static struct ether_header ethernet(unsigned short type, const unsigned char to[6], const unsigned char from[6])
 {
-	frame f = {.ethernet.ether_type = htons(ETHERTYPE_ARP),
-		   .arp.ea_hdr = {htons(ARPHRD_ETHER), htons(ETHERTYPE_IP), 6, 4, htons(operation)}};
-	memcpy(f.ethernet.ether_dhost, broadcast, 6);
-	memcpy(f.ethernet.ether_shost, mac, 6);
+	struct ether_header e = {.ether_type = htons(type)};
+	memcpy(e.ether_dhost, to, 6);
+	memcpy(e.ether_shost, from, 6);
+	return e;
+}
+
+static arp_frame build_arp(unsigned short operation, const unsigned char mac[6], const address *ip)
+{
+	arp_frame f = {.ethernet = ethernet(ETHERTYPE_ARP, broadcast, mac),
+		       .arp.ea_hdr = {htons(ARPHRD_ETHER), htons(ETHERTYPE_IP), 6, 4, htons(operation)}};
 	memcpy(f.arp.arp_sha, mac, 6);
-	memcpy(f.arp.arp_spa, &ip, 4);
-	memcpy(f.arp.arp_tpa, &ip, 4);
+	memcpy(f.arp.arp_spa, ip->bytes, 4);
+	memcpy(f.arp.arp_tpa, ip->bytes, 4);
 	if (operation == ARPOP_REPLY) memcpy(f.arp.arp_tha, broadcast, 6);
 	return f;
 }
 
-static int send_both(int fd, const char *device, struct in_addr ip)
+static uint32_t sum_of(const void *at, size_t size)
+{
+	const unsigned char *p = at;
+	uint32_t sum = 0;
+	for (size_t i = 0; i < size; i += 2) sum += (uint32_t)(p[i] << 8 | p[i + 1]);
+	return sum;
+}
+
+static uint16_t checksum(const advert_frame *f)
+{
+	uint32_t sum = sum_of(&f->ip.ip6_src, 32) + sizeof f->message + IPPROTO_ICMPV6 + sum_of(&f->message, sizeof f->message);
+	while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+	return htons((uint16_t)~sum);
+}
+
+// Overriding: neighbours that know another address for it take this one at once.
+static advert_frame build_advert(const unsigned char mac[6], const address *ip)
+{
+	advert_frame f = {.ethernet = ethernet(ETHERTYPE_IPV6, all_nodes_mac, mac),
+			  .ip = {.ip6_flow = htonl(6u << 28), .ip6_plen = htons(sizeof f.message), .ip6_nxt = IPPROTO_ICMPV6, .ip6_hlim = 255, .ip6_dst = all_nodes},
+			  .message.advert.nd_na_hdr.icmp6_type = ND_NEIGHBOR_ADVERT,
+			  .message.option = {ND_OPT_TARGET_LINKADDR, 1}};
+	memcpy(&f.ip.ip6_src, ip->bytes, 16);
+	memcpy(&f.message.advert.nd_na_target, ip->bytes, 16);
+	memcpy(f.message.mac, mac, 6);
+	f.message.advert.nd_na_flags_reserved = ND_NA_FLAG_OVERRIDE;
+	f.message.advert.nd_na_cksum = checksum(&f);
+	return f;
+}
+
+static int send_frame(int fd, const char *device, const void *frame, size_t size)
+{
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = ((const struct ether_header *)frame)->ether_type, .sll_ifindex = (int)if_nametoindex(device)};
+	return sendto(fd, frame, size, 0, (struct sockaddr *)&to, sizeof to) == (ssize_t)size ? 0 : complain("garp: sending on %s: %s", device, strerror(errno));
+}
+
+// How many frames; 0 after an error.
+static unsigned announce(int fd, const char *device, const address *ip)
 {
 	struct ifreq request = {0};
 	strncpy(request.ifr_name, device, IFNAMSIZ - 1);
-	if (ioctl(fd, SIOCGIFHWADDR, &request)) return complain("garp: address of %s: %s", device, strerror(errno));
-	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = htons(ETHERTYPE_ARP), .sll_ifindex = (int)if_nametoindex(device)};
-	unsigned short operations[] = {ARPOP_REQUEST, ARPOP_REPLY};
-	for (int i = 0; i < 2; i++) {
-		frame f = build(operations[i], (unsigned char *)request.ifr_hwaddr.sa_data, ip);
-		if (sendto(fd, &f, sizeof f, 0, (struct sockaddr *)&to, sizeof to) != sizeof f) return complain("garp: sending on %s: %s", device, strerror(errno));
+	if (ioctl(fd, SIOCGIFHWADDR, &request)) return complain("garp: address of %s: %s", device, strerror(errno)), 0;
+	const unsigned char *mac = (unsigned char *)request.ifr_hwaddr.sa_data;
+	if (ip->family == AF_INET6) {
+		advert_frame f = build_advert(mac, ip);
+		return !send_frame(fd, device, &f, sizeof f);
 	}
-	return 0;
+	arp_frame asked = build_arp(ARPOP_REQUEST, mac, ip), answered = build_arp(ARPOP_REPLY, mac, ip);
+	return send_frame(fd, device, &asked, sizeof asked) || send_frame(fd, device, &answered, sizeof answered) ? 0 : 2;
 }
 
 int garp_command(int argc, char **argv)
 {
-	struct in_addr ip;
-	if (argc != 2 || inet_pton(AF_INET, argv[1], &ip) != 1) return complain("garp: expected DEVICE IP");
+	address ip;
+	if (argc != 2 || !read_address(argv[1], &ip)) return complain("garp: expected DEVICE IP");
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (fd < 0) return complain("garp: opening a packet socket: %s", strerror(errno));
-	int code = send_both(fd, argv[0], ip);
+	unsigned sent = announce(fd, argv[0], &ip);
 	close(fd);
-	if (!code) puts("{\"sent\":2}");
-	return code;
+	if (sent) printf("{\"sent\":%u}\n", sent);
+	return !sent;
 }

@@ -9,7 +9,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *usage;
 } commands[] = {
-	{"conntrack", conntrack_command, "conntrack dump [--ip A] [--mark V/M] [--wait] | conntrack apply < LINES"},
+	{"conntrack", conntrack_command, "conntrack dump [--ip A]... [--mark V/M] [--wait] | conntrack apply < LINES"},
 	{"garp", garp_command, "garp DEVICE IP"},
 	{"sockets", sockets_command, "sockets PID...|-"},
 	{"reasons", reasons_command, "reasons PID..."},

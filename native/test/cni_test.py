@@ -3,6 +3,7 @@ import json, os, socket, subprocess, time
 from support import Case, program, read, run
 
 OLD, IP, GATEWAY, NODE = '10.244.2.7', '10.244.1.5', '10.244.2.1', '10.0.0.1'
+OLD6, IP6, GATEWAY6, NODE6 = 'fd00:244:0:2::7', 'fd00:244:0:1::5', 'fd00:244:0:2::1', 'fd00:30::1'
 
 
 def ip(*words):
@@ -15,13 +16,15 @@ class Cni(Case):
         run('ip', 'link', 'add', 'cni0', 'type', 'bridge')
         self.addCleanup(run, 'ip', 'link', 'del', 'cni0')
         run('ip', 'addr', 'add', GATEWAY + '/24', 'dev', 'cni0')
+        run('ip', 'addr', 'add', GATEWAY6 + '/64', 'dev', 'cni0', 'nodad')
         run('ip', 'link', 'set', 'cni0', 'up')
         run('ip', 'netns', 'add', 'pod')
         self.addCleanup(run, 'ip', 'netns', 'del', 'pod')
         run('ip', 'link', 'add', 'vethab12', 'type', 'veth', 'peer', 'eth0', 'netns', 'pod')
         self.addCleanup(run, 'ip', 'link', 'del', 'vethab12', check=False)
         run('ip', 'link', 'set', 'vethab12', 'master', 'cni0', 'up')
-        for words in ('link set lo up', 'link set eth0 up', f'addr add {OLD}/24 dev eth0', f'route add default via {GATEWAY}'):
+        for words in ('link set lo up', 'link set eth0 up', f'addr add {OLD}/24 dev eth0', f'route add default via {GATEWAY}',
+                      f'addr add {OLD6}/64 dev eth0 nodad', f'route add default via {GATEWAY6}'):
             run('ip', '-n', 'pod', *words.split())
         self.d = self.run_dir + '/awaited/shop_cart-7'
 
@@ -94,6 +97,40 @@ class Cni(Case):
         self.add()
         self.assertEqual(len([a for a in ip('-n', 'pod', 'addr', 'show', 'eth0')[0]['addr_info'] if a['family'] == 'inet']), 1)
 
+    def inside6(self):
+        return [(a['local'], a['prefixlen']) for a in ip('-n', 'pod', 'addr', 'show', 'eth0')[0]['addr_info'] if a['family'] == 'inet6' and a['scope'] == 'global']
+
+    def test_attaches_an_awaited_pod_with_an_address_of_each_family(self):
+        self.write(self.d + '/network', f'ip={IP}\nip={IP6}\nmigration=m1\n')
+        ips = [{'address': OLD6 + '/64', 'gateway': GATEWAY6}, {'address': OLD + '/24', 'gateway': GATEWAY}]
+        for _ in ('first', 'again'):
+            result = self.add(ips=ips)
+            self.assertEqual(result['ips'], [{'address': IP6 + '/128', 'gateway': GATEWAY6}, {'address': IP + '/32', 'gateway': GATEWAY}])
+            addresses = ip('-n', 'pod', 'addr', 'show', 'eth0')[0]['addr_info']
+            self.assertEqual([a['local'] for a in addresses if a['family'] == 'inet'], [IP])
+            six = [a for a in addresses if a['family'] == 'inet6' and a['scope'] == 'global']
+            self.assertEqual([(a['local'], a['prefixlen'], a.get('nodad'), a.get('tentative')) for a in six], [(IP6, 128, True, None)])
+        routes = {r['dst']: r.get('gateway') for r in ip('-n', 'pod', '-6', 'route') if not r['dst'].startswith('fe80')}
+        self.assertEqual(routes, {GATEWAY6: None, IP6: None, 'default': GATEWAY6})
+        veth = ip('link', 'show', 'vethab12')[0]
+        neighbour = [n for n in ip('-n', 'pod', 'neigh') if n['dst'] == GATEWAY6][0]
+        self.assertEqual((neighbour['lladdr'], neighbour['state']), (veth['address'], ['PERMANENT']))
+        self.assertEqual([self.sysctl('net.ipv6.neigh.vethab12.' + name) for name in ('mcast_solicit', 'app_solicit')], ['0', '200'])
+        self.assertEqual(self.sysctl('net.ipv6.conf.eth0.accept_redirects', 'pod'), '0')
+        attached = dict(line.split('=', 1) for line in read(self.d + '/attached').splitlines())
+        self.assertEqual((attached['gateway'], attached['oldip']), (GATEWAY6, OLD6))
+
+    def test_same_ipv6_address_as_assigned(self):
+        self.write(self.d + '/network', f'ip={OLD6}\n')
+        for _ in ('first', 'again'):
+            self.add(ips=[{'address': OLD6 + '/64', 'gateway': GATEWAY6}])
+            self.assertEqual(self.inside6(), [(OLD6, 128)])
+
+    def test_holds_ipv6_packets_and_lets_them_go_in_order(self):
+        self.write(self.d + '/network', f'ip={IP6}\n')
+        self.add(ips=[{'address': OLD6 + '/64', 'gateway': GATEWAY6}])
+        self.hold_and_release(socket.AF_INET6, IP6, NODE6)
+
     def test_finds_the_ipv4_address_among_others(self):
         self.write(self.d + '/network', f'ip={IP}\n')
         ips = [{'address': 'fd00::7/64', 'gateway': 'fd00::1'}, {'gateway': GATEWAY, 'address': OLD + '/24'}]
@@ -121,19 +158,23 @@ class Cni(Case):
         pod = bytes.fromhex(ip('-n', 'pod', 'link', 'show', 'eth0')[0]['address'].replace(':', ''))
         self.assertEqual([f for f in frames if f[6:12] == pod and socket.inet_aton(IP) in f], [])
         s.close()
+        self.hold_and_release(socket.AF_INET, IP, NODE)
+
+    def hold_and_release(self, family, address, node):
+        pod = ip('-n', 'pod', 'link', 'show', 'eth0')[0]['address']
         listener = subprocess.Popen(['ip', 'netns', 'exec', 'pod', 'python3', '-c', f'''
 import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("{IP}", 99)); s.settimeout(10); print("up", flush=True)
+s = socket.socket({int(family)}, socket.SOCK_DGRAM); s.bind(("{address}", 99)); s.settimeout(10); print("up", flush=True)
 print([int(s.recv(10)) for _ in range(200)], flush=True)'''], stdout=subprocess.PIPE, text=True)
         listener.stdout.readline()
-        run('ip', 'addr', 'add', NODE + '/32', 'dev', 'cni0')
-        run('ip', 'route', 'add', IP + '/32', 'dev', 'vethab12', 'src', NODE)
-        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        run('ip', 'addr', 'add', node, 'dev', 'cni0', *(['nodad'] if ':' in node else []))
+        run('ip', 'route', 'add', address, 'dev', 'vethab12', 'src', node)
+        u = socket.socket(family, socket.SOCK_DGRAM)
         for n in range(200):
-            u.sendto(b'%d' % n, (IP, 99))
-        time.sleep(1.5)  # longer than one ARP request's time
+            u.sendto(b'%d' % n, (address, 99))
+        time.sleep(1.5)  # longer than one request for its neighbour takes
         self.assertIsNone(listener.poll())
-        run('ip', 'neigh', 'replace', IP, 'lladdr', ':'.join('%02x' % b for b in pod), 'dev', 'vethab12', 'nud', 'permanent')
+        run('ip', 'neigh', 'replace', address, 'lladdr', pod, 'dev', 'vethab12', 'nud', 'permanent')
         self.assertEqual(listener.communicate(timeout=15)[0].strip(), str(list(range(200))))
         u.close()
 
@@ -145,6 +186,11 @@ print([int(s.recv(10)) for _ in range(200)], flush=True)'''], stdout=subprocess.
         self.fails(self.call('ADD', config), 110, 'network')
         self.write(self.d + '/network', f'ip={IP}\n')
         self.fails(self.call('ADD', {'prevResult': self.previous(ips=[])}), 106, 'no IPv4 address')
+        self.write(self.d + '/network', f'ip={IP}\nip={IP6}\n')
+        self.fails(self.call('ADD', config), 106, 'no IPv6 address')
+        self.write(self.d + '/network', f'ip={IP}\nip={OLD}\n')
+        self.fails(self.call('ADD', config), 110, 'network')
+        self.write(self.d + '/network', f'ip={IP}\n')
         self.fails(self.call('ADD', {'prevResult': self.previous(ips=[{'address': OLD + '/24'}])}), 106, 'no gateway')
         self.fails(self.call('ADD', config, CNI_NETNS='/run/netns/none'), 111, '/run/netns/none')
         self.fails(self.call('ADD', config, CNI_IFNAME='eth9'), 111, "finding the pod's interface")

@@ -53,6 +53,23 @@ class Conntrack(Case):
         self.assertEqual((code, result), (0, {'errors': [{'line': 3, 'errno': 17}], 'applied': 2}))
         self.assertEqual(len(self.dump()), 2)
 
+    def test_ipv6_entries_beside_ipv4_ones(self):
+        code, result, err = self.apply('I tcp fd00:30::9 40000 fd00:96::1 80 snat=- dnat=[fd00:244:0:1::5]:8080 mark=0x7000001 wo=7 wr=8\n'
+                                       'I tcp fd00:30::9 40001 fd00:244:0:1::5 8080 snat=[fd00:30::1]:5555 dnat=- mark=0 wo=1 wr=2\n'
+                                       'I udp fd00:30::9 40002 fd00:244:0:1::6 53\nI tcp 10.0.0.9 40000 10.244.1.5 80\nL tcp fd00:30::9 40000 fd00:96::1 80\n')
+        self.assertEqual((code, result), (0, {'errors': [], 'applied': 5}), err)
+        dnat, snat, udp = sorted((e for e in self.dump() if ':' in e['orig'][0]), key=lambda e: e['orig'])
+        self.assertEqual((dnat['reply'], dnat['mark'], dnat['wscaleReply']), (['fd00:244:0:1::5', 8080, 'fd00:30::9', 40000], 0x7000001, 8))
+        self.assertTrue(dnat['status'] & 0x20 and not dnat['status'] & 0x10)
+        self.assertEqual((snat['reply'], snat['status'] & 0x30), (['fd00:244:0:1::5', 8080, 'fd00:30::1', 5555], 0x10))
+        self.assertEqual((udp['proto'], udp['reply']), ('udp', ['fd00:244:0:1::6', 53, 'fd00:30::9', 40002]))
+        self.assertEqual(len(self.dump('--ip', 'fd00:244:0:1::5')), 2)
+        self.assertEqual(len(self.dump('--ip', '10.244.1.5', '--ip', 'fd00:244:0:1::6')), 2)
+        self.assertEqual(len(self.dump('--mark', '0x7000000/0xff000000')), 1)
+        code, result, _ = self.apply('D tcp fd00:244:0:1::5 8080 fd00:30::9 40000\nD tcp fd00::1 1 fd00::2 2\nI udp fd00:30::9 40002 fd00:244:0:1::6 53\n')
+        self.assertEqual((code, result), (0, {'errors': [{'line': 3, 'errno': 17}], 'applied': 2}))
+        self.assertEqual(len(self.dump()), 3)
+
     def test_one_large_batch(self):
         lines = ''.join(f'I tcp 10.0.{n >> 8}.{n & 255} 1000 10.244.1.5 80 snat=- dnat=- mark={n} wo=7 wr=7\n' for n in range(5000))
         code, result, err = self.apply(lines)
@@ -87,7 +104,8 @@ class Conntrack(Case):
     def test_a_bad_line_changes_nothing(self):
         good = 'I tcp 10.0.0.9 40000 10.96.0.1 80\n'
         for bad in ('X', 'D tcp 1.2.3.4 1 1.2.3.4', 'I tcp 1.2.3.4 70000 1.2.3.4 1', 'I sctp 1.2.3.4 1 1.2.3.4 1', 'I tcp 1.2.3 1 1.2.3.4 1',
-                    'I tcp 1.2.3.4 1 1.2.3.4 1 wo=15', 'I tcp 1.2.3.4 1 1.2.3.4 1 dnat=1.2.3.4', 'D tcp 1.2.3.4 1 1.2.3.4 1 mark=1', 'I tcp 1.2.3.4 1 1.2.3.4 1 mark=-1'):
+                    'I tcp 1.2.3.4 1 1.2.3.4 1 wo=15', 'I tcp 1.2.3.4 1 1.2.3.4 1 dnat=1.2.3.4', 'I tcp 1.2.3.4 1 fd00::1 1',
+                    'I tcp fd00::1 1 fd00::2 1 dnat=1.2.3.4:1', 'I tcp fd00::1 1 fd00::2 1 dnat=fd00::3:1', 'I tcp 1.2.3.4 1 1.2.3.4 1 dnat=[1.2.3.4]:1', 'D tcp 1.2.3.4 1 1.2.3.4 1 mark=1', 'I tcp 1.2.3.4 1 1.2.3.4 1 mark=-1'):
             code, _, err = self.apply(good + bad + '\n')
             self.assertEqual((code, 'line 2' in err), (1, True), bad)
         self.assertEqual(self.dump(), [])
@@ -312,6 +330,21 @@ class Garp(Case):
             if mac:
                 self.assertEqual(frame[6:12], mac)
         s.close()
+
+
+    def test_advertises_an_ipv6_address_that_neighbours_then_have(self):
+        run('ip', 'netns', 'add', 'neighbour')
+        self.addCleanup(run, 'ip', 'netns', 'del', 'neighbour')
+        run('ip', 'link', 'add', 'g0', 'type', 'veth', 'peer', 'g1', 'netns', 'neighbour')
+        self.addCleanup(run, 'ip', 'link', 'del', 'g0')
+        run('ip', 'link', 'set', 'g0', 'up')
+        inside = ('ip', '-n', 'neighbour')
+        run(*inside, 'addr', 'add', 'fd00::9/64', 'dev', 'g1', 'nodad')
+        run(*inside, 'link', 'set', 'g1', 'up')
+        run(*inside, 'neigh', 'replace', 'fd00::7', 'lladdr', '02:00:00:00:00:07', 'dev', 'g1', 'nud', 'reachable')
+        mac = json.loads(run('ip', '-j', 'link', 'show', 'g0').stdout)[0]['address']
+        known = lambda: json.loads(run(*inside, '-j', 'neigh', 'show', 'fd00::7').stdout)[0]['lladdr']
+        wait_for(lambda: js('garp', 'g0', 'fd00::7') == {'sent': 1} and known() == mac)
 
 
 class Connect(Case):

@@ -1,14 +1,23 @@
 // What the agent is told by its DaemonSet: one environment, checked once, passed on as data.
 import { z } from 'zod'
+import { areOfOneFamily } from '../runtime/addresses.ts'
 
 /** A whole number in text, as environments give it. */
 const wholeNumber = z.string().regex(/^\d+$/, 'expected a whole number').transform(Number)
 const port = wholeNumber.pipe(z.int().min(1).max(65535))
 const folder = z.string().regex(/^\//, 'expected an absolute path')
 
+const address = z.union([z.ipv4(), z.ipv6()], { error: 'expected an IP address' })
+
 const Environment = z.object({
   NODE_NAME: z.string().min(1),
-  NODE_IP: z.ipv4(),
+  NODE_IP: address,
+  /** All of the node's, as status.hostIPs says. */
+  NODE_IPS: z
+    .string()
+    .transform((text) => text.split(','))
+    .pipe(z.array(address))
+    .optional(),
   POD_NAMESPACE: z.string().min(1).default('podmotion'),
   HOST_ROOT: folder.default('/host'),
   RUN_DIR: folder.default('/run/podmotion'),
@@ -27,7 +36,10 @@ const Environment = z.object({
 
 export interface AgentConfig {
   nodeName: string
+  /** By which the agent is reached. */
   nodeIp: string
+  /** At most one of each family, nodeIp first. */
+  nodeIps: readonly string[]
   namespace: string
   /** Where the host's root file system is mounted in the agent's container. */
   hostRoot: string
@@ -59,6 +71,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   return {
     nodeName: values.NODE_NAME,
     nodeIp: values.NODE_IP,
+    nodeIps: [values.NODE_IP, ...(values.NODE_IPS ?? []).filter((ip) => !areOfOneFamily(ip, values.NODE_IP)).slice(0, 1)],
     namespace: values.POD_NAMESPACE,
     hostRoot: values.HOST_ROOT,
     runDir: values.RUN_DIR,

@@ -56,47 +56,55 @@ export interface FlowSurvey {
   reasons: NodeReason[]
 }
 
+export interface Diversion {
+  uid: string
+  ips: string[]
+  destinationNodeIps: string[]
+  role: 'source' | 'home'
+  sandboxPid?: number
+}
+
 /**
- * The network half of a move. Each call is idempotent and has an undo; each change on the node is owned by the
+ * The network half of a move. `ips`: the pod's addresses, one of each family that it has. Each call is idempotent and has an undo; each change on the node is owned by the
  * migration UID and listed, so that `sweep` removes what no live migration owns.
  */
 export interface PodNetwork {
   /** Source: conntrack and sockets of the pod. Changes nothing. */
-  survey(pod: { ip: string; sandboxPid: number; podCidrs: string[]; serviceIps: string[] }): Promise<FlowSurvey>
+  survey(pod: { ips: string[]; sandboxPid: number; podCidrs: string[]; serviceIps: string[] }): Promise<FlowSurvey>
   /** Source, before the destination is armed: its entries and the destination's will exist side by side. */
-  prepare(move: { uid: string; ip: string; legs: Leg[] }): Promise<void>
+  prepare(move: { uid: string; ips: string[]; legs: Leg[] }): Promise<void>
   /** Destination, before the hold: conntrack legs inserted, relays laid, nothing queued yet. */
-  arm(move: { uid: string; ip: string; nodeIp: string; legs: Leg[]; openPorts: number[] }): Promise<void>
+  arm(move: { uid: string; ips: string[]; legs: Leg[]; openPorts: number[] }): Promise<void>
   /** Source: which flows began or ended since the last look; `again`: it will be asked once more. */
   changedFlows(move: {
     uid: string
     again: boolean
-    ip: string
+    ips: string[]
     sandboxPid: number
     podCidrs: string[]
     serviceIps: string[]
   }): Promise<FlowChange>
   /** Destination: the same for its entries, while it holds. */
-  rearm(move: { uid: string; ip: string; change: FlowChange }): Promise<void>
+  rearm(move: { uid: string; ips: string[]; change: FlowChange }): Promise<void>
   /** Destination, held: armed flows that its kernel does not have as they should be, in words. */
-  missingFlows(move: { uid: string; ip: string }): Promise<string[]>
-  /** Destination: neighbour entry removed, ip/32 route to the veth: the hold starts, packets queue in the kernel. */
-  hold(move: { uid: string; ip: string; attached: Attached }): Promise<void>
-  /** Source or home node: ip/32 via the destination; source: veth out of the bridge; home: proxy neighbour + gratuitous ARP. */
+  missingFlows(move: { uid: string; ips: string[] }): Promise<string[]>
+  /** Destination: neighbour entries removed, a route of just each address to the veth: the hold starts, packets queue in the kernel. */
+  hold(move: { uid: string; ips: string[]; attached: Attached }): Promise<void>
+  /** Source or home node: the addresses via the destination; source: veth out of the bridge; home: proxy neighbour + gratuitous ARP. */
   /** All of `divert` that changes no route, ahead of the hold. */
-  prepareDivert(move: { uid: string; ip: string; destinationNodeIp: string; role: 'source' | 'home'; sandboxPid?: number }): Promise<void>
-  divert(move: { uid: string; ip: string; destinationNodeIp: string; role: 'source' | 'home'; sandboxPid?: number }): Promise<void>
+  prepareDivert(move: Diversion): Promise<void>
+  divert(move: Diversion): Promise<void>
   /** Source: drop everything in and out of the pod's namespace (after the freeze), and undo of it. */
   lock(move: { uid: string; sandboxPid: number }): Promise<void>
   unlock(move: { uid: string; sandboxPid: number }): Promise<void>
-  /** Destination after the commit: neighbour entry permanent, queued packets go in, in order. */
-  release(move: { uid: string; ip: string; attached: Attached }): Promise<void>
+  /** Destination after the commit: neighbour entries permanent, queued packets go in, in order. */
+  release(move: { uid: string; ips: string[]; attached: Attached }): Promise<void>
   /**
    * Destination, home or source: take back what hold/arm/divert did for this migration (rollback). Never leaves a route that loops.
-   * `otherNodeIp`: of the other side. Packets that wait on the destination go back to the source, which takes them until `wayBackEnds`.
+   * `otherNodeIps`: of the other side. Packets that wait on the destination go back to the source, which takes them until `wayBackEnds`.
    */
-  undo(move: { uid: string; ip: string; role: 'source' | 'destination' | 'home'; sandboxPid?: number; otherNodeIp?: string }): Promise<void>
-  wayBackEnds(ip: string): Promise<void>
+  undo(move: { uid: string; role: 'source' | 'destination' | 'home'; sandboxPid?: number; otherNodeIps?: string[] }): Promise<void>
+  wayBackEnds(ips: string[]): Promise<void>
   /** After the end of a committed move: forget the ownership, what belongs to the moved pod now belongs to NetworkState. */
   settle(uid: string): Promise<void>
   /** Home node: forgets moves that were diverted here longer ago, and never said to be over. */

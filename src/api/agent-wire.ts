@@ -23,7 +23,7 @@ export const WirePod = z.object({
   namespace: z.string(),
   name: z.string(),
   uid: z.string(),
-  ip: z.string(),
+  ips: z.array(z.string()).min(1).max(2).describe('At most one of each family, its podIP first'),
   containers: z.array(z.object({ name: z.string(), id: z.string().describe('containerd id, without containerd://') })).min(1),
   /** Volumes the pod mounts and what is done with each. */
   volumes: z.array(z.object({ name: z.string(), kind: z.enum(['emptyDir', 'emptyDirMemory', 'shared', 'projected', 'skip']) })).default([]),
@@ -54,10 +54,14 @@ export const AwaitRequest = z.object({
   pod: z.object({
     namespace: z.string(),
     name: z.string().describe('name of the destination pod'),
-    ip: z.string(),
+    ips: z.array(z.string()).min(1).max(2),
     containers: z.array(z.string()).min(1),
   }),
-  source: z.object({ nodeName: z.string(), address: z.string().describe('host:port of the source agent') }),
+  source: z.object({
+    nodeName: z.string(),
+    nodeIps: z.array(z.string()).describe('At most one of each family'),
+    address: z.string().describe('host:port of the source agent'),
+  }),
   completionTimeoutSeconds: z.int().default(86400).describe('After it nobody comes any more'),
 })
 export type AwaitRequest = z.infer<typeof AwaitRequest>
@@ -67,7 +71,7 @@ export const MoveRequest = z.object({
   pod: WirePod,
   destination: z.object({
     nodeName: z.string(),
-    nodeIp: z.string(),
+    nodeIps: z.array(z.string()).describe('At most one of each family'),
     address: z.string().describe('host:port of the destination agent'),
     podName: z.string(),
     podUid: z.string(),
@@ -160,9 +164,9 @@ export type MoveRecord = z.infer<typeof MoveRecord>
 
 /** The network wish for one node: which pods can move (SNAT rule), and which live away from home. */
 export const NetworkState = z.object({
-  nodeIp: z.string(),
+  nodeIps: z.array(z.string()).describe('At most one of each family'),
   podCidrs: z.array(z.string()),
-  movable: z.array(z.string()).describe('IPs of all pods under our RuntimeClass'),
+  movable: z.array(z.string()).describe('Addresses of all pods under our RuntimeClass, of families that the node has'),
   moved: z.array(z.object({ ip: z.string(), nodeIp: z.string().describe('node where it lives now'), homeNodeIp: z.string().optional() })),
 })
 export type NetworkState = z.infer<typeof NetworkState>

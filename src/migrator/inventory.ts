@@ -2,6 +2,7 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import type { Inventory, InventoryRequest, WirePod } from '../api/agent-wire.ts'
 import type { PodMigrationSpec, Refusal } from '../api/pod-migration.ts'
+import { podIpsOf } from './node-addresses.ts'
 import type { Migration, Observed } from './observed.ts'
 import { containerStatuses, movedContainers } from './pod-containers.ts'
 import { type ClaimAccessModes, classifyVolumes } from './volumes.ts'
@@ -12,7 +13,7 @@ export function wirePod(pod: V1Pod, claims: ClaimAccessModes | undefined, spec: 
     namespace: pod.metadata?.namespace ?? '',
     name: pod.metadata?.name ?? '',
     uid: pod.metadata?.uid ?? '',
-    ip: pod.status?.podIP || (spec.sourcePodIP ?? ''),
+    ips: podIpsOf(pod, pod.status?.podIP || spec.sourcePodIP),
     containers: movedContainers(pod).map(({ name }) => ({ name, id: ids.get(name) ?? '' })),
     volumes: classifyVolumes(pod, claims).map(({ name, kind }) => ({ name, kind: carried(kind, spec) })),
   }

@@ -4,7 +4,8 @@ import type { NetworkState } from '../api/agent-wire.ts'
 import { labels, runtimeClassName } from '../api/names.ts'
 import type { NodeMigrationCapacity } from '../api/node-migration-capacity.ts'
 import type { PodMigration, PodMigrationStatus } from '../api/pod-migration.ts'
-import { contains } from './ip-range.ts'
+import { contains, ofItsFamily } from '../runtime/addresses.ts'
+import { nodeIpsOf, podIpsOf } from './node-addresses.ts'
 import { rangesOf } from './requests-to-agents.ts'
 
 export interface NetworkView {
@@ -16,7 +17,7 @@ export interface NetworkView {
 
 interface Place {
   name: string
-  ip: string
+  ips: string[]
   ranges: string[]
 }
 
@@ -25,14 +26,22 @@ export function networkStates(view: NetworkView): Map<string, NetworkState> {
   const living = livingPods(view)
   const movable = [...new Set(living.map(({ ip }) => ip))].toSorted()
   const moved = living.flatMap((pod) => movedEntry(pod, places)).toSorted((a, b) => a.ip.localeCompare(b.ip))
-  return new Map(places.map(({ name, ip, ranges }) => [name, { nodeIp: ip, podCidrs: ranges, movable, moved }]))
+  return new Map(places.map(({ name, ips, ranges }) => [name, { nodeIps: ips, podCidrs: ranges, ...ofFamilies(ips, { movable, moved }) }]))
+}
+
+/** A node has no routes and no rules of a family that it has no address of. */
+function ofFamilies(
+  nodeIps: readonly string[],
+  { movable, moved }: Pick<NetworkState, 'movable' | 'moved'>,
+): Pick<NetworkState, 'movable' | 'moved'> {
+  const isOwn = (ip: string): boolean => ofItsFamily(ip, nodeIps) !== undefined
+  return { movable: movable.filter(isOwn), moved: moved.filter(({ ip }) => isOwn(ip)) }
 }
 
 function placeOf(node: V1Node, capacities: readonly NodeMigrationCapacity[]): Place {
   const name = node.metadata?.name ?? ''
   const reported = capacities.find((capacity) => capacity.spec.nodeName === name)?.status
-  const internal = node.status?.addresses?.find((address) => address.type === 'InternalIP')?.address
-  return { name, ip: reported?.nodeIp ?? internal ?? '', ranges: rangesOf(node).length > 0 ? rangesOf(node) : (reported?.podCidrs ?? []) }
+  return { name, ips: nodeIpsOf(node, reported?.nodeIp), ranges: rangesOf(node).length > 0 ? rangesOf(node) : (reported?.podCidrs ?? []) }
 }
 
 interface LivingPod {
@@ -40,17 +49,16 @@ interface LivingPod {
   nodeName: string
 }
 
-/** Source and destination of a move have one address: the one that the commit says is the one that lives. */
+/** One for each address. Source and destination of a move have the same: the one that the commit says is the one that lives. */
 function livingPods({ pods, migrations }: NetworkView): LivingPod[] {
   const shadows = shadowUids(migrations)
   const unborn = unbornMigrations(migrations)
   return pods.flatMap((pod) => {
-    const ip = pod.status?.podIP
     const nodeName = pod.spec?.nodeName
-    if (!ip || !nodeName || pod.spec?.runtimeClassName !== runtimeClassName || pod.spec.hostNetwork) return []
+    if (!nodeName || pod.spec?.runtimeClassName !== runtimeClassName || pod.spec.hostNetwork) return []
     if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return []
     if (shadows.has(pod.metadata?.uid ?? '') || unborn.has(pod.metadata?.labels?.[labels.migrationUid] ?? '')) return []
-    return [{ ip, nodeName }]
+    return podIpsOf(pod).map((ip) => ({ ip, nodeName }))
   })
 }
 
@@ -70,7 +78,9 @@ function isCommitted(status: PodMigrationStatus | undefined): boolean {
 
 function movedEntry({ ip, nodeName }: LivingPod, places: readonly Place[]): NetworkState['moved'] {
   const here = places.find((place) => place.name === nodeName)
-  if (!here?.ip || here.ranges.some((range) => contains(range, ip))) return []
+  const nodeIp = ofItsFamily(ip, here?.ips ?? [])
+  if (nodeIp === undefined || here?.ranges.some((range) => contains(range, ip))) return []
   const home = places.find((place) => place.ranges.some((range) => contains(range, ip)))
-  return [{ ip, nodeIp: here.ip, ...(home?.ip ? { homeNodeIp: home.ip } : {}) }]
+  const homeNodeIp = ofItsFamily(ip, home?.ips ?? [])
+  return [{ ip, nodeIp, ...(homeNodeIp === undefined ? {} : { homeNodeIp }) }]
 }

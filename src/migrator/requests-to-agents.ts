@@ -1,8 +1,9 @@
 // What the controller tells the agents, built from what was observed: the announcement to the destination, the order to the source.
 import type { V1Node, V1Pod } from '@kubernetes/client-node'
 import type { AwaitRequest, MoveRequest } from '../api/agent-wire.ts'
+import { contains } from '../runtime/addresses.ts'
 import { podCidrsOf, wirePod } from './inventory.ts'
-import { contains } from './ip-range.ts'
+import { nodeIpsOf, podIpsOf, reachable } from './node-addresses.ts'
 import { capacityOf, type Migration, type Observed } from './observed.ts'
 import { movedContainers } from './pod-containers.ts'
 
@@ -14,13 +15,14 @@ function agentAddress(observed: Observed, nodeName: string | undefined): string 
   return capacityOf(observed, nodeName)?.status?.agentAddress ?? ''
 }
 
-function nodeIp(observed: Observed, nodeName: string | undefined): string {
+function nodeIps(observed: Observed, nodeName: string | undefined): string[] {
   const node = observed.nodes.find((candidate) => candidate.metadata?.name === nodeName)
-  return (
-    capacityOf(observed, nodeName)?.status?.nodeIp ??
-    node?.status?.addresses?.find((address) => address.type === 'InternalIP')?.address ??
-    ''
-  )
+  return nodeIpsOf(node, capacityOf(observed, nodeName)?.status?.nodeIp)
+}
+
+/** Those that can follow the pod from its source to its destination. */
+function movingIps({ status }: Migration, observed: Observed, ips: readonly string[]): string[] {
+  return reachable(ips, [nodeIps(observed, status.sourceNode), nodeIps(observed, status.destinationNode)])
 }
 
 export function awaitRequest(migration: Migration, observed: Observed, source: V1Pod): AwaitRequest {
@@ -30,10 +32,14 @@ export function awaitRequest(migration: Migration, observed: Observed, source: V
     pod: {
       namespace: spec.podNamespace,
       name: status.destinationPodName ?? '',
-      ip: status.podIP ?? '',
+      ips: movingIps(migration, observed, podIpsOf(source, status.podIP)),
       containers: movedContainers(source).map((container) => container.name),
     },
-    source: { nodeName: status.sourceNode ?? '', address: agentAddress(observed, status.sourceNode) },
+    source: {
+      nodeName: status.sourceNode ?? '',
+      nodeIps: nodeIps(observed, status.sourceNode),
+      address: agentAddress(observed, status.sourceNode),
+    },
     completionTimeoutSeconds: spec.completionTimeoutSeconds,
   }
 }
@@ -41,12 +47,13 @@ export function awaitRequest(migration: Migration, observed: Observed, source: V
 export function moveRequest(migration: Migration, observed: Observed, source: V1Pod, destination: V1Pod): MoveRequest {
   const { spec, status } = migration
   const home = homeNode(migration, observed)
+  const pod = wirePod(source, observed.claims, spec)
   return {
     migrationName: migrationKey(migration),
-    pod: wirePod(source, observed.claims, spec),
+    pod: { ...pod, ips: movingIps(migration, observed, pod.ips) },
     destination: {
       nodeName: status.destinationNode ?? '',
-      nodeIp: nodeIp(observed, status.destinationNode),
+      nodeIps: nodeIps(observed, status.destinationNode),
       address: agentAddress(observed, status.destinationNode),
       podName: destination.metadata?.name ?? '',
       podUid: destination.metadata?.uid ?? '',

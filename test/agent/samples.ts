@@ -11,11 +11,11 @@ export const moveRequest: MoveRequest = {
     namespace: 'shop',
     name: 'cart-7',
     uid: 'f3d1c1b4-0000-4000-8000-000000000002',
-    ip: '10.244.1.5',
+    ips: ['10.244.1.5'],
     containers: [{ name: 'main', id: 'c0ffee' }],
     volumes: [],
   },
-  destination: { nodeName: 'node-2', nodeIp: '172.30.0.2', address: '172.30.0.2:8090', podName: 'cart-7-m1', podUid: 'pod-2' },
+  destination: { nodeName: 'node-2', nodeIps: ['172.30.0.2'], address: '172.30.0.2:8090', podName: 'cart-7-m1', podUid: 'pod-2' },
   mode: 'PreCopy',
   preCopyMaxRounds: 5,
   preCopyDirtyThresholdMB: 64,
@@ -30,8 +30,8 @@ export const moveRequest: MoveRequest = {
 
 export const awaitRequest: AwaitRequest = {
   migrationName: 'shop/cart-7',
-  pod: { namespace: 'shop', name: 'cart-7-m1', ip: '10.244.1.5', containers: ['main'] },
-  source: { nodeName: 'node-1', address: '172.30.0.1:8090' },
+  pod: { namespace: 'shop', name: 'cart-7-m1', ips: ['10.244.1.5'], containers: ['main'] },
+  source: { nodeName: 'node-1', nodeIps: ['172.30.0.1'], address: '172.30.0.1:8090' },
   completionTimeoutSeconds: 30,
 }
 

@@ -7,7 +7,7 @@ import { isNodeUp } from './boot/enter.ts'
 import { schedulerFolder } from './config/services.ts'
 import { Lab } from './lab.ts'
 import { layoutOf } from './layout.ts'
-import { labOptions, type Masquerade, type ProxyMode, podNetworkOf, podNetworks } from './options.ts'
+import { labOptions, type Masquerade, type ProxyMode, podNetworkOf, podNetworks, stackOf, stacks } from './options.ts'
 import { realPrograms } from './setup/real-programs.ts'
 import { setUp } from './setup/set-up.ts'
 
@@ -20,7 +20,7 @@ program.option('--name <name>', 'which lab (default: $LAB_NAME or "lab")')
 const name = () => labOptions(program.opts()).name
 const interactive = { stdio: 'inherit', reject: false } as const
 
-type UpFlags = { nodes: string; proxy: ProxyMode; masquerade: Masquerade; network?: string }
+type UpFlags = { nodes: string; proxy: ProxyMode; masquerade: Masquerade; network?: string; stack?: string }
 
 program
   .command('up')
@@ -29,9 +29,11 @@ program
   .option('--proxy <mode>', 'kube-proxy mode: nftables or iptables', 'nftables')
   .option('--masquerade <where>', 'pods take the node address towards: outside, fabric (also inside), none', 'outside')
   .option('--network <kind>', `pod network: ${podNetworks.join(', ')} (default: $LAB_NETWORK or "routed")`)
-  .action(async ({ nodes, proxy, masquerade, network }: UpFlags) => {
+  .option('--stack <families>', `addresses: ${stacks.join(' or ')} (default: $LAB_STACK or "ipv4")`)
+  .action(async ({ nodes, proxy, masquerade, network, stack }: UpFlags) => {
     const podNetwork = network === undefined ? {} : { podNetwork: podNetworkOf(network) }
-    const lab = await Lab.up({ name: name(), nodes: Number(nodes), proxyMode: proxy, masquerade, ...podNetwork })
+    const families = stack === undefined ? {} : { stack: stackOf(stack) }
+    const lab = await Lab.up({ name: name(), nodes: Number(nodes), proxyMode: proxy, masquerade, ...podNetwork, ...families })
     console.log(usage(lab))
   })
 

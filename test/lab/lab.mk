@@ -33,8 +33,8 @@ lab-install: bundle native ## the product as built now, into the lab (booted whe
 moves: node_modules ## PostgreSQL moves MOVES=20 times in a row under pgbench
 	MOVES=$(or $(MOVES),20) npx mocha --no-config --node-option import=tsx --require test/lab/product/shared-lab.ts --timeout 240000 --exit -g 'back and forth' test/lab/product/drain.test.ts
 
-live-flows: node_modules ## flows of every kind through moves, a rollback and new agents, nothing left behind
-	npx mocha --no-config --node-option import=tsx --require test/lab/product/shared-lab.ts --timeout 600000 --exit test/lab/flows/live.test.ts
+live-flows: node_modules ## flows of every kind, IPv4 and IPv6 (LAB_STACK=dual), through moves, a rollback and new agents, nothing left behind
+	LAB_STACK=$(or $(LAB_STACK),dual) npx mocha --no-config --node-option import=tsx --require test/lab/product/shared-lab.ts --timeout 600000 --exit test/lab/flows/live.test.ts
 
 .PHONY: lab-install moves live-flows
 .PHONY: kills chaos rollbacks lab lab-down lab-shell kubectl images

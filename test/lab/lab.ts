@@ -162,7 +162,7 @@ export class Lab {
   async startNode(name: string): Promise<void> {
     const host = this.#nodeHost(name)
     await powerOn(this.#record, host)
-    await this.kubectl(['create', '-f', '-'], { input: JSON.stringify(nodeObject(host)), reject: false })
+    await this.kubectl(['create', '-f', '-'], { input: JSON.stringify(nodeObject(host, this.options)), reject: false })
     await startKubelet(this, host)
   }
 

@@ -89,7 +89,7 @@ describe('chart', function () {
   it('gives the agent an environment that it accepts', () => {
     const [agent] = find(objects, 'DaemonSet', 'podmotion-agent').spec.template.spec.containers
     const given = Object.fromEntries(
-      agent.env.map(({ name, value }: any) => [name, value ?? (name === 'NODE_IP' ? '10.0.0.1' : 'from-field')]),
+      agent.env.map(({ name, value }: any) => [name, value ?? (name.startsWith('NODE_IP') ? '10.0.0.1' : 'from-field')]),
     )
     const config = readConfig(given)
     expect(config).to.include({ agentPort: 8090, metricsPort: 8091, hostRoot: '/host' })

@@ -73,11 +73,11 @@ describe('agent client', () => {
     await agents.resolve(address, uid, 'destinationGone')
     expect(seen.at(-1)).to.deep.include({ url: `/v1/migrations/${uid}/resolve`, body: { verdict: 'destinationGone' } })
     next = { status: 200, body: inventory }
-    const pod = { namespace: 'shop', name: 'cart-7', uid: 'u', ip: '10.1.0.7', containers: [{ name: 'main', id: 'x' }], volumes: [] }
+    const pod = { namespace: 'shop', name: 'cart-7', uid: 'u', ips: ['10.1.0.7'], containers: [{ name: 'main', id: 'x' }], volumes: [] }
     const answer = await agents.inventory(address, uid, { pod, tcpPreservationMode: 'Strict', podCidrs: [], serviceIps: [] })
     expect(answer).to.deep.equal(inventory)
     next = { status: 200, body: {} }
-    await agents.putNetwork(address, { nodeIp: '1.2.3.4', podCidrs: [], movable: [], moved: [] })
+    await agents.putNetwork(address, { nodeIps: ['1.2.3.4'], podCidrs: [], movable: [], moved: [] })
     expect(seen.at(-1)).to.include({ method: 'PUT', url: '/v1/network' })
   })
 

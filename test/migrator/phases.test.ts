@@ -114,12 +114,27 @@ describe('DestinationPrewarm', () => {
     expect(effect.request).to.deep.include({ migrationName: 'shop/move', freezeWindowBudgetMs: 500, keepFailedDestination: false })
     expect(effect.request.destination).to.deep.equal({
       nodeName: 'nb',
-      nodeIp: '192.168.0.2',
+      nodeIps: ['192.168.0.2'],
       address: '192.168.0.2:8090',
       podName: 'cart-7-12345',
       podUid: 'destination-uid',
     })
     expect(effect.request).not.to.have.property('home')
+  })
+
+  it('takes both addresses where both nodes have both families', () => {
+    const podIPs = [{ ip: '10.1.0.7' }, { ip: 'fd00:244:0:1::7' }]
+    const addresses = (number: number) => [`192.168.0.${number}`, `fd00:30::${number}`].map((address) => ({ type: 'InternalIP', address }))
+    const [na, nb] = [makeNode('na', 1), makeNode('nb', 2)]
+    const dual = [na, nb].map((node, index) => ({ ...node, status: { ...node.status, addresses: addresses(index + 1) } }))
+    const requested = (nodes: typeof dual) => {
+      const pod = makePod({ status: { podIPs } })
+      const [effect] = prewarm({ destination: record('destination', 'standing'), nodes, sourcePod: pod }).effects
+      return effect?.kind === 'startMove' ? effect.request : undefined
+    }
+    expect(requested(dual)?.pod.ips).to.deep.equal(['10.1.0.7', 'fd00:244:0:1::7'])
+    expect(requested(dual)?.destination.nodeIps).to.deep.equal(['192.168.0.2', 'fd00:30::2'])
+    expect(requested([dual[0] as typeof na, nb] as typeof dual)?.pod.ips).to.deep.equal(['10.1.0.7'])
   })
 
   it('names the home of an address when it is a third node', () => {

@@ -92,7 +92,7 @@ export class SimReceiver {
     if (this.#move.state !== 'holding') this.#agent.tellDestination(this.#uid, { type: 'hold' })
     await this.#pause(0.5, 4)
     if (!this.#agent.hands.awaited(this.#key)?.attached) throw new CodedError('NotAttached', 'the sandbox is not attached')
-    this.#agent.hands.hold(this.#uid, this.#request.pod.ip)
+    this.#agent.hands.hold(this.#uid, this.#request.pod.ips[0] ?? '')
     this.#agent.step(this.#uid, 'held')
   }
 

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { NodeMigrationCapacityStatus } from '../../api/node-migration-capacity.ts'
 import type { Refusal } from '../../api/pod-migration.ts'
+import { isIpv6 } from '../../runtime/addresses.ts'
 import { log } from '../../runtime/log.ts'
 import type { AgentConfig } from '../config.ts'
 import { keepNodeSettings, restoreNodeNetwork } from '../network/node-settings.ts'
@@ -54,7 +55,7 @@ export async function observeCapacity(config: AgentConfig): Promise<NodeMigratio
     reasons,
     warnings: warningsAbout(known),
     agentVersion: config.version,
-    agentAddress: `${config.nodeIp}:${config.agentPort}`,
+    agentAddress: isIpv6(config.nodeIp) ? `[${config.nodeIp}]:${config.agentPort}` : `${config.nodeIp}:${config.agentPort}`,
     nodeIp: config.nodeIp,
     kernel: known.kernel,
     architecture: known.architecture,

@@ -27,7 +27,8 @@ export class AwaitedPod {
   /** To CNI plugin and OCI wrapper. Before the pod object exists, or its containers would start afresh. */
   async announce(): Promise<void> {
     await Promise.all(this.pod.containers.map((name) => mkdir(path.join(this.#folder, name), { recursive: true, mode: 0o700 })))
-    await writeFile(path.join(this.#folder, 'network'), `ip=${this.pod.ip}\nmigration=${this.#uid}\n`)
+    const ips = this.pod.ips.map((ip) => `ip=${ip}\n`)
+    await writeFile(path.join(this.#folder, 'network'), `${ips.join('')}migration=${this.#uid}\n`)
   }
 
   /** From here the wrapper refuses to create its containers: the pod is only deleted, never started. */

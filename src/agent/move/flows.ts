@@ -33,7 +33,7 @@ export class MoveFlows {
     for (const reason of survey.reasons) moves.warn(this.#uid, reason.message)
     this.#legs = tcpPreservationMode === 'None' ? [] : survey.legs
     // Here first: from the moment the destination translates too, this node gets packets that are translated already.
-    await network.prepare({ uid: this.#uid, ip: pod.ip, legs: this.#legs })
+    await network.prepare({ uid: this.#uid, ips: pod.ips, legs: this.#legs })
     this.#report()
     return await this.#call('arm', { legs: this.#legs, openPorts: survey.openPorts, podUid: destination.podUid }, Steps)
   }
@@ -49,13 +49,14 @@ export class MoveFlows {
     await this.#call('rearm', change satisfies FlowChange, Nothing)
   }
 
-  #surveyed(): { ip: string; sandboxPid: number; podCidrs: string[]; serviceIps: string[] } {
+  #surveyed(): { ips: string[]; sandboxPid: number; podCidrs: string[]; serviceIps: string[] } {
     const { pod, podCidrs, serviceIps } = this.#request
-    return { ip: pod.ip, sandboxPid: this.#sandboxPid, podCidrs, serviceIps }
+    return { ips: pod.ips, sandboxPid: this.#sandboxPid, podCidrs, serviceIps }
   }
 
   #report(): void {
-    const relayed = this.#legs.filter(({ relayThrough }) => relayThrough !== undefined && relayThrough !== this.#request.destination.nodeIp)
+    const { nodeIps } = this.#request.destination
+    const relayed = this.#legs.filter(({ relayThrough }) => relayThrough !== undefined && !nodeIps.includes(relayThrough))
     const translated = this.#legs.filter(({ destinationNat }) => destinationNat !== undefined)
     const relayedThrough = [...new Set(relayed.flatMap(({ relayThrough }) => relayThrough ?? []))].sort()
     const direct = this.#legs.length - relayed.length - translated.length

@@ -14,7 +14,7 @@ export async function takeInventory({ config, network, storage }: AgentContext, 
   const pids = processesOfPod(running)
   const storagePod = { uid: pod.uid, containers: running.containers, volumes: pod.volumes }
   const [survey, files, descriptors] = await Promise.all([
-    network.survey({ ip: pod.ip, sandboxPid: running.sandboxPid, podCidrs, serviceIps }),
+    network.survey({ ips: pod.ips, sandboxPid: running.sandboxPid, podCidrs, serviceIps }),
     storage.measure(storagePod),
     readReasons(config, pids),
   ])

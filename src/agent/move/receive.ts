@@ -125,14 +125,14 @@ export class Receiver {
 
   async arm({ legs, openPorts, podUid }: Arm): Promise<Steps> {
     this.#podUid = podUid
-    const { config, network, moves } = this.#context
-    await network.arm({ uid: this.#uid, ip: this.#pod.pod.ip, nodeIp: config.nodeIp, legs, openPorts })
+    const { network, moves } = this.#context
+    await network.arm({ uid: this.#uid, ips: this.#pod.pod.ips, legs, openPorts })
     moves.step(this.#uid, 'armed')
     return { steps: this.#move.steps }
   }
 
   async rearm(change: Rearm): Promise<void> {
-    await this.#context.network.rearm({ uid: this.#uid, ip: this.#pod.pod.ip, change })
+    await this.#context.network.rearm({ uid: this.#uid, ips: this.#pod.pod.ips, change })
   }
 
   /** The decision is on disk before the hold begins, so that the hold does not wait for the disk. */
@@ -144,7 +144,7 @@ export class Receiver {
   async hold(): Promise<Steps> {
     if (this.#move.state !== 'holding') this.#context.moves.decideDestination(this.#uid, { type: 'hold' })
     const { network, moves } = this.#context
-    await network.hold({ uid: this.#uid, ip: this.#pod.pod.ip, attached: this.#pod.attached() })
+    await network.hold({ uid: this.#uid, ips: this.#pod.pod.ips, attached: this.#pod.attached() })
     moves.step(this.#uid, 'held')
     return { steps: this.#move.steps }
   }
@@ -157,7 +157,7 @@ export class Receiver {
       const names = this.#pod.pod.containers
       const reader = this.#sockets
       if (!reader) throw new CodedError('WrongState', `Restoring migration ${this.#uid}: its restores were never armed`)
-      const missing = this.#context.network.missingFlows({ uid: this.#uid, ip: this.#pod.pod.ip })
+      const missing = this.#context.network.missingFlows({ uid: this.#uid, ips: this.#pod.pod.ips })
       missing.catch(() => undefined)
       if (this.#lazy) await Promise.all(names.map((name) => storeReady(this.#pod.folders(name).meeting)))
       this.#containers = await Promise.all(this.#armed.map((armed) => armed.toGate(this.#restoring.signal)))
@@ -310,11 +310,10 @@ export class Receiver {
   }
 
   /** Where the pod has thawed, or soon will: what is given back to a locked namespace is lost. */
-  async #giveTrafficBack({ pod, source }: AwaitRequest): Promise<void> {
+  async #giveTrafficBack({ source }: AwaitRequest): Promise<void> {
     const isHeld = this.#move.steps.some(({ step }) => step === 'held')
     if (isHeld) await sleep(sourceTakesWithinMs, undefined, { signal: this.#sourceTakes.signal }).catch(() => undefined)
-    const sourceNodeIp = source.address.slice(0, source.address.lastIndexOf(':'))
-    await this.#context.network.undo({ uid: this.#uid, ip: pod.ip, role: 'destination', otherNodeIp: sourceNodeIp })
+    await this.#context.network.undo({ uid: this.#uid, role: 'destination', otherNodeIps: source.nodeIps })
   }
 
   async #cleanUp(): Promise<void> {

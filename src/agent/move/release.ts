@@ -63,7 +63,7 @@ export class Release {
       return container
     })
     moves.step(this.#uid, 'socketsLive')
-    await network.release({ uid: this.#uid, ip: this.#pod.pod.ip, attached: this.#pod.attached() })
+    await network.release({ uid: this.#uid, ips: this.#pod.pod.ips, attached: this.#pod.attached() })
     moves.step(this.#uid, 'released')
     const resumedAtMs = await this.#each(open, async (container) => (await container.resume()) ?? nowMs())
     moves.step(this.#uid, 'resumed', resumedAtMs.length > 0 ? Math.max(...resumedAtMs) : nowMs())

@@ -240,7 +240,7 @@ export class Sending {
   #diversion(): Parameters<PodNetwork['divert']>[0] {
     const { pod, destination } = this.#request
     const { sandboxPid } = this.#pod
-    return { uid: this.#uid, ip: pod.ip, destinationNodeIp: destination.nodeIp, role: 'source', sandboxPid }
+    return { uid: this.#uid, ips: pod.ips, destinationNodeIps: destination.nodeIps, role: 'source', sandboxPid }
   }
 
   /** The network moves first: the peers' packets start to wait on the destination. Destination first, else routes loop. */
@@ -250,7 +250,7 @@ export class Sending {
     const held = await this.#call('hold', {}, Steps)
     if (home) {
       const homeAgent = this.#context.peers.to(home.address)
-      const wish = { ip: pod.ip, destinationNodeIp: destination.nodeIp }
+      const wish = { ips: pod.ips, destinationNodeIps: destination.nodeIps }
       await homeAgent.call(this.#path('divert'), wish, Nothing, { signal: this.#signal })
     }
     await network.divert(this.#diversion())

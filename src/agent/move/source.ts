@@ -107,7 +107,7 @@ export class Source {
     const sandboxPid = await this.#sandboxPid(containers)
     if (sandboxPid !== undefined) await network.unlock({ uid: this.#uid, sandboxPid })
     const sandbox = sandboxPid === undefined ? {} : { sandboxPid }
-    await network.undo({ uid: this.#uid, ip: pod.ip, role: 'source', otherNodeIp: destination.nodeIp, ...sandbox })
+    await network.undo({ uid: this.#uid, role: 'source', otherNodeIps: destination.nodeIps, ...sandbox })
     void this.#tellPeers()
     await this.#endDumps(containers)
     await thaw(containers.map(({ freezer }) => freezer))
@@ -134,12 +134,11 @@ export class Source {
     const { request, failure } = this.#move
     const reason = failure?.message ?? 'The source rolled back'
     const tell = [this.#repeat(request.destination.address, 'abort', { reason })]
-    if (request.home)
-      tell.push(
-        this.#repeat(request.home.address, 'divert', { ip: request.pod.ip, destinationNodeIp: request.destination.nodeIp, undo: true }),
-      )
+    const { pod, destination, home } = request
+    const diversion = { ips: pod.ips, destinationNodeIps: destination.nodeIps }
+    if (home) tell.push(this.#repeat(home.address, 'divert', { ...diversion, undo: true }))
     await Promise.all(tell)
-    await this.#context.network.wayBackEnds(request.pod.ip)
+    await this.#context.network.wayBackEnds(pod.ips)
   }
 
   async #repeat(address: string, what: string, body: unknown): Promise<void> {
@@ -207,7 +206,7 @@ export class Source {
   async #settleNetwork(): Promise<void> {
     const { pod, destination, home } = this.#move.request
     await this.#context.network.settle(this.#uid)
-    const body = { ip: pod.ip, destinationNodeIp: destination.nodeIp, settle: true }
+    const body = { ips: pod.ips, destinationNodeIps: destination.nodeIps, settle: true }
     if (home) void this.#repeat(home.address, 'divert', body)
   }
 

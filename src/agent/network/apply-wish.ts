@@ -8,7 +8,7 @@ import { connectedBridges, hasOwnMac, macOf, readRoutes, uplinksOf } from './ker
 import type { AddressLeases } from './leases.ts'
 import { readNodeNetwork } from './node-network.ts'
 import { keepNodeSettings } from './node-settings.ts'
-import { readWays, standInAddress } from './read-ways.ts'
+import { readWays, standInAddresses } from './read-ways.ts'
 import { nodeRuleSet } from './rule-sets.ts'
 import { tunnelDevices } from './ways.ts'
 import { type NetworkPlan, planNetwork } from './wish.ts'
@@ -24,8 +24,8 @@ export async function applyWish(state: NetworkState, context: WishContext): Prom
   // Again and again: the bridge comes with the node's first pod.
   await keepNodeSettings(context.config)
   const movable = new Set([...state.movable, ...context.owned])
-  const outer = [...uplinksOf(state.nodeIp), ...tunnelDevices(await readRoutes())]
-  await run('nft', ['-f', '-'], { input: nodeRuleSet(await standInAddress(state.nodeIp), [...movable], outer) })
+  const outer = [...new Set([...uplinksOf(context.config.nodeIps), ...tunnelDevices(await readRoutes())])]
+  await run('nft', ['-f', '-'], { input: nodeRuleSet(await standInAddresses(context.config.nodeIps), [...movable], outer) })
   await pinBridges(state.podCidrs)
   const plan = await planFor(state, context.owned)
   await perform(plan, context)

@@ -14,8 +14,8 @@ export class Conntrack {
     this.#helper = helper
   }
 
-  async entriesOf(ip: string): Promise<ConntrackEntry[]> {
-    return parseEntries((await run(this.#helper, ['conntrack', 'dump', '--ip', ip])).stdout)
+  async entriesOf(ips: readonly string[]): Promise<ConntrackEntry[]> {
+    return parseEntries((await run(this.#helper, dumpOf(ips))).stdout)
   }
 
   async relayed(): Promise<ConntrackEntry[]> {
@@ -23,12 +23,12 @@ export class Conntrack {
   }
 
   /** A dump that is started ahead and asked for inside the freeze. */
-  startDump(waiting: WaitingCommands, uid: string, ip: string): void {
-    waiting.start(uid, 'dump', this.#waitingDump(ip))
+  startDump(waiting: WaitingCommands, uid: string, ips: readonly string[]): void {
+    waiting.start(uid, 'dump', this.#waitingDump(ips))
   }
 
-  async finishDump(waiting: WaitingCommands, uid: string, ip: string): Promise<ConntrackEntry[]> {
-    return parseEntries(await waiting.finish(uid, 'dump', this.#waitingDump(ip), ''))
+  async finishDump(waiting: WaitingCommands, uid: string, ips: readonly string[]): Promise<ConntrackEntry[]> {
+    return parseEntries(await waiting.finish(uid, 'dump', this.#waitingDump(ips), ''))
   }
 
   async apply(lines: readonly string[]): Promise<void> {
@@ -43,9 +43,13 @@ export class Conntrack {
     }
   }
 
-  #waitingDump(ip: string): Command {
-    return { command: this.#helper, args: ['conntrack', 'dump', '--ip', ip, '--wait'] }
+  #waitingDump(ips: readonly string[]): Command {
+    return { command: this.#helper, args: [...dumpOf(ips), '--wait'] }
   }
+}
+
+function dumpOf(ips: readonly string[]): string[] {
+  return ['conntrack', 'dump', ...ips.flatMap((ip) => ['--ip', ip])]
 }
 
 function refusal(messages: readonly string[]): Error {

@@ -1,11 +1,13 @@
 // What each flow of a pod becomes on the destination: a plain entry, an entry with the translation, or a way through the node that stands in.
+import { ofItsFamily } from '../../runtime/addresses.ts'
 import type { Leg } from '../rooms.ts'
 import { type ConntrackEntry, inverse, type Tuple } from './conntrack-entries.ts'
 import { isRelayMark } from './relay-marks.ts'
 
 export interface LegPlace {
-  ip: string
-  nodeIp: string
+  /** The pod's addresses and this node's, at most one of a family. */
+  ips: readonly string[]
+  nodeIps: readonly string[]
   /** Of a pod of the cluster: its node always sees the answers, because they are routed there. */
   isPodAddress: (address: string) => boolean
   /** The node that a mark of ours stands for on this node. */
@@ -15,14 +17,14 @@ export interface LegPlace {
 const establishedState = 3
 
 export function legOf(entry: ConntrackEntry, place: LegPlace): Leg {
-  return entry.original.source === place.ip ? ownLeg(entry, place) : incomingLeg(entry, place)
+  return place.ips.includes(entry.original.source) ? ownLeg(entry, place) : incomingLeg(entry, place)
 }
 
 /** The pod called out. */
 function ownLeg(entry: ConntrackEntry, place: LegPlace): Leg {
   const leg = plainLeg(entry, entry.original)
   // This node's address stands in for the pod: the other end knows no other, so the flow keeps its way through here.
-  if (entry.sourceNat && entry.reply.source !== place.ip) return { ...leg, relayThrough: place.nodeIp }
+  if (entry.sourceNat && !place.ips.includes(entry.reply.source)) return { ...leg, ...throughHere(entry, place) }
   if (!isTranslated(entry)) return { ...leg, ...relayOf(entry, place) }
   const destinationNat = { address: entry.reply.source, port: entry.reply.sourcePort }
   // To itself through its Service: the kernel needs an address between the two ends, and any node can play it.
@@ -37,9 +39,13 @@ function ownLeg(entry: ConntrackEntry, place: LegPlace): Leg {
  */
 function incomingLeg(entry: ConntrackEntry, place: LegPlace): Leg {
   const leg = plainLeg(entry, inverse(entry.reply))
-  const outside = !place.isPodAddress(leg.source) && leg.source !== place.nodeIp
-  if (entry.destinationNat && !entry.sourceNat && outside) return { ...leg, relayThrough: place.nodeIp }
+  const outside = !place.isPodAddress(leg.source) && !place.nodeIps.includes(leg.source)
+  if (entry.destinationNat && !entry.sourceNat && outside) return { ...leg, ...throughHere(entry, place) }
   return { ...leg, ...relayOf(entry, place) }
+}
+
+function throughHere({ original }: ConntrackEntry, { nodeIps }: LegPlace): Pick<Leg, 'relayThrough'> {
+  return { relayThrough: ofItsFamily(original.destination, nodeIps) }
 }
 
 /** A flow that is relayed already goes on through the node where it began. */

@@ -1,15 +1,16 @@
 // The flows of a pod in this node's tables: looked at, made ready for a move, taken over, followed through the freeze, and let go.
+import { contains } from '../../runtime/addresses.ts'
 import type { AgentConfig } from '../config.ts'
 import type { FlowChange, FlowSurvey, Leg } from '../rooms.ts'
 import { run } from '../run.ts'
-import { isInRange } from './addresses.ts'
 import { Conntrack } from './conntrack.ts'
 import type { ConntrackEntry } from './conntrack-entries.ts'
+import { familyOf } from './family.ts'
 import { isTranslated, translatedForms } from './flow-legs.ts'
 import { changeOf, surveyFlows } from './flows.ts'
 import { readPodSockets } from './kernel-files.ts'
 import { deleteLine, fixedLines, type LegPlan, loosenLines, missingLegs, planChange, planLegs } from './leg-plan.ts'
-import { standInAddress } from './read-ways.ts'
+import { standInAddresses } from './read-ways.ts'
 import { Relays } from './relays.ts'
 import {
   type ArmedPod,
@@ -27,14 +28,14 @@ import type { WaitingCommands } from './waiting-commands.ts'
 const rollbackUntrackedSeconds = 15
 
 export interface SurveyedPod {
-  ip: string
+  ips: string[]
   sandboxPid: number
   podCidrs: string[]
   serviceIps: string[]
 }
 
 export class FlowTables {
-  readonly #nodeIp: string
+  readonly #nodeIps: readonly string[]
   readonly #conntrack: Conntrack
   readonly #relays: Relays
   readonly #waiting: WaitingCommands
@@ -42,27 +43,27 @@ export class FlowTables {
   readonly #told = new Map<string, Leg[]>()
 
   constructor(config: AgentConfig, waiting: WaitingCommands) {
-    this.#nodeIp = config.nodeIp
+    this.#nodeIps = config.nodeIps
     this.#conntrack = new Conntrack(config.helper)
-    this.#relays = new Relays(config.stateDir, config.nodeIp)
+    this.#relays = new Relays(config.stateDir, config.nodeIps)
     this.#waiting = waiting
   }
 
   async survey(pod: SurveyedPod): Promise<FlowSurvey> {
-    return await this.#surveyed(pod, await this.#conntrack.entriesOf(pod.ip), [])
+    return await this.#surveyed(pod, await this.#conntrack.entriesOf(pod.ips), [])
   }
 
   /** Source. */
-  async prepare(uid: string, ip: string, legs: readonly Leg[]): Promise<void> {
+  async prepare(uid: string, ips: readonly string[], legs: readonly Leg[]): Promise<void> {
     this.#told.set(uid, [...legs])
-    this.#conntrack.startDump(this.#waiting, uid, ip)
+    this.#conntrack.startDump(this.#waiting, uid, ips)
     await this.follow({ added: [...legs], ended: [] })
   }
 
   async changed(uid: string, pod: SurveyedPod, again: boolean): Promise<FlowChange> {
     const told = this.#told.get(uid) ?? []
-    const { legs } = await this.#surveyed(pod, await this.#conntrack.finishDump(this.#waiting, uid, pod.ip), told)
-    if (again) this.#conntrack.startDump(this.#waiting, uid, pod.ip)
+    const { legs } = await this.#surveyed(pod, await this.#conntrack.finishDump(this.#waiting, uid, pod.ips), told)
+    if (again) this.#conntrack.startDump(this.#waiting, uid, pod.ips)
     const change = changeOf(told, legs)
     this.#told.set(uid, legs)
     return change
@@ -70,7 +71,7 @@ export class FlowTables {
 
   /** Source: what `prepare` did, for flows that began since. */
   async follow({ added }: FlowChange): Promise<void> {
-    const translated = added.filter((leg) => leg.destinationNat ?? leg.relayThrough === this.#nodeIp)
+    const translated = added.filter((leg) => leg.destinationNat ?? this.#nodeIps.includes(leg.relayThrough ?? ''))
     if (translated.length > 0) await Promise.all([this.#untrack(added), this.#conntrack.apply(loosenLines(translated))])
   }
 
@@ -79,65 +80,69 @@ export class FlowTables {
    * that are not movable any more may go to another pod.
    */
   async fix(addresses: readonly string[], isMovable: (address: string) => boolean = () => true): Promise<void> {
-    const known = await fixedNow()
+    const known = await fixedNow(this.#nodeIps)
     const gone = known.filter((address) => !isMovable(address))
     const fresh = addresses.filter((address) => !known.includes(address))
-    for (const ip of fresh) await this.#conntrack.apply(fixedLines(ip, await this.#conntrack.entriesOf(ip)))
+    for (const ip of fresh) await this.#conntrack.apply(fixedLines(ip, await this.#conntrack.entriesOf([ip])))
     if (gone.length > 0 || fresh.length > 0) await nft(fixedRuleSet(fresh, gone))
   }
 
   /** Destination: what `arm` will change. */
-  async plan(ip: string, legs: readonly Leg[]): Promise<LegPlan> {
+  async plan(ips: readonly string[], legs: readonly Leg[]): Promise<LegPlan> {
     await this.#relays.lay(legs)
-    return planLegs(ip, legs, await this.#conntrack.entriesOf(ip), (leg) => this.#relays.markOf(leg))
+    return planLegs(ips, legs, await this.#conntrack.entriesOf(ips), (leg) => this.#relays.markOf(leg))
   }
 
   /** Untracked first: between the two a translated packet would make an entry. */
-  async arm(uid: string, ip: string, armed: { legs: readonly Leg[]; knownPorts: readonly number[]; plan: LegPlan }): Promise<void> {
+  async arm(
+    uid: string,
+    ips: readonly string[],
+    armed: { legs: readonly Leg[]; knownPorts: readonly number[]; plan: LegPlan },
+  ): Promise<void> {
     this.#told.set(uid, [...armed.legs])
-    await nft(armRuleSet(await this.#armed(ip, { knownPorts: armed.knownPorts, untracked: untrackedOf(armed.legs) })))
-    await this.fix([ip])
+    await nft(armRuleSet(await this.#armed(ips, { knownPorts: armed.knownPorts, untracked: untrackedOf(armed.legs) })))
+    await this.fix(ips)
     await this.#conntrack.apply(armed.plan.lines)
   }
 
-  async planChange(ip: string, change: FlowChange): Promise<LegPlan> {
+  async planChange(ips: readonly string[], change: FlowChange): Promise<LegPlan> {
     await this.#relays.lay(change.added)
-    return planChange(change, await this.#conntrack.entriesOf(ip), (leg) => this.#relays.markOf(leg))
+    return planChange(change, await this.#conntrack.entriesOf(ips), (leg) => this.#relays.markOf(leg))
   }
 
   /** The ports last: until then the guard keeps what would arrive untranslated. */
-  async rearm(uid: string, ip: string, change: FlowChange, plan: LegPlan): Promise<void> {
+  async rearm(uid: string, ips: readonly string[], change: FlowChange, plan: LegPlan): Promise<void> {
     const ended = new Set(change.ended.map(textOf))
     this.#told.set(uid, [...(this.#told.get(uid) ?? []).filter((leg) => !ended.has(textOf(leg))), ...change.added])
     await this.#untrack(change.added)
     await this.#conntrack.apply(plan.lines)
-    await nft(armRuleSet(await this.#armed(ip, { knownPorts: portsOf(ip, change.added) })))
+    await nft(armRuleSet(await this.#armed(ips, { knownPorts: portsOf(ips, change.added) })))
   }
 
-  async missing(uid: string, ip: string): Promise<string[]> {
-    return missingLegs(this.#told.get(uid) ?? [], await this.#conntrack.entriesOf(ip), (leg) => this.#relays.markOf(leg))
+  async missing(uid: string, ips: readonly string[]): Promise<string[]> {
+    return missingLegs(this.#told.get(uid) ?? [], await this.#conntrack.entriesOf(ips), (leg) => this.#relays.markOf(leg))
   }
 
   /** Rolled back. The entries first: after them nothing here translates any more. */
-  async undo(uid: string, ip: string, left: LeftFlows): Promise<void> {
+  async undo(uid: string, ips: readonly string[], left: LeftFlows): Promise<void> {
     this.#told.delete(uid)
     await this.#conntrack.apply((left.legs ?? []).map((leg) => deleteLine(leg.protocol, leg)))
-    await nft(disarmRuleSet(await this.#armed(ip, left), rollbackUntrackedSeconds))
+    await nft(disarmRuleSet(await this.#armed(ips, left), rollbackUntrackedSeconds))
   }
 
   /** Committed. */
-  async settle(uid: string, ip: string, left: LeftFlows): Promise<void> {
+  async settle(uid: string, ips: readonly string[], left: LeftFlows): Promise<void> {
     this.#told.delete(uid)
-    await nft(disarmRuleSet(await this.#armed(ip, left)))
+    await nft(disarmRuleSet(await this.#armed(ips, left)))
   }
 
   /**
    * The pod has left this node: what the destination has now goes here, so that packets which pass this node are not translated once more.
    * Entries in which this node stands in for an end stay; flows are relayed through them.
    */
-  async leave(ip: string): Promise<void> {
-    const entries = await this.#conntrack.entriesOf(ip)
-    const over = entries.filter((entry) => !isTranslated(entry) || this.#isTakenOver(entry, ip))
+  async leave(ips: readonly string[]): Promise<void> {
+    const entries = await this.#conntrack.entriesOf(ips)
+    const over = entries.filter((entry) => !isTranslated(entry) || this.#isTakenOver(entry, ips))
     await this.#conntrack.apply(over.map((entry) => deleteLine(entry.protocol, entry.original)))
   }
 
@@ -151,24 +156,24 @@ export class FlowTables {
   }
 
   async #untrack(legs: readonly Leg[]): Promise<void> {
-    await nft(untrackRuleSet(await standInAddress(this.#nodeIp), untrackedOf(legs)))
+    await nft(untrackRuleSet(await standInAddresses(this.#nodeIps), untrackedOf(legs)))
   }
 
-  async #armed(ip: string, { knownPorts = [], untracked = [] }: LeftFlows): Promise<ArmedPod> {
-    return { standIn: await standInAddress(this.#nodeIp), ip, knownPorts, untracked }
+  async #armed(ips: readonly string[], { knownPorts = [], untracked = [] }: LeftFlows): Promise<ArmedPod> {
+    return { standIns: await standInAddresses(this.#nodeIps), ips, knownPorts, untracked }
   }
 
-  #isTakenOver(entry: ConntrackEntry, ip: string): boolean {
-    return entry.original.source === ip && entry.destinationNat && (!entry.sourceNat || entry.reply.source === ip)
+  #isTakenOver({ original, reply, sourceNat, destinationNat }: ConntrackEntry, ips: readonly string[]): boolean {
+    return ips.includes(original.source) && destinationNat && (!sourceNat || ips.includes(reply.source))
   }
 
   async #surveyed(pod: SurveyedPod, entries: ConntrackEntry[], known: readonly Leg[]): Promise<FlowSurvey> {
     const [sockets] = await Promise.all([readPodSockets(pod.sandboxPid), this.#relays.load()])
     return surveyFlows({
-      ip: pod.ip,
-      nodeIp: this.#nodeIp,
+      ips: pod.ips,
+      nodeIps: this.#nodeIps,
       serviceIps: pod.serviceIps,
-      isPodAddress: (address) => pod.podCidrs.some((range) => isInRange(range, address)),
+      isPodAddress: (address) => pod.podCidrs.some((range) => contains(range, address)),
       anchorOf: (mark) => this.#relays.anchorOf(mark),
       entries,
       sockets,
@@ -184,11 +189,11 @@ export interface LeftFlows {
 }
 
 /** The pod's end of each flow. */
-export function portsOf(ip: string, legs: readonly Leg[]): number[] {
-  const ports = legs.flatMap((leg) => [
-    ...(leg.source === ip ? [leg.sourcePort] : []),
-    ...(leg.destination === ip ? [leg.destinationPort] : []),
-    ...(leg.destinationNat?.address === ip ? [leg.destinationNat.port] : []),
+export function portsOf(ips: readonly string[], legs: readonly Leg[]): number[] {
+  const ports = legs.flatMap(({ source, sourcePort, destination, destinationPort, destinationNat }) => [
+    ...(ips.includes(source) ? [sourcePort] : []),
+    ...(ips.includes(destination) ? [destinationPort] : []),
+    ...(destinationNat && ips.includes(destinationNat.address) ? [destinationNat.port] : []),
   ])
   return [...new Set(ports)]
 }
@@ -202,9 +207,9 @@ function textOf({ protocol, source, sourcePort, destination, destinationPort }: 
 }
 
 /** None: our table is not there (yet). */
-async function fixedNow(): Promise<string[]> {
-  const { stdout, exitCode } = await run('nft', [...listFixed], { reject: false })
-  return exitCode === 0 ? fixedIn(stdout) : []
+async function fixedNow(nodeIps: readonly string[]): Promise<string[]> {
+  const listed = await Promise.all(nodeIps.map((nodeIp) => run('nft', listFixed(familyOf(nodeIp)), { reject: false })))
+  return listed.flatMap(({ stdout, exitCode }) => (exitCode === 0 ? fixedIn(stdout) : []))
 }
 
 async function nft(input: string): Promise<void> {

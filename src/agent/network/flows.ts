@@ -1,8 +1,9 @@
 // From conntrack entries and sockets on the source to the legs the destination needs, and to the reasons against the move.
+import { isIpv6 } from '../../runtime/addresses.ts'
 import type { FlowChange, FlowSurvey, Leg, NodeReason } from '../rooms.ts'
 import { type ConntrackEntry, flowKey, inverse, type Tuple, tupleKey } from './conntrack-entries.ts'
 import { isTranslated, type LegPlace, legOf, translatedForms } from './flow-legs.ts'
-import { isEstablished, isIpv6, isListener, isOutside, type PodSocket } from './pod-sockets.ts'
+import { isEstablished, isListener, isOutside, type PodSocket } from './pod-sockets.ts'
 import { isRelayMark } from './relay-marks.ts'
 
 /** TCP states SYN_RECV to LAST_ACK (nf_conntrack): after that nobody counts on the flow. */
@@ -21,7 +22,7 @@ export interface SurveyInput extends LegPlace {
 
 export function surveyFlows(input: SurveyInput): FlowSurvey {
   const outside = input.sockets.filter(isOutside)
-  const live = input.entries.filter((entry) => isLive(entry) && touches(entry, input.ip))
+  const live = input.entries.filter((entry) => isLive(entry) && touches(entry, input.ips))
   const services = live.filter((entry) => isUntranslatedService(entry, input))
   const tracked = live.filter((entry) => !services.includes(entry)).map((entry) => legOf(entry, input))
   return {
@@ -29,7 +30,7 @@ export function surveyFlows(input: SurveyInput): FlowSurvey {
     connections: outside.length,
     listeners: input.sockets.filter(isListener).length,
     openPorts: [...new Set(input.sockets.filter(isListener).map((socket) => socket.localPort))],
-    reasons: [...serviceReason(services), ...ipv6Reason(outside)],
+    reasons: [...serviceReason(services), ...strayReason(outside, input.ips)],
   }
 }
 
@@ -46,13 +47,18 @@ function isLive(entry: ConntrackEntry): boolean {
   return entry.protocol === 'udp' || (entry.state >= firstLiveState && entry.state <= lastLiveState)
 }
 
-function touches(entry: ConntrackEntry, ip: string): boolean {
-  return entry.original.source === ip || entry.original.destination === ip || entry.reply.source === ip
+function touches({ original, reply }: ConntrackEntry, ips: readonly string[]): boolean {
+  return [original.source, original.destination, reply.source].some((address) => ips.includes(address))
 }
 
 /** The pod called a Service and nothing in this table says which endpoint answers: a proxy that is not netfilter keeps that to itself. */
-function isUntranslatedService(entry: ConntrackEntry, { ip, serviceIps }: SurveyInput): boolean {
-  return entry.original.source === ip && !isTranslated(entry) && !isRelayMark(entry.mark) && serviceIps.includes(entry.original.destination)
+function isUntranslatedService(entry: ConntrackEntry, { ips, serviceIps }: SurveyInput): boolean {
+  return (
+    ips.includes(entry.original.source) &&
+    !isTranslated(entry) &&
+    !isRelayMark(entry.mark) &&
+    serviceIps.includes(entry.original.destination)
+  )
 }
 
 /**
@@ -79,7 +85,7 @@ function untrackedLegs(input: SurveyInput, live: readonly ConntrackEntry[], outs
   ])
   const listening = new Set(input.sockets.filter(isListener).map((socket) => socket.localPort))
   return outside
-    .filter((socket) => socket.local === input.ip && !isIpv6(socket))
+    .filter((socket) => input.ips.includes(socket.local))
     .map((socket) => ({ socket, tuple: listening.has(socket.localPort) ? inverse(outgoingTuple(socket)) : outgoingTuple(socket) }))
     .filter(({ tuple }) => !known.has(flowKey('tcp', tuple)) && !input.serviceIps.includes(tuple.destination))
     .map(({ socket, tuple }) => ({
@@ -113,9 +119,12 @@ function describeFlow({ protocol, original }: ConntrackEntry): string {
   return `${protocol} ${original.source}:${original.sourcePort} -> ${original.destination}:${original.destinationPort}`
 }
 
-function ipv6Reason(outside: readonly PodSocket[]): NodeReason[] {
-  const count = outside.filter(isIpv6).length
-  if (count === 0) return []
-  const message = `${count} connection(s) over IPv6: only IPv4 flows can be kept`
-  return [{ code: 'Ipv6Flow', message, remedy: 'let clients use the IPv4 address of the pod or Service', blocking: false }]
+/** Link-local ones, and all IPv6 where pods or nodes have none that Kubernetes knows of. */
+function strayReason(outside: readonly PodSocket[], ips: readonly string[]): NodeReason[] {
+  const strays = outside.filter(({ local }) => isIpv6(local) && !ips.includes(local))
+  if (strays.length === 0) return []
+  const named = [...new Set(strays.map(({ local }) => local))].slice(0, namedFlowsLimit).join(', ')
+  const message = `${strays.length} connection(s) over IPv6 of an address that does not move with the pod: ${named}`
+  const remedy = "use the pod's own addresses (status.podIPs), or its Service"
+  return [{ code: 'Ipv6Flow', message, remedy, blocking: false }]
 }

@@ -1,4 +1,6 @@
 // The `ip -batch` texts of each step. Only commands that cannot fail when the step is right: ip ends a batch at some errors even with -force.
+import { ofItsFamily } from '../../runtime/addresses.ts'
+import { familyOf, ipv4, ownRange } from './family.ts'
 import { type HostRoute, routeArguments } from './route-table.ts'
 import type { Way } from './ways.ts'
 
@@ -20,34 +22,40 @@ export interface PortFlags {
 }
 
 export interface Holding {
-  ip: string
+  ips: readonly string[]
   hostVeth: string
   podMac: string
   /** What this node's own processes speak to the pod from: also where it goes next, answers must find back. */
-  standIn: string
+  standIns: readonly string[]
 }
 
-/** The neighbour entry gone, then the route: from here the kernel's neighbour queue holds packets until `releaseBatch`. */
-export function holdBatch({ ip, hostVeth, podMac, standIn }: Holding): string {
+/** The neighbour entries gone, then the routes: from here the kernel's neighbour queue holds packets until `releaseBatch`. */
+export function holdBatch({ ips, hostVeth, podMac, standIns }: Holding): string {
   return lines(
-    // `neigh del` of an absent entry would end the batch; replaced first, it is always there.
-    `neigh replace ${ip} lladdr ${podMac} dev ${hostVeth} nud stale`,
-    `neigh del ${ip} dev ${hostVeth}`,
-    deviceRoute(ip, hostVeth, standIn),
+    ...ips.flatMap((ip) => [
+      // `neigh del` of an absent entry would end the batch; replaced first, it is always there.
+      `neigh replace ${ip} lladdr ${podMac} dev ${hostVeth} nud stale`,
+      `neigh del ${ip} dev ${hostVeth}`,
+      `route replace ${ownRange(ip)} dev ${hostVeth} proto ${routeProtocol}${sourceOf(ip, standIns)}`,
+    ]),
   )
 }
 
-export function releaseBatch(ip: string, hostVeth: string, podMac: string): string {
-  return lines(`neigh replace ${ip} lladdr ${podMac} dev ${hostVeth} nud permanent`)
+export function releaseBatch(ips: readonly string[], hostVeth: string, podMac: string): string {
+  return lines(...ips.map((ip) => `neigh replace ${ip} lladdr ${podMac} dev ${hostVeth} nud permanent`))
 }
 
 export interface Diversion {
-  ip: string
-  way: Way
+  addresses: readonly DivertedAddress[]
   /** Present on the source. */
   veth?: Veth | undefined
   bridgeMac?: string | undefined
-  /** Bridge on which this node answers ARP for the address: it is the home. */
+}
+
+export interface DivertedAddress {
+  ip: string
+  way: Way
+  /** Bridge on which this node answers ARP or neighbour solicitations for the address: it is the home. */
   homeBridge?: string | undefined
 }
 
@@ -55,11 +63,11 @@ export interface Diversion {
  * Source and home. A pod that was a port of the bridge keeps sending to the bridge's MAC until it is frozen: its veth takes that MAC, or
  * the kernel would drop those packets as somebody else's.
  */
-export function divertBatch({ ip, way, veth, bridgeMac, homeBridge }: Diversion): string {
+export function divertBatch({ addresses, veth, bridgeMac }: Diversion): string {
   return lines(
-    ...(veth ? [vethAddress(veth.name)] : []),
-    wayRoute(ip, way),
-    ...(homeBridge ? [proxyNeighbour('replace', ip, homeBridge)] : []),
+    ...(veth && addresses.some(({ ip }) => familyOf(ip) === ipv4) ? [vethAddress(veth.name)] : []),
+    ...addresses.map(({ ip, way }) => wayRoute(ip, way)),
+    ...addresses.flatMap(({ ip, homeBridge }) => (homeBridge ? [proxyNeighbour('replace', ip, homeBridge)] : [])),
     ...(veth?.bridge && bridgeMac ? leaveBridge(veth.name, veth.bridge, bridgeMac) : []),
   )
 }
@@ -87,15 +95,19 @@ export function pinMac(bridge: string, mac: string): string {
 }
 
 export interface Restoration {
-  ip: string
-  standIn: string
-  /** Exact route before the migration; absent: there was none. */
-  previous?: HostRoute | undefined
-  /** A /32 route exists now. */
-  routed: boolean
+  addresses: readonly RestoredAddress[]
+  standIns: readonly string[]
   veth?: Veth | undefined
   /** Device whose queue holds packets. */
   heldVeth?: string | undefined
+}
+
+export interface RestoredAddress {
+  ip: string
+  /** Exact route before the migration; absent: there was none. */
+  previous?: HostRoute | undefined
+  /** A route of just this address exists now. */
+  routed: boolean
 }
 
 /**
@@ -107,15 +119,22 @@ function dropHeld(veth: string): string {
 }
 
 /** The veth comes back before the route goes: at no instant does the address lead to a loop. */
-export function restoreBatch({ ip, standIn, previous, routed, veth, heldVeth }: Restoration): string {
+export function restoreBatch({ addresses, standIns, veth, heldVeth }: Restoration): string {
   return lines(
     ...(veth?.bridge ? joinBridge(veth, veth.bridge) : []),
-    ...(previous
-      ? [`route replace ${routeArguments(ip, previous)} proto ${routeProtocol}${previous.gateway ? '' : ` src ${standIn}`}`]
-      : []),
-    ...(!previous && routed ? [`route del ${ip}/32`] : []),
+    ...addresses.flatMap((address) => restoredRoute(address, standIns)),
     ...(heldVeth ? [dropHeld(heldVeth)] : []),
   )
+}
+
+function restoredRoute({ ip, previous, routed }: RestoredAddress, standIns: readonly string[]): string[] {
+  if (!previous) return routed ? [`route del ${ownRange(ip)}`] : []
+  return [`route replace ${routeArguments(ip, previous)} proto ${routeProtocol}${previous.gateway ? '' : sourceOf(ip, standIns)}`]
+}
+
+function sourceOf(ip: string, standIns: readonly string[]): string {
+  const standIn = ofItsFamily(ip, standIns)
+  return standIn === undefined ? '' : ` src ${standIn}`
 }
 
 function joinBridge({ name, mac, port }: Veth, bridge: string): string[] {
@@ -128,19 +147,15 @@ function onOff(value: boolean): string {
 }
 
 export function wayRoute(ip: string, way: Way): string {
-  return `route replace ${ip}/32 ${nextHop(way)} proto ${routeProtocol}`
+  return `route replace ${ownRange(ip)} ${nextHop(way)} proto ${routeProtocol}`
 }
 
 export function nextHop({ gateway, device }: Way): string {
   return `via ${gateway}${device === undefined ? '' : ` dev ${device} onlink`}`
 }
 
-function deviceRoute(ip: string, device: string, standIn: string): string {
-  return `route replace ${ip}/32 dev ${device} proto ${routeProtocol} src ${standIn}`
-}
-
 export function deleteRoute(ip: string): string {
-  return `route del ${ip}/32 proto ${routeProtocol}`
+  return `route del ${ownRange(ip)} proto ${routeProtocol}`
 }
 
 export function proxyNeighbour(verb: 'replace' | 'del', ip: string, bridge: string): string {

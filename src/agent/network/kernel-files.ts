@@ -5,13 +5,18 @@ import path from 'node:path'
 import { run } from '../run.ts'
 import type { PortFlags, Veth } from './ip-batches.ts'
 import { type PodSocket, parseSockets } from './pod-sockets.ts'
-import { connectedDevices, parseRouteTable, type Route } from './route-table.ts'
+import { connectedDevices, parseIpv6RouteTable, parseRouteTable, type Route } from './route-table.ts'
 import type { Sysctl } from './sysctls.ts'
 
 const devicesFolder = '/sys/class/net'
 
 export async function readRoutes(): Promise<Route[]> {
-  return parseRouteTable(await readFile('/proc/net/route', 'utf8'))
+  const [ipv4, ipv6] = await Promise.all([
+    readFile('/proc/net/route', 'utf8'),
+    // Absent where the kernel has no IPv6.
+    readFile('/proc/net/ipv6_route', 'utf8').catch(() => ''),
+  ])
+  return [...parseRouteTable(ipv4), ...parseIpv6RouteTable(ipv6)]
 }
 
 /** Tells the bridge whose subnet holds an address: then this node is the address's home. */
@@ -46,10 +51,10 @@ export async function hasOwnMac(device: string): Promise<boolean> {
   return type.trim() === addressWasSet || /^[0:]+$/.test(mac)
 }
 
-/** Devices that carry the node's address: what leaves for other nodes goes through one of them. */
-export function uplinksOf(nodeIp: string): string[] {
+/** Devices that carry an address of the node: what leaves for other nodes goes through one of them. */
+export function uplinksOf(nodeIps: readonly string[]): string[] {
   return Object.entries(networkInterfaces())
-    .filter(([, addresses]) => addresses?.some(({ address }) => address === nodeIp))
+    .filter(([, addresses]) => addresses?.some(({ address }) => nodeIps.includes(address)))
     .map(([device]) => device)
 }
 

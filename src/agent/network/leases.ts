@@ -1,5 +1,6 @@
 // host-local's address leases at home: an address that lives elsewhere must not be given to another pod when its old sandbox ends.
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import path from 'node:path'
 
 export interface Lease {
@@ -64,7 +65,7 @@ function isOurs(lease: Lease): boolean {
 }
 
 function isLeaseFile(file: string): boolean {
-  return /^[\d.]+$/.test(path.basename(file))
+  return isIP(path.basename(file)) !== 0
 }
 
 async function readLease(file: string): Promise<Lease | undefined> {

@@ -1,4 +1,5 @@
 // Which connection tracking operations give the destination its legs: lines for `podmotion-helper conntrack apply`.
+import { isIpv6 } from '../../runtime/addresses.ts'
 import type { Endpoint, FlowChange, Leg } from '../rooms.ts'
 import { type ConntrackEntry, flowKey, inverse, type Protocol, type Tuple, tupleKey } from './conntrack-entries.ts'
 import { isTranslated, translatedForms } from './flow-legs.ts'
@@ -18,11 +19,11 @@ export type MarkOf = (leg: Leg) => number
  * Service, a flow of the pod that was masqueraded here and comes home) is never touched by a plain leg: that flow needs none. Plain
  * entries of an earlier stay are replaced or removed.
  */
-export function planLegs(ip: string, legs: readonly Leg[], existing: readonly ConntrackEntry[], markOf: MarkOf): LegPlan {
+export function planLegs(ips: readonly string[], legs: readonly Leg[], existing: readonly ConntrackEntry[], markOf: MarkOf): LegPlan {
   const wanted = withoutOwned(legs, existing)
   const plain = new Set(existing.filter((entry) => !isTranslated(entry)).map((entry) => keyOf(entry, entry.original)))
   const wantedFlows = new Set(wanted.map((leg) => flowKey(leg.protocol, leg)))
-  const stale = existing.filter((entry) => !isTranslated(entry) && isOf(entry, ip) && !wantedFlows.has(keyOf(entry, entry.original)))
+  const stale = existing.filter((entry) => !isTranslated(entry) && isOf(entry, ips) && !wantedFlows.has(keyOf(entry, entry.original)))
   return {
     lines: [
       ...stale.map((entry) => deleteLine(entry.protocol, entry.original)),
@@ -85,7 +86,8 @@ export function fixedLines(ip: string, existing: readonly ConntrackEntry[]): str
     .filter((entry) => entry.sourceNat && entry.reply.source === ip && isLasting(entry))
     .flatMap(({ protocol, original, reply, destinationNat, mark, windowScaleOriginal, windowScaleReply }) => [
       deleteLine(protocol, original),
-      `I ${tupleKey(protocol, original)} snat=${reply.destination}:${reply.destinationPort} dnat=${destinationNat ? `${reply.source}:${reply.sourcePort}` : '-'}` +
+      `I ${tupleKey(protocol, original)} snat=${text({ address: reply.destination, port: reply.destinationPort })}` +
+        ` dnat=${text(destinationNat ? { address: reply.source, port: reply.sourcePort } : undefined)}` +
         ` mark=${mark} wo=${windowScaleOriginal} wr=${windowScaleReply}`,
     ])
 }
@@ -111,11 +113,12 @@ function replaceLines(leg: Leg, mark: number): string[] {
 }
 
 function text(endpoint: Endpoint | undefined): string {
-  return endpoint ? `${endpoint.address}:${endpoint.port}` : '-'
+  if (!endpoint) return '-'
+  return isIpv6(endpoint.address) ? `[${endpoint.address}]:${endpoint.port}` : `${endpoint.address}:${endpoint.port}`
 }
 
-function isOf(entry: ConntrackEntry, ip: string): boolean {
-  return entry.original.source === ip || entry.original.destination === ip
+function isOf({ original }: ConntrackEntry, ips: readonly string[]): boolean {
+  return ips.includes(original.source) || ips.includes(original.destination)
 }
 
 function keyOf(entry: ConntrackEntry, tuple: Tuple): string {

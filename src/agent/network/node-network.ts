@@ -1,6 +1,7 @@
 // Reads our routes and proxy neighbours as `ip -j` lists them.
 import { z } from 'zod'
 import { run } from '../run.ts'
+import { families, ipv4 } from './family.ts'
 import { routeProtocol } from './ip-batches.ts'
 import type { NodeNetwork } from './wish.ts'
 
@@ -10,11 +11,14 @@ const Neighbours = z.array(
 )
 
 export async function readNodeNetwork(): Promise<NodeNetwork> {
-  const [routes, proxies] = await Promise.all([
-    run('ip', ['-j', '-4', 'route', 'show', 'proto', String(routeProtocol)]),
-    run('ip', ['-j', '-4', 'neigh', 'show', 'proxy']),
-  ])
-  return { routes: parseRoutes(routes.stdout), proxies: parseProxies(proxies.stdout) }
+  const [routes, proxies] = await Promise.all([listed('route', 'show', 'proto', String(routeProtocol)), listed('neigh', 'show', 'proxy')])
+  return { routes: routes.flatMap(parseRoutes), proxies: proxies.flatMap(parseProxies) }
+}
+
+async function listed(...what: string[]): Promise<string[]> {
+  // A kernel without IPv6 has nothing of it.
+  const found = families.map((family) => run('ip', ['-j', family.option, ...what], { reject: family === ipv4 }))
+  return (await Promise.all(found)).map(({ stdout }) => stdout)
 }
 
 export function parseRoutes(text: string): NodeNetwork['routes'] {

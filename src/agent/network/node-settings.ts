@@ -1,6 +1,7 @@
 // The kernel settings that belong to the install, their values before it, and everything of the network taken off again.
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
+import { isIpv6 } from '../../runtime/addresses.ts'
 import type { AgentConfig } from '../config.ts'
 import { readText, writeIfDifferent } from '../install/host-files.ts'
 import { run } from '../run.ts'
@@ -9,14 +10,16 @@ import { listBridges, readRoutes, readSysctls, uplinksOf, writeSysctls } from '.
 import { AddressLeases } from './leases.ts'
 import { readNodeNetwork } from './node-network.ts'
 import { removeAllRelays } from './relays.ts'
-import { deleteNodeTable } from './rule-sets.ts'
+import { deleteNodeTables } from './rule-sets.ts'
 import { nodeSysctls, type Sysctl } from './sysctls.ts'
 import { WaysBack } from './way-back.ts'
 import { tunnelDevices } from './ways.ts'
 
 /** Remembers each value as it was before the first change. */
 export async function keepNodeSettings(config: AgentConfig): Promise<void> {
-  const wanted = nodeSysctls(uplinksOf(config.nodeIp), await listBridges(), tunnelDevices(await readRoutes()))
+  const [bridges, routes] = await Promise.all([listBridges(), readRoutes()])
+  const devices = { uplinks: uplinksOf(config.nodeIps), bridges, tunnels: tunnelDevices(routes) }
+  const wanted = nodeSysctls({ ...devices, hasIpv6: config.nodeIps.some(isIpv6) })
   const kept = await keptSettings(config)
   const known = new Set(kept.map((sysctl) => sysctl.path))
   const fresh = await readSysctls(wanted.map((sysctl) => sysctl.path).filter((name) => !known.has(name)))
@@ -32,7 +35,7 @@ export async function restoreNodeNetwork(config: AgentConfig): Promise<void> {
     ...proxies.map((proxy) => proxyNeighbour('del', proxy.address, proxy.bridge)),
   ]
   if (commands.length > 0) await run('ip', ['-batch', '-'], { input: `${commands.join('\n')}\n` })
-  await run('nft', ['-f', '-'], { input: deleteNodeTable() })
+  await run('nft', ['-f', '-'], { input: deleteNodeTables(config.nodeIps) })
   await new WaysBack().sweep(false)
   await removeAllRelays()
   await writeSysctls(await keptSettings(config))

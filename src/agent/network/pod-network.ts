@@ -1,5 +1,6 @@
 // The network half of a move on one node: each step records what it changes, then changes it with as few programs as possible.
 import type { NetworkState } from '../../api/agent-wire.ts'
+import { ofItsFamily } from '../../runtime/addresses.ts'
 import type { AgentConfig } from '../config.ts'
 import type { Attached, FlowChange, FlowSurvey, Leg, PodNetwork } from '../rooms.ts'
 import { run, runInNetworkOf } from '../run.ts'
@@ -9,8 +10,8 @@ import { FlowTables, portsOf, type SurveyedPod, untrackedOf } from './flow-table
 import { divertBatch, holdBatch, proxyNeighbour, releaseBatch, restoreBatch, type Veth } from './ip-batches.ts'
 import { connectedBridges, describeVeth, deviceExists, hostVethOf, macOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { AddressLeases } from './leases.ts'
-import { readWays, standInAddress } from './read-ways.ts'
-import { type NetworkRecord, NetworkRecords } from './records.ts'
+import { readWays, standInAddresses } from './read-ways.ts'
+import { ipsOf, type NetworkRecord, NetworkRecords, type RecordedAddress } from './records.ts'
 import { type HostRoute, hostRoute, type Route } from './route-table.ts'
 import { lockRuleSet, unlockRuleSet } from './rule-sets.ts'
 import { holdSysctls, vethSysctls } from './sysctls.ts'
@@ -31,6 +32,19 @@ export function createPodNetwork(config: AgentConfig): PodNetwork {
   return new NodePodNetwork(config)
 }
 
+interface Owned {
+  record: NetworkRecord
+  routes: Route[]
+  /** Of an address whose home this is: the bridge that its neighbours are on. */
+  bridgeOf: (ip: string) => string | undefined
+}
+
+interface PlannedDiversion {
+  text: string
+  record: NetworkRecord
+  bridgeOf: Owned['bridgeOf']
+}
+
 class NodePodNetwork implements PodNetwork {
   readonly #config: AgentConfig
   readonly #helper: string
@@ -44,7 +58,7 @@ class NodePodNetwork implements PodNetwork {
   readonly #flows: FlowTables
   /** Host veths that survey found, so that divert need not start a program to look inside the hold. */
   readonly #vethNames = new Map<number, string>()
-  readonly #diversions = new Map<string, { text: string; record: NetworkRecord; bridge: string | undefined }>()
+  readonly #diversions = new Map<string, PlannedDiversion>()
 
   constructor(config: AgentConfig) {
     this.#config = config
@@ -60,10 +74,10 @@ class NodePodNetwork implements PodNetwork {
     return survey
   }
 
-  async prepare({ uid, ip, legs }: { uid: string; ip: string; legs: Leg[] }): Promise<void> {
-    const { record } = await this.#own(uid, ip, 'source')
+  async prepare({ uid, ips, legs }: { uid: string; ips: string[]; legs: Leg[] }): Promise<void> {
+    const { record } = await this.#own(uid, ips, 'source')
     await this.#records.write({ ...record, untracked: untrackedOf(legs) })
-    await this.#flows.prepare(uid, ip, legs)
+    await this.#flows.prepare(uid, ips, legs)
   }
 
   async changedFlows(move: SurveyedPod & { uid: string; again: boolean }): Promise<FlowChange> {
@@ -72,7 +86,7 @@ class NodePodNetwork implements PodNetwork {
 
   async #changedFlows({ uid, again, ...pod }: SurveyedPod & { uid: string; again: boolean }): Promise<FlowChange> {
     const change = await this.#flows.changed(uid, pod, again)
-    const { record } = await this.#own(uid, pod.ip, 'source')
+    const { record } = await this.#own(uid, pod.ips, 'source')
     if (change.added.length > 0)
       await this.#records.write({ ...record, untracked: [...(record.untracked ?? []), ...untrackedOf(change.added)] })
     await this.#flows.follow(change)
@@ -83,32 +97,32 @@ class NodePodNetwork implements PodNetwork {
     await this.#moves.change(move.uid, () => this.#arm(move))
   }
 
-  async #arm({ uid, ip, legs, openPorts }: ArmedMove): Promise<void> {
+  async #arm({ uid, ips, legs, openPorts }: ArmedMove): Promise<void> {
     this.#waiting.start(uid, 'hold', ipBatch)
-    const { record } = await this.#own(uid, ip, 'destination')
-    const plan = await this.#flows.plan(ip, legs)
+    const { record } = await this.#own(uid, ips, 'destination')
+    const plan = await this.#flows.plan(ips, legs)
     // Repeated, the legs are there already: those of the first time stay ours.
     const inserted = [...(record.legs ?? []), ...plan.inserted]
-    const knownPorts = [...new Set([...openPorts, ...portsOf(ip, legs)])]
+    const knownPorts = [...new Set([...openPorts, ...portsOf(ips, legs)])]
     await this.#records.write({ ...record, legs: inserted, untracked: untrackedOf(legs), knownPorts })
-    await this.#flows.arm(uid, ip, { legs, knownPorts, plan })
+    await this.#flows.arm(uid, ips, { legs, knownPorts, plan })
   }
 
   async rearm(move: FollowedMove): Promise<void> {
     await this.#moves.change(move.uid, () => this.#rearm(move))
   }
 
-  async #rearm({ uid, ip, change }: FollowedMove): Promise<void> {
-    const { record } = await this.#own(uid, ip, 'destination')
-    const plan = await this.#flows.planChange(ip, change)
+  async #rearm({ uid, ips, change }: FollowedMove): Promise<void> {
+    const { record } = await this.#own(uid, ips, 'destination')
+    const plan = await this.#flows.planChange(ips, change)
     const untracked = [...(record.untracked ?? []), ...untrackedOf(change.added)]
-    const knownPorts = [...(record.knownPorts ?? []), ...portsOf(ip, change.added)]
+    const knownPorts = [...(record.knownPorts ?? []), ...portsOf(ips, change.added)]
     await this.#records.write({ ...record, legs: [...(record.legs ?? []), ...plan.inserted], untracked, knownPorts })
-    await this.#flows.rearm(uid, ip, change, plan)
+    await this.#flows.rearm(uid, ips, change, plan)
   }
 
-  async missingFlows({ uid, ip }: { uid: string; ip: string }): Promise<string[]> {
-    return await this.#flows.missing(uid, ip)
+  async missingFlows({ uid, ips }: { uid: string; ips: string[] }): Promise<string[]> {
+    return await this.#flows.missing(uid, ips)
   }
 
   async hold(move: HeldMove): Promise<void> {
@@ -117,15 +131,16 @@ class NodePodNetwork implements PodNetwork {
 
   async #hold(move: HeldMove): Promise<void> {
     this.#calm.begin(move.uid)
+    const { uid, ips } = move
     const { hostVeth, podMac } = move.attached
-    const standIn = await standInAddress(this.#config.nodeIp)
-    this.#waiting.start(move.uid, 'release', ipBatch)
-    const { record, bridge } = await this.#own(move.uid, move.ip, 'destination')
+    const standIns = await standInAddresses(this.#config.nodeIps)
+    this.#waiting.start(uid, 'release', ipBatch)
+    const { record, bridgeOf } = await this.#own(uid, ips, 'destination')
     await this.#records.write({ ...record, heldVeth: hostVeth })
     await writeSysctls(holdSysctls(hostVeth))
     // The pod comes home: its neighbours on the bridge go on asking the node for it, because it is no port of the bridge any more.
-    const proxy = bridge ? `${proxyNeighbour('replace', move.ip, bridge)}\n` : ''
-    await this.#waiting.finish(move.uid, 'hold', ipBatch, `${proxy}${holdBatch({ ip: move.ip, hostVeth, podMac, standIn })}`)
+    const proxies = homesOf(ips, bridgeOf).map(({ ip, bridge }) => `${proxyNeighbour('replace', ip, bridge)}\n`)
+    await this.#waiting.finish(uid, 'hold', ipBatch, `${proxies.join('')}${holdBatch({ ips, hostVeth, podMac, standIns })}`)
   }
 
   /** Everything about a diversion that changes no route; the hold has not begun. */
@@ -136,24 +151,33 @@ class NodePodNetwork implements PodNetwork {
 
   async divert(move: DivertMove): Promise<void> {
     if (move.role === 'source') this.#calm.begin(move.uid)
-    const { text, record, bridge } = this.#diversions.get(move.uid) ?? (await this.#planDivert(move))
+    const { text, record, bridgeOf } = this.#diversions.get(move.uid) ?? (await this.#planDivert(move))
     this.#diversions.delete(move.uid)
     await this.#waiting.finish(move.uid, 'divert', ipBatch, text)
     // Neighbours of a pod that was no port of the bridge know the node's MAC for it already.
-    if (record.proxyBridge) await run(this.#helper, ['garp', record.proxyBridge, move.ip])
-    if (bridge) await this.#leases.keep(move.ip)
+    await Promise.all(record.addresses.map(({ ip, proxyBridge }) => proxyBridge && run(this.#helper, ['garp', proxyBridge, ip])))
+    for (const { ip } of homesOf(move.ips, bridgeOf)) await this.#leases.keep(ip)
   }
 
-  async #planDivert(move: DivertMove): Promise<{ text: string; record: NetworkRecord; bridge: string | undefined }> {
+  async #planDivert(move: DivertMove): Promise<PlannedDiversion> {
     if (move.sandboxPid !== undefined) this.#waiting.start(move.uid, 'lock', nftIn(move.sandboxPid))
-    const { record, routes, bridge } = await this.#own(move.uid, move.ip, move.role)
-    const veth = record.veth ?? (move.role === 'source' ? await this.#vethOf(routes, move.ip, move.sandboxPid) : undefined)
-    const lease = record.lease ?? (bridge ? await this.#leases.find(move.ip) : undefined)
-    await this.#records.write({ ...record, ...(veth ? { veth } : {}), ...(lease ? { lease } : {}) })
+    const { record, routes, bridgeOf } = await this.#own(move.uid, move.ips, move.role)
+    const veth = record.veth ?? (move.role === 'source' ? await this.#vethOf(routes, move.ips, move.sandboxPid) : undefined)
+    const addresses = await Promise.all(record.addresses.map((address) => this.#withLease(address, bridgeOf)))
+    await this.#records.write({ ...record, addresses, ...(veth ? { veth } : {}) })
     if (veth) await writeSysctls(vethSysctls(veth.name))
     const bridgeMac = veth?.bridge ? await macOf(veth.bridge) : undefined
-    const way = (await readWays(routes))(move.destinationNodeIp)
-    return { text: divertBatch({ ip: move.ip, way, veth, bridgeMac, homeBridge: bridge }), record, bridge }
+    const wayTo = await readWays(routes)
+    const diverted = move.ips.flatMap((ip) => {
+      const nodeIp = ofItsFamily(ip, move.destinationNodeIps)
+      return nodeIp === undefined ? [] : [{ ip, way: wayTo(nodeIp), homeBridge: bridgeOf(ip) }]
+    })
+    return { text: divertBatch({ addresses: diverted, veth, bridgeMac }), record, bridgeOf }
+  }
+
+  async #withLease(address: RecordedAddress, bridgeOf: Owned['bridgeOf']): Promise<RecordedAddress> {
+    const lease = address.lease ?? (bridgeOf(address.ip) ? await this.#leases.find(address.ip) : undefined)
+    return { ...address, ...(lease ? { lease } : {}) }
   }
 
   async lock(move: { uid: string; sandboxPid: number }): Promise<void> {
@@ -164,8 +188,8 @@ class NodePodNetwork implements PodNetwork {
     await runInNetworkOf(move.sandboxPid, 'nft', ['-f', '-'], { input: unlockRuleSet() })
   }
 
-  async release(move: { uid: string; ip: string; attached: Attached }): Promise<void> {
-    await this.#waiting.finish(move.uid, 'release', ipBatch, releaseBatch(move.ip, move.attached.hostVeth, move.attached.podMac))
+  async release(move: { uid: string; ips: string[]; attached: Attached }): Promise<void> {
+    await this.#waiting.finish(move.uid, 'release', ipBatch, releaseBatch(move.ips, move.attached.hostVeth, move.attached.podMac))
     this.#calm.end(move.uid)
   }
 
@@ -179,20 +203,21 @@ class NodePodNetwork implements PodNetwork {
     this.#diversions.delete(move.uid)
     const record = await this.#records.read(move.uid)
     if (!record) return await this.#records.remove(move.uid)
-    if (move.otherNodeIp !== undefined) await this.#waysBack.open(record, move.otherNodeIp)
+    const ips = ipsOf(record)
+    if (move.otherNodeIps !== undefined) await this.#waysBack.open(record, move.otherNodeIps)
     await this.#restore(record)
-    if (move.role === 'destination') await this.#waysBack.close(move.ip)
-    if (record.veth?.bridge && move.sandboxPid !== undefined) {
+    if (move.role === 'destination') await this.#waysBack.close(ips)
+    for (const ip of record.veth?.bridge && move.sandboxPid !== undefined ? ips : []) {
       // Neighbours on the bridge were told the bridge's MAC for the pod: its own announcement corrects them.
-      await runInNetworkOf(move.sandboxPid, this.#helper, ['garp', 'eth0', record.ip], { reject: false })
+      await runInNetworkOf(move.sandboxPid ?? 0, this.#helper, ['garp', 'eth0', ip], { reject: false })
     }
-    if (record.lease) await this.#leases.restore(record.lease)
-    await this.#flows.undo(move.uid, record.ip, record)
+    for (const { lease } of record.addresses) if (lease) await this.#leases.restore(lease)
+    await this.#flows.undo(move.uid, ips, record)
     await this.#records.remove(move.uid)
   }
 
-  async wayBackEnds(ip: string): Promise<void> {
-    await this.#waysBack.close(ip)
+  async wayBackEnds(ips: string[]): Promise<void> {
+    await this.#waysBack.close(ips)
   }
 
   async settle(uid: string): Promise<void> {
@@ -216,7 +241,7 @@ class NodePodNetwork implements PodNetwork {
   async apply(state: NetworkState): Promise<void> {
     await this.#calm.wait()
     await this.#turn.take(async () => {
-      const owned = new Set((await this.#records.list()).map((record) => record.ip))
+      const owned = new Set((await this.#records.list()).flatMap(ipsOf))
       await applyWish(state, { config: this.#config, leases: this.#leases, flows: this.#flows, owned })
     })
   }
@@ -227,14 +252,14 @@ class NodePodNetwork implements PodNetwork {
     const closed = (await this.#records.list()).filter((record) => !open.has(record.uid))
     // Only the ownership goes: what the routes should be is then the controller's wish again.
     if (!dryRun) await Promise.all(closed.map((record) => this.settle(record.uid)))
-    const records = closed.map((record) => `network record of migration ${record.uid} (${record.role} of ${record.ip})`)
+    const records = closed.map((record) => `network record of migration ${record.uid} (${record.role} of ${ipsOf(record).join(', ')})`)
     return [...records, ...ways.map((table) => `way back ${table}`)]
   }
 
   async sweepRelays(): Promise<Map<string, number>> {
     const records = await this.#records.list()
     const routes = await readRoutes()
-    const held = new Set(records.map((record) => record.ip))
+    const held = new Set(records.flatMap(ipsOf))
     const isHere = (ip: string): boolean => held.has(ip) || isAttached(routes, ip)
     const keep = new Set(records.flatMap(({ legs = [] }) => legs.flatMap(({ relayThrough }) => relayThrough ?? [])))
     return await this.#flows.sweepRelays(isHere, keep)
@@ -243,48 +268,63 @@ class NodePodNetwork implements PodNetwork {
   /** Source: unless the pod is here again, its flows are the destination's. Only then may packets be tracked as they come. */
   async #letGo(record: NetworkRecord): Promise<void> {
     if (record.role === 'home') return
-    if (record.role === 'source' && !isAttached(await readRoutes(), record.ip)) await this.#flows.leave(record.ip)
-    await this.#flows.settle(record.uid, record.ip, record)
+    const ips = ipsOf(record)
+    const routes = await readRoutes()
+    if (record.role === 'source' && !ips.some((ip) => isAttached(routes, ip))) await this.#flows.leave(ips)
+    await this.#flows.settle(record.uid, ips, record)
   }
 
-  /** The record of this migration; made, with the route as it was, before the first change. */
-  #own(uid: string, ip: string, role: Role): Promise<{ record: NetworkRecord; routes: Route[]; bridge: string | undefined }> {
+  /** The record of this migration; made, with the routes as they were, before the first change. */
+  #own(uid: string, ips: readonly string[], role: Role): Promise<Owned> {
     return this.#turn.take(async () => {
       const routes = await readRoutes()
-      const bridge = (await connectedBridges(routes))(ip)
+      const bridgeOf = await connectedBridges(routes)
       const known = await this.#records.read(uid)
-      if (known) return { record: known, routes, bridge }
-      const previous = hostRoute(routes, ip)
-      const previousRoute = previous ? routeAsIs(previous, tunnelDevices(routes)) : null
-      // With a route of its own the pod was no port of the bridge, so the node answered for it already and goes on after a rollback.
-      const record: NetworkRecord = { uid, ip, role, previousRoute, ...(bridge && !previous ? { proxyBridge: bridge } : {}) }
+      if (known) return { record: known, routes, bridgeOf }
+      const record: NetworkRecord = { uid, role, addresses: ips.map((ip) => addressNow(ip, routes, bridgeOf(ip))) }
       await this.#records.write(record)
-      return { record, routes, bridge }
+      return { record, routes, bridgeOf }
     })
   }
 
-  async #vethOf(routes: readonly Route[], ip: string, sandboxPid: number | undefined): Promise<Veth> {
-    const direct = hostRoute(routes, ip)
-    const known = direct && direct.gateway === undefined ? direct.device : this.#vethNames.get(sandboxPid ?? 0)
+  async #vethOf(routes: readonly Route[], ips: readonly string[], sandboxPid: number | undefined): Promise<Veth> {
+    const direct = ips.map((ip) => hostRoute(routes, ip)).find((route) => route && route.gateway === undefined)
+    const known = direct?.device ?? this.#vethNames.get(sandboxPid ?? 0)
     if (known !== undefined && (await deviceExists(known))) return await describeVeth(known)
-    if (sandboxPid === undefined) throw new Error(`Diverting ${ip}: its sandbox is not known: give its process, or the route to its veth`)
+    if (sandboxPid === undefined)
+      throw new Error(`Diverting ${ips.join(', ')}: its sandbox is not known: give its process, or the route to its veth`)
     return await hostVethOf(sandboxPid)
   }
 
   async #restore(record: NetworkRecord): Promise<void> {
-    const [routes, previous, standIn] = await Promise.all([
-      readRoutes(),
-      usableRoute(record.previousRoute),
-      standInAddress(this.#config.nodeIp),
-    ])
+    const [routes, standIns] = await Promise.all([readRoutes(), standInAddresses(this.#config.nodeIps)])
     const veth = record.veth && (await deviceExists(record.veth.name)) ? record.veth : undefined
     const heldVeth = record.heldVeth && (await deviceExists(record.heldVeth)) ? record.heldVeth : undefined
-    const { ip, proxyBridge } = record
-    const text = restoreBatch({ ip, standIn, previous, routed: hostRoute(routes, ip) !== undefined, veth, heldVeth })
-    await batch(text)
+    const addresses = await Promise.all(
+      record.addresses.map(async ({ ip, previousRoute }) => {
+        return { ip, previous: await usableRoute(previousRoute), routed: hostRoute(routes, ip) !== undefined }
+      }),
+    )
+    await batch(restoreBatch({ addresses, standIns, veth, heldVeth }))
     // Apart and forgiving: the proxy neighbour may not have been made yet, and ip ends a batch at that.
-    if (proxyBridge) await run('ip', ['-batch', '-'], { input: `${proxyNeighbour('del', ip, proxyBridge)}\n`, reject: false })
+    for (const { ip, proxyBridge } of record.addresses)
+      if (proxyBridge) await run('ip', ['-batch', '-'], { input: `${proxyNeighbour('del', ip, proxyBridge)}\n`, reject: false })
   }
+}
+
+/** With a route of its own the pod was no port of the bridge, so the node answered for it already and goes on after a rollback. */
+function addressNow(ip: string, routes: readonly Route[], bridge: string | undefined): RecordedAddress {
+  const previous = hostRoute(routes, ip)
+  if (previous) return { ip, previousRoute: routeAsIs(previous, tunnelDevices(routes)) }
+  return { ip, previousRoute: null, ...(bridge ? { proxyBridge: bridge } : {}) }
+}
+
+/** Those of the addresses whose home is this node. */
+function homesOf(ips: readonly string[], bridgeOf: Owned['bridgeOf']): { ip: string; bridge: string }[] {
+  return ips.flatMap((ip) => {
+    const bridge = bridgeOf(ip)
+    return bridge === undefined ? [] : [{ ip, bridge }]
+  })
 }
 
 async function batch(text: string): Promise<void> {
@@ -295,11 +335,11 @@ function routeAsIs({ device, gateway }: Route, tunnels: readonly string[]): Host
   return { device, ...(gateway === undefined ? {} : { gateway }), ...(tunnels.includes(device) ? { onlink: true } : {}) }
 }
 
-async function usableRoute(route: NetworkRecord['previousRoute']): Promise<HostRoute | undefined> {
+async function usableRoute(route: RecordedAddress['previousRoute']): Promise<HostRoute | undefined> {
   return route && (await deviceExists(route.device)) ? route : undefined
 }
 
-/** A /32 route to a device: the pod is attached to this node. */
+/** A route of just the address to a device: the pod is attached to this node. */
 function isAttached(routes: readonly Route[], ip: string): boolean {
   const route = hostRoute(routes, ip)
   return route !== undefined && route.gateway === undefined

@@ -1,5 +1,5 @@
 // The TCP sockets of a network namespace from the text of /proc/<pid>/net/tcp and tcp6.
-import { numberToAddress } from './addresses.ts'
+import { addressOf } from '../../runtime/addresses.ts'
 
 export interface PodSocket {
   local: string
@@ -32,16 +32,19 @@ function parseEndpoint(text: string): [string, number] {
   return [parseAddress(address), Number.parseInt(port, 16)]
 }
 
+/** An IPv4 address of an IPv6 socket. */
 const mappedPrefix = '0000000000000000FFFF0000'
 
 function parseAddress(hex: string): string {
-  if (hex.length === 8) return numberToAddress(reversed(hex))
-  if (hex.startsWith(mappedPrefix)) return numberToAddress(reversed(hex.slice(24)))
-  return `ipv6:${hex}`
+  return addressOf(groupsIn(hex.startsWith(mappedPrefix) ? hex.slice(mappedPrefix.length) : hex))
 }
 
-function reversed(hex: string): number {
-  return Number.parseInt((hex.match(/../g) ?? []).reverse().join(''), 16)
+/** Each 32-bit word is printed as the machine's (little-endian) number. */
+function groupsIn(hex: string): number[] {
+  return (hex.match(/.{8}/g) ?? []).flatMap((word) => {
+    const [a = 0, b = 0, c = 0, d = 0] = Buffer.from(word, 'hex').reverse()
+    return [a * 256 + b, c * 256 + d]
+  })
 }
 
 export function isListener(socket: PodSocket): boolean {
@@ -55,9 +58,5 @@ export function isEstablished(socket: PodSocket): boolean {
 /** A connection that somebody outside the pod holds the other end of. */
 export function isOutside(socket: PodSocket): boolean {
   if (!liveStates.has(socket.state)) return false
-  return !socket.remote.startsWith('127.') && socket.remote !== socket.local && socket.remote !== 'ipv6:00000000000000000000000001000000'
-}
-
-export function isIpv6(socket: PodSocket): boolean {
-  return socket.remote.startsWith('ipv6:')
+  return !socket.remote.startsWith('127.') && socket.remote !== '::1' && socket.remote !== socket.local
 }

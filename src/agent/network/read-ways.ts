@@ -1,7 +1,9 @@
 // The ways to other nodes as this node's kernel has them now. Nodes that reach each other without a tunnel start no program for it.
 import { readFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
+import { areOfOneFamily, contains } from '../../runtime/addresses.ts'
 import { run } from '../run.ts'
+import { familyOf } from './family.ts'
 import { readRoutes } from './kernel-files.ts'
 import type { Route } from './route-table.ts'
 import { type TunnelEnd, tunnelDevices, tunnelEnds, type WayTo, wayTo } from './ways.ts'
@@ -12,19 +14,28 @@ export async function readWays(routes: readonly Route[]): Promise<WayTo> {
 }
 
 async function readEnds(device: string): Promise<TunnelEnd[]> {
-  const [forwarding, neighbours] = await Promise.all([
+  const [forwarding, arp, ipv6] = await Promise.all([
     run('bridge', ['-j', 'fdb', 'show', 'dev', device], { reject: false }),
     readFile('/proc/net/arp', 'utf8'),
+    run('ip', ['-j', '-6', 'neigh', 'show', 'dev', device], { reject: false }),
   ])
-  return tunnelEnds(device, forwarding.exitCode === 0 ? forwarding.stdout : '', neighbours)
+  const said = ({ exitCode, stdout }: { exitCode: number; stdout: string }): string => (exitCode === 0 ? stdout : '')
+  return tunnelEnds(device, said(forwarding), arp, said(ipv6))
 }
 
 /**
- * The address by which this node stands in for others towards a pod. On a tunnel it is the tunnel's: answers to the node's own address would
- * leave the tunnel with a pod's address as their source, and that is what networks between nodes drop.
+ * The addresses by which this node stands in for others towards a pod, one for each of its own. On a tunnel it is the tunnel's: answers to the
+ * node's own address would leave the tunnel with a pod's address as their source, and that is what networks between nodes drop.
  */
-export async function standInAddress(nodeIp: string): Promise<string> {
-  const tunnels = tunnelDevices(await readRoutes())
-  const addresses = tunnels.flatMap((device) => networkInterfaces()[device] ?? [])
-  return addresses.find(({ family }) => family === 'IPv4')?.address ?? nodeIp
+export async function standInAddresses(nodeIps: readonly string[]): Promise<string[]> {
+  const routes = await readRoutes()
+  return nodeIps.map((nodeIp) => {
+    const tunnels = tunnelDevices(routes.filter(({ destination }) => areOfOneFamily(destination, nodeIp)))
+    const addresses = tunnels.flatMap((device) => networkInterfaces()[device] ?? [])
+    return addresses.find(({ family, address }) => family === familyOf(nodeIp).name && !isLinkLocal(address))?.address ?? nodeIp
+  })
+}
+
+function isLinkLocal(address: string): boolean {
+  return contains('fe80::/10', address)
 }

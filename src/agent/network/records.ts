@@ -9,10 +9,8 @@ import type { UntrackedFlow } from './rule-sets.ts'
 
 export interface NetworkRecord {
   uid: string
-  ip: string
   role: 'source' | 'destination' | 'home'
-  /** The exact route before the migration; null: there was none. Absent: not yet changed. */
-  previousRoute?: HostRoute | null
+  addresses: RecordedAddress[]
   /** Legs inserted by arm. */
   legs?: Leg[]
   /** Flows that pass this node untracked in their translated form. */
@@ -22,10 +20,21 @@ export interface NetworkRecord {
   veth?: Veth
   /** On the destination: the veth whose neighbour queue holds the packets. */
   heldVeth?: string
-  /** Bridge on which this migration made the node answer ARP for the address. */
+}
+
+/** One of the pod's addresses. */
+export interface RecordedAddress {
+  ip: string
+  /** The exact route before the migration; null: there was none. */
+  previousRoute: HostRoute | null
+  /** Bridge on which this migration made the node answer for the address. */
   proxyBridge?: string
-  /** The address lease as it was before. */
+  /** The lease as it was before. */
   lease?: Lease
+}
+
+export function ipsOf({ addresses }: NetworkRecord): string[] {
+  return addresses.map(({ ip }) => ip)
 }
 
 export class NetworkRecords {

@@ -6,24 +6,25 @@ import { writeIfDifferent } from '../install/host-files.ts'
 import type { Leg } from '../rooms.ts'
 import { run } from '../run.ts'
 import type { ConntrackEntry } from './conntrack-entries.ts'
+import { type Family, families, familyOf, ipv4 } from './family.ts'
 import { nextHop, routeProtocol } from './ip-batches.ts'
 import { readRoutes } from './kernel-files.ts'
 import { readWays } from './read-ways.ts'
 import { anchorNumber, lastAnchor, markOf, relayPriority, ruleOf, tableOf } from './relay-marks.ts'
-import type { Way } from './ways.ts'
+import type { Way, WayTo } from './ways.ts'
 
-const Anchors = z.record(z.ipv4(), z.int().min(1).max(lastAnchor))
+const Anchors = z.record(z.union([z.ipv4(), z.ipv6()]), z.int().min(1).max(lastAnchor))
 const Rules = z.array(z.object({ priority: z.int(), table: z.string() }))
 
 export class Relays {
   readonly #file: string
-  readonly #nodeIp: string
+  readonly #nodeIps: readonly string[]
   /** Node address to its number here; on disk, because the marks in the kernel outlive the agent. */
   #anchors: Map<string, number> | undefined
 
-  constructor(stateDir: string, nodeIp: string) {
+  constructor(stateDir: string, nodeIps: readonly string[]) {
     this.#file = path.join(stateDir, 'relays.json')
-    this.#nodeIp = nodeIp
+    this.#nodeIps = nodeIps
   }
 
   async load(): Promise<void> {
@@ -45,14 +46,21 @@ export class Relays {
   /** Numbers first, on disk, then rules and tables, and only then marks that lead there. */
   async lay(legs: readonly Leg[]): Promise<void> {
     await this.load()
-    const nodes = [...new Set(legs.flatMap(({ relayThrough }) => relayThrough ?? []))].filter((node) => node !== this.#nodeIp)
+    const nodes = [...new Set(legs.flatMap(({ relayThrough }) => relayThrough ?? []))].filter((node) => !this.#nodeIps.includes(node))
     if (nodes.length === 0) return
     for (const node of nodes) this.#number(node)
     await this.#save()
-    const [rules, wayTo] = await Promise.all([readRules(), readRoutes().then(readWays)])
-    const present = new Set(rules.map(({ table }) => table))
+    const wayTo = await readWays(await readRoutes())
+    for (const family of families) {
+      const own = nodes.filter((node) => familyOf(node) === family)
+      if (own.length > 0) await this.#layOf(family, own, wayTo)
+    }
+  }
+
+  async #layOf(family: Family, nodes: readonly string[], wayTo: WayTo): Promise<void> {
+    const present = await tablesOf(family)
     const batch = nodes.flatMap((node) => wayThrough(wayTo(node), this.#anchors?.get(node) ?? 0, present))
-    await run('ip', ['-batch', '-'], { input: `${batch.join('\n')}\n` })
+    await run('ip', [family.option, '-batch', '-'], { input: `${batch.join('\n')}\n` })
   }
 
   /** What is left of each relay; those without any are taken away, unless a move is just laying them. */
@@ -67,8 +75,7 @@ export class Relays {
 
   async #remove(nodes: readonly string[]): Promise<void> {
     if (nodes.length === 0) return
-    const present = new Set((await readRules()).map(({ table }) => table))
-    for (const node of nodes) await removeWay(this.#anchors?.get(node) ?? 0, present)
+    for (const node of nodes) await removeWay(familyOf(node), this.#anchors?.get(node) ?? 0, await tablesOf(familyOf(node)))
     for (const node of nodes) this.#anchors?.delete(node)
     await this.#save()
   }
@@ -89,9 +96,11 @@ export class Relays {
 
 /** Uninstalling: flows that are still relayed end. */
 export async function removeAllRelays(): Promise<void> {
-  const tables = new Set((await readRules()).map(({ table }) => table))
-  for (let number = 1; number <= lastAnchor; number++) {
-    if (tables.has(String(tableOf(number)))) await removeWay(number, tables)
+  for (const family of families) {
+    const tables = await tablesOf(family)
+    for (let number = 1; number <= lastAnchor; number++) {
+      if (tables.has(String(tableOf(number)))) await removeWay(family, number, tables)
+    }
   }
 }
 
@@ -101,16 +110,19 @@ function wayThrough(way: Way, number: number, present: ReadonlySet<string>): str
   return present.has(table) ? [route] : [route, `rule add ${ruleOf(number)}`]
 }
 
-async function removeWay(number: number, present: ReadonlySet<string>): Promise<void> {
+async function removeWay(family: Family, number: number, present: ReadonlySet<string>): Promise<void> {
   const table = String(tableOf(number))
-  if (present.has(table)) await run('ip', ['rule', 'del', ...ruleOf(number).split(' ')])
+  if (present.has(table)) await run('ip', [family.option, 'rule', 'del', ...ruleOf(number).split(' ')])
   // Empty after a reboot: nothing to take away then.
-  await run('ip', ['route', 'flush', 'table', table], { reject: false })
+  await run('ip', [family.option, 'route', 'flush', 'table', table], { reject: false })
 }
 
-async function readRules(): Promise<z.infer<typeof Rules>> {
-  const { stdout } = await run('ip', ['-j', '-4', 'rule', 'show'])
-  return Rules.parse(JSON.parse(stdout || '[]')).filter(({ priority }) => priority === relayPriority)
+/** Tables that a rule of ours leads to. */
+async function tablesOf(family: Family): Promise<Set<string>> {
+  // A kernel without IPv6 has no rules of it.
+  const { stdout } = await run('ip', ['-j', family.option, 'rule', 'show'], { reject: family === ipv4 })
+  const rules = Rules.parse(JSON.parse(stdout || '[]'))
+  return new Set(rules.filter(({ priority }) => priority === relayPriority).map(({ table }) => table))
 }
 
 function countOf(entries: readonly ConntrackEntry[], number: number): number {

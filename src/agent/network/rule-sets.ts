@@ -1,54 +1,62 @@
-// The nftables texts: the node's permanent table, what a move adds to it, and the lock of a frozen pod's namespace.
+// The nftables texts: the node's permanent table (one for each family that it has an address of), what a move adds to it, and the lock of a frozen pod's namespace.
+import { ofItsFamily } from '../../runtime/addresses.ts'
 import type { Protocol, Tuple } from './conntrack-entries.ts'
+import { type Family, families, familyOf, ipv6 } from './family.ts'
 import { relayMarkTest } from './relay-marks.ts'
 
 const tableName = 'podmotion'
 const lockTable = 'podmotion_lock'
 
 /** Declared again and again: what is there stays. */
-const sets = [
-  '  set movable { type ipv4_addr; }',
-  '  set itself { type ipv4_addr . ipv4_addr; }',
+const sets = ({ type }: Family): string[] => [
+  `  set movable { type ${type}; }`,
+  `  set itself { type ${type} . ${type}; }`,
   // Movable addresses whose flows of before our rules have been translated anew (leg-plan.ts, fixedLines).
-  '  set fixed { type ipv4_addr; }',
+  `  set fixed { type ${type}; }`,
   // While a pod is held here: its addresses, and those of its ports that are known.
-  '  set guarded { type ipv4_addr; }',
-  '  set known { type ipv4_addr . inet_service; }',
-  '  set untracked { type ipv4_addr . inet_proto . inet_service . ipv4_addr . inet_service; flags timeout; }',
+  `  set guarded { type ${type}; }`,
+  `  set known { type ${type} . inet_service; }`,
+  `  set untracked { type ${type} . inet_proto . inet_service . ${type} . inet_service; flags timeout; }`,
   // Devices to other nodes and to the outside.
-  '  set outer { type ifname; }',
+  '  set outer { type iface_index; }',
 ]
 
 /**
  * A segment of a flow that began on the source after its table was read: it may still have to be translated, and the pod would reset what it
  * cannot recognise. Dropped, it is sent again. Known are the ports on which the pod listens, and its own end of each flow that was told.
  */
-const guardRule = 'ip daddr @guarded tcp flags & (syn | ack) != syn ip daddr . tcp dport != @known drop'
+const guardRule = ({ ip }: Words): string => `${ip} daddr @guarded tcp flags & (syn | ack) != syn ${ip} daddr . tcp dport != @known drop`
 
-const chains: Record<string, { hook: string; rules: (standIn: string) => string[] }> = {
+interface Words {
+  /** Header of the family. */
+  ip: Family['nft']
+  standIn: string
+}
+
+const chains: Record<string, { hook: string; rules: (words: Words) => string[] }> = {
   /**
    * Before connection tracking (flow-legs.ts, translatedForms). Second rule: this node only hands on what is for a pod that lives elsewhere, and
    * the answers go another way. Tracked, half of a flow is INVALID to the kernel, and kube-proxy's iptables mode drops that.
    */
   untracked: {
     hook: 'type filter hook prerouting priority -300',
-    rules: () => [
-      'ip saddr . meta l4proto . th sport . ip daddr . th dport @untracked notrack',
-      'iifname @outer ip daddr @movable fib daddr oifname @outer notrack',
+    rules: ({ ip }) => [
+      `${ip} saddr . meta l4proto . th sport . ${ip} daddr . th dport @untracked notrack`,
+      `iif @outer ${ip} daddr @movable fib daddr oif @outer notrack`,
     ],
   },
   /** After connection tracking and before the routing decision. Only the pod's own packets: answers would come back here for ever. */
   relay: {
     hook: 'type filter hook prerouting priority -149',
-    rules: () => [`ip saddr @movable ${relayMarkTest('ct')} meta mark set ct mark`],
+    rules: ({ ip }) => [`${ip} saddr @movable ${relayMarkTest('ct')} meta mark set ct mark`],
   },
   /** A tunnel's outer packet inherits the mark and would be routed by it once more. */
   unmark: {
     hook: 'type filter hook postrouting priority -150',
     rules: () => [`${relayMarkTest('meta')} meta mark set 0`],
   },
-  guard: { hook: 'type filter hook forward priority -10', rules: () => [guardRule] },
-  guardLocal: { hook: 'type filter hook output priority -10', rules: () => [guardRule] },
+  guard: { hook: 'type filter hook forward priority -10', rules: (words) => [guardRule(words)] },
+  guardLocal: { hook: 'type filter hook output priority -10', rules: (words) => [guardRule(words), ...noRedirects(words)] },
   /**
    * Before kube-proxy's and the CNI's own postrouting (priority 100). A flow masqueraded there dies when the pod moves, because the kernel
    * forgets a masquerade whose output device changed; the same translation by a fixed `snat` lives on. 0x4000 is kube-proxy's mark in both
@@ -61,32 +69,40 @@ const chains: Record<string, { hook: string; rules: (standIn: string) => string[
    */
   postrouting: {
     hook: 'type nat hook postrouting priority 99',
-    rules: (standIn) => [
-      `meta mark & 0x4000 == 0x4000 ip daddr @movable meta mark set meta mark ^ 0x4000 snat to ${standIn} fully-random`,
-      `ct status dnat ip saddr . ip daddr @itself snat to ${standIn} fully-random`,
-      'ip saddr @movable tcp flags & (syn | ack) != syn snat to ip saddr',
-      'ip daddr @movable snat to ip saddr',
+    rules: ({ ip, standIn }) => [
+      `meta mark & 0x4000 == 0x4000 ${ip} daddr @movable meta mark set meta mark ^ 0x4000 snat to ${standIn} fully-random`,
+      `ct status dnat ${ip} saddr . ${ip} daddr @itself snat to ${standIn} fully-random`,
+      `${ip} saddr @movable tcp flags & (syn | ack) != syn snat to ${ip} saddr`,
+      `${ip} daddr @movable snat to ${ip} saddr`,
     ],
   },
 }
 
-export function nodeRuleSet(standIn: string, movable: readonly string[], outer: readonly string[]): string {
-  const elements = [...new Set(movable)].sort()
+/** What `send_redirects` is for IPv4 (sysctls.ts). */
+function noRedirects({ ip }: Words): string[] {
+  return ip === ipv6.nft ? ['icmpv6 type nd-redirect drop'] : []
+}
+
+/**
+ * `standIns`: one address of each family of this node; so everywhere here. Movable addresses of another family are no concern of it. `outer`:
+ * devices to other nodes and to the outside.
+ */
+export function nodeRuleSet(standIns: readonly string[], movable: readonly string[], outer: readonly string[]): string {
+  const elements = [...new Set(movable)].filter((ip) => ofItsFamily(ip, standIns) !== undefined).sort()
+  const own = standIns.map((standIn) => familyOf(standIn).nft)
   return lines(
-    ...table(standIn),
-    ...['movable', 'itself', 'outer'].map((set) => `flush set ip ${tableName} ${set}`),
-    element('add', 'movable', elements),
-    element('add', 'itself', elements.map(itself)),
-    element(
-      'add',
-      'outer',
-      outer.map((device) => `"${device}"`),
-    ),
+    ...tables(standIns),
+    ...own.flatMap((nft) => ['movable', 'itself', 'outer'].map((set) => `flush set ${nft} ${tableName} ${set}`)),
+    ...elementsOf('add', 'movable', elements),
+    ...elementsOf('add', 'itself', elements.map(itself)),
+    ...(outer.length === 0 ? [] : own.map((nft) => `add element ${nft} ${tableName} outer { ${outer.map(quoted).join(', ')} }`)),
   )
 }
 
 /** Asks for the movable addresses whose earlier flows have a fixed translation too. */
-export const listFixed = ['-j', 'list', 'set', 'ip', tableName, 'fixed'] as const
+export function listFixed({ nft }: Family): string[] {
+  return ['-j', 'list', 'set', nft, tableName, 'fixed']
+}
 
 /** From its answer. */
 export function fixedIn(json: string): string[] {
@@ -95,18 +111,25 @@ export function fixedIn(json: string): string[] {
 }
 
 export function fixedRuleSet(fresh: readonly string[], gone: readonly string[]): string {
-  return lines(element('delete', 'fixed', gone), element('add', 'fixed', fresh))
+  return lines(...elementsOf('delete', 'fixed', gone), ...elementsOf('add', 'fixed', fresh))
 }
 
 /** As it should be, whatever it was: one transaction. */
-function table(standIn: string): string[] {
+function tables(standIns: readonly string[]): string[] {
+  return standIns.flatMap((standIn) => table(familyOf(standIn), standIn))
+}
+
+function table(family: Family, standIn: string): string[] {
+  const ip = family.nft
   return [
-    `table ip ${tableName} {`,
-    ...sets,
+    `table ${ip} ${tableName} {`,
+    ...sets(family),
     ...Object.entries(chains).map(([name, { hook }]) => `  chain ${name} { ${hook}; policy accept; }`),
     '}',
-    ...Object.keys(chains).map((name) => `flush chain ip ${tableName} ${name}`),
-    ...Object.entries(chains).flatMap(([name, { rules }]) => rules(standIn).map((rule) => `add rule ip ${tableName} ${name} ${rule}`)),
+    ...Object.keys(chains).map((name) => `flush chain ${ip} ${tableName} ${name}`),
+    ...Object.entries(chains).flatMap(([name, { rules }]) =>
+      rules({ ip, standIn }).map((rule) => `add rule ${ip} ${tableName} ${name} ${rule}`),
+    ),
   ]
 }
 
@@ -116,71 +139,79 @@ export interface UntrackedFlow {
 }
 
 export interface ArmedPod {
-  /** As `standInAddress` says. */
-  standIn: string
-  ip: string
+  /** As `standInAddresses` says. */
+  standIns: readonly string[]
+  ips: readonly string[]
   knownPorts: readonly number[]
   untracked: readonly UntrackedFlow[]
 }
 
 /** The destination: the pod's packets are known as a movable pod's, and the flows pass untracked in their translated form. */
-export function armRuleSet({ standIn, ip, knownPorts, untracked }: ArmedPod): string {
+export function armRuleSet({ standIns, ips, knownPorts, untracked }: ArmedPod): string {
   return lines(
-    ...table(standIn),
-    element('add', 'movable', [ip]),
-    element('add', 'itself', [itself(ip)]),
-    element('add', 'guarded', [ip]),
-    element('add', 'known', knownOf(ip, knownPorts)),
-    element('add', 'untracked', untracked.map(untrackedElement)),
+    ...tables(standIns),
+    ...elementsOf('add', 'movable', ips),
+    ...elementsOf('add', 'itself', ips.map(itself)),
+    ...elementsOf('add', 'guarded', ips),
+    ...elementsOf('add', 'known', knownOf(ips, knownPorts)),
+    ...elementsOf('add', 'untracked', untracked.map(untrackedElement)),
   )
 }
 
-export function untrackRuleSet(standIn: string, untracked: readonly UntrackedFlow[]): string {
-  return lines(...table(standIn), element('add', 'untracked', untracked.map(untrackedElement)))
+export function untrackRuleSet(standIns: readonly string[], untracked: readonly UntrackedFlow[]): string {
+  return lines(...tables(standIns), ...elementsOf('add', 'untracked', untracked.map(untrackedElement)))
 }
 
 /** Added before they are deleted, so that it never fails. `afterSeconds`: the other node may still translate packets on the way. */
-export function disarmRuleSet({ standIn, ip, knownPorts, untracked }: ArmedPod, afterSeconds = 0): string {
+export function disarmRuleSet({ standIns, ips, knownPorts, untracked }: ArmedPod, afterSeconds = 0): string {
   const flows = untracked.map(untrackedElement)
   const later = afterSeconds > 0 ? flows.map((flow) => `${flow} timeout ${afterSeconds}s`) : []
   return lines(
-    ...table(standIn),
-    ...again('guarded', [ip]),
-    ...again('known', knownOf(ip, knownPorts)),
+    ...tables(standIns),
+    ...again('guarded', ips),
+    ...again('known', knownOf(ips, knownPorts)),
     ...again('untracked', flows),
-    element('add', 'untracked', later),
+    ...elementsOf('add', 'untracked', later),
   )
 }
 
 function again(set: string, elements: readonly string[]): string[] {
-  return [element('add', set, elements), element('delete', set, elements)]
+  return [...elementsOf('add', set, elements), ...elementsOf('delete', set, elements)]
 }
 
-function element(verb: 'add' | 'delete', set: string, elements: readonly string[]): string {
-  return elements.length === 0 ? '' : `${verb} element ip ${tableName} ${set} { ${[...new Set(elements)].join(', ')} }`
+/** Each in the table of its family: its text begins with an address. */
+function elementsOf(verb: 'add' | 'delete', set: string, elements: readonly string[]): string[] {
+  return families.flatMap((family) => {
+    const own = [...new Set(elements)].filter((element) => familyOf(element) === family)
+    return own.length === 0 ? [] : [`${verb} element ${family.nft} ${tableName} ${set} { ${own.join(', ')} }`]
+  })
 }
 
 function lines(...texts: string[]): string {
-  return texts
-    .filter((text) => text !== '')
-    .map((text) => `${text}\n`)
-    .join('')
+  return texts.map((text) => `${text}\n`).join('')
+}
+
+function quoted(device: string): string {
+  return `"${device}"`
 }
 
 function itself(ip: string): string {
   return `${ip} . ${ip}`
 }
 
-function knownOf(ip: string, ports: readonly number[]): string[] {
-  return ports.map((port) => `${ip} . ${port}`)
+function knownOf(ips: readonly string[], ports: readonly number[]): string[] {
+  return ips.flatMap((ip) => ports.map((port) => `${ip} . ${port}`))
 }
 
 function untrackedElement({ protocol, tuple }: UntrackedFlow): string {
   return `${tuple.source} . ${protocol} . ${tuple.sourcePort} . ${tuple.destination} . ${tuple.destinationPort}`
 }
 
-export function deleteNodeTable(): string {
-  return `table ip ${tableName} {\n}\ndelete table ip ${tableName}\n`
+export function deleteNodeTables(nodeIps: readonly string[]): string {
+  return nodeIps
+    .map((nodeIp) => familyOf(nodeIp).nft)
+    .map((nft) => `table ${nft} ${tableName} {\n}\ndelete table ${nft} ${tableName}\n`)
+    .join('')
 }
 
 /**

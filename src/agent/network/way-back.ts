@@ -1,15 +1,20 @@
 // The way back of the packets that waited on the destination of a move that goes back: out of the held veth to the source, and there also
 // past its stack, where that would refuse them. Without it peers send again when their timer says so: 0.2, 0.6, 1.4, 3 s after the first time.
+import { createSocket } from 'node:dgram'
+import { isIpv6, ofItsFamily } from '../../runtime/addresses.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { run } from '../run.ts'
+import { familyOf } from './family.ts'
 import { releaseBatch } from './ip-batches.ts'
 import { deviceExists, readRoutes } from './kernel-files.ts'
 import { readWays } from './read-ways.ts'
-import type { NetworkRecord } from './records.ts'
+import { ipsOf, type NetworkRecord } from './records.ts'
 import { routeTo } from './route-table.ts'
 
 const prefix = 'podmotion_back_'
+/** Nobody answers there. */
+const discardPort = 9
 /** Frames under it leave the held veth another way, or not at all. */
 const noMac = '02:00:00:00:00:00'
 
@@ -33,7 +38,9 @@ interface Taking {
 
 /** Destination, before the queue is let go. The egress hook is in Linux since 5.16; the next hop's MAC and the TTL are `fwd`'s. */
 export function giveRuleSet({ ip, heldVeth, gateway, uplink }: Giving): string {
-  return ruleSet(ip, `egress device "${heldVeth}" priority 0`, [`ip daddr ${ip} fwd ip to ${gateway} device "${uplink}"`])
+  return ruleSet(ip, `egress device "${heldVeth}" priority 0`, [
+    `${familyOf(ip).nft} daddr ${ip} fwd ${familyOf(ip).nft} to ${gateway} device "${uplink}"`,
+  ])
 }
 
 /**
@@ -41,10 +48,11 @@ export function giveRuleSet({ ip, heldVeth, gateway, uplink }: Giving): string {
  * outside (martian, reverse path). Its table has their flows already, and saw them leave. All others are tracked as ever.
  */
 export function takeRuleSet({ ip, device, uplink }: Taking): string {
-  const toPod = `fwd ip to ${ip} device "${device}"`
+  const { nft } = familyOf(ip)
+  const toPod = `fwd ${nft} to ${ip} device "${device}"`
   return ruleSet(ip, `ingress device "${uplink}" priority -500`, [
-    `ip daddr ${ip} fib saddr type local ${toPod}`,
-    `ip daddr ${ip} fib saddr oifname != "${uplink}" ${toPod}`,
+    `${nft} daddr ${ip} fib saddr type local ${toPod}`,
+    `${nft} daddr ${ip} fib saddr oifname != "${uplink}" ${toPod}`,
   ])
 }
 
@@ -66,7 +74,7 @@ export function closeRuleSet(tables: readonly string[]): string {
 }
 
 function tableOf(ip: string): string {
-  return `${prefix}${ip.replaceAll('.', '_')}`
+  return `${prefix}${ip.replaceAll(/[.:]/g, '_')}`
 }
 
 /** From `nft -j list tables netdev`. */
@@ -75,12 +83,26 @@ export function tablesIn(json: string): string[] {
   return nftables.flatMap(({ table }) => (table?.name.startsWith(prefix) ? [table.name] : []))
 }
 
+/**
+ * The kernel asks for its next hop now, and knows it when the rules are there: what `fwd` has to keep until then goes the way of its route after
+ * all, out of the held veth. Agents speak to each other in one family only, so the other one's hop may be unknown.
+ */
+function learnNeighbour(gateway: string): Promise<void> {
+  const socket = createSocket(isIpv6(gateway) ? 'udp6' : 'udp4')
+  return new Promise((resolve) => socket.send('', discardPort, gateway, () => socket.close(() => resolve())))
+}
+
 /** Ways back are open for seconds, and belong to this life of the agent. */
 export class WaysBack {
   readonly #open = new Set<string>()
 
-  /** `otherNodeIp`: of the other side of the move. On the destination all that waits has left when this returns. */
-  async open({ ip, role, veth, heldVeth }: NetworkRecord, otherNodeIp: string): Promise<void> {
+  /** `otherNodeIps`: of the other side of the move. On the destination all that waits has left when this returns. */
+  async open(record: NetworkRecord, otherNodeIps: readonly string[]): Promise<void> {
+    await Promise.all(ipsOf(record).map((ip) => this.#openFor(ip, record, ofItsFamily(ip, otherNodeIps))))
+  }
+
+  async #openFor(ip: string, { role, veth, heldVeth }: NetworkRecord, otherNodeIp: string | undefined): Promise<void> {
+    if (otherNodeIp === undefined) return
     const routes = await readRoutes()
     const { gateway, device } = (await readWays(routes))(otherNodeIp)
     const uplink = device ?? routeTo(routes, otherNodeIp)?.device
@@ -88,8 +110,9 @@ export class WaysBack {
     if (role === 'source' && veth && (await deviceExists(veth.name)))
       await this.#lay(ip, takeRuleSet({ ip, device: veth.bridge ?? veth.name, uplink }))
     if (role !== 'destination' || heldVeth === undefined || !(await deviceExists(heldVeth))) return
+    await learnNeighbour(gateway)
     const isOpen = await this.#lay(ip, giveRuleSet({ ip, heldVeth, gateway, uplink }))
-    if (isOpen) await run('ip', ['-batch', '-'], { input: releaseBatch(ip, heldVeth, noMac) })
+    if (isOpen) await run('ip', ['-batch', '-'], { input: releaseBatch([ip], heldVeth, noMac) })
   }
 
   /** false: this kernel cannot, so packets are lost as on any other network change. Nothing else of the way back may depend on it. */
@@ -100,9 +123,10 @@ export class WaysBack {
     return exitCode === 0
   }
 
-  async close(ip: string): Promise<void> {
-    await run('nft', ['-f', '-'], { input: closeRuleSet([tableOf(ip)]), reject: false })
-    this.#open.delete(tableOf(ip))
+  async close(ips: readonly string[]): Promise<void> {
+    const tables = ips.map(tableOf)
+    await run('nft', ['-f', '-'], { input: closeRuleSet(tables), reject: false })
+    for (const table of tables) this.#open.delete(table)
   }
 
   /** Those of another life of the agent. Returns their names. */

@@ -54,7 +54,7 @@ export function planNetwork(wish: NetworkWish, now: NodeNetwork): NetworkPlan {
  * veth, so while it is there the pod is here, and the wish is older than the move.
  */
 function awayFrom({ state, wayTo }: NetworkWish, attached: ReadonlySet<string>): Map<string, Way> {
-  const elsewhere = state.moved.filter((moved) => moved.nodeIp !== state.nodeIp && !attached.has(moved.ip))
+  const elsewhere = state.moved.filter((moved) => !state.nodeIps.includes(moved.nodeIp) && !attached.has(moved.ip))
   return new Map(elsewhere.map((moved) => [moved.ip, wayTo(moved.nodeIp)]))
 }
 

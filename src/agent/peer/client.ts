@@ -41,7 +41,8 @@ export class Peer {
     this.address = address
     this.#agent = agent
     const colon = address.lastIndexOf(':')
-    this.#host = address.slice(0, colon)
+    // An IPv6 address is in brackets.
+    this.#host = address.slice(0, colon).replaceAll(/[[\]]/g, '')
     this.#port = address.slice(colon + 1)
   }
 

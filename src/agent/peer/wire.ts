@@ -19,7 +19,8 @@ import { ContainerName } from '../transfer/names.ts'
 //   Upgrade /v1/peer/:uid/pages/:container                         memory ahead (native/README.md), from tracker to store
 //   Upgrade /v1/peer/:uid/files                                    one rsync each, its token first (storage/transport.ts)
 
-const ipv4 = z.ipv4()
+const address = z.union([z.ipv4(), z.ipv6()])
+const addresses = z.array(address).min(1).max(2)
 const port = z.int().min(0).max(65535)
 
 export const StandingRequest = z.object({ podUid: z.string().regex(/^[0-9a-zA-Z][0-9a-zA-Z-]{0,63}$/) })
@@ -33,20 +34,20 @@ export type Stores = z.infer<typeof Stores>
 export const ArmRestore = z.object({ lazy: z.boolean() })
 export type ArmRestore = z.infer<typeof ArmRestore>
 
-const WireEndpoint = z.object({ address: ipv4, port })
+const WireEndpoint = z.object({ address, port })
 
 const WireLeg = z.object({
   protocol: z.enum(['tcp', 'udp']),
-  source: ipv4,
+  source: address,
   sourcePort: port,
-  destination: ipv4,
+  destination: address,
   destinationPort: port,
   mark: z.int().min(0).max(0xffffffff),
   windowScaleOriginal: z.int().min(0).max(14),
   windowScaleReply: z.int().min(0).max(14),
   destinationNat: WireEndpoint.optional(),
   sourceNat: WireEndpoint.optional(),
-  relayThrough: ipv4.optional(),
+  relayThrough: address.optional(),
   closing: z.boolean().optional(),
 })
 const WireLegs = z.array(WireLeg).max(200_000)
@@ -96,7 +97,12 @@ export type Outcome = z.infer<typeof Outcome>
 /** The source's answer. */
 export const GoesOn = z.object({ goesOn: z.boolean() })
 
-export const Divert = z.object({ ip: ipv4, destinationNodeIp: ipv4, undo: z.boolean().default(false), settle: z.boolean().default(false) })
+export const Divert = z.object({
+  ips: addresses,
+  destinationNodeIps: addresses,
+  undo: z.boolean().default(false),
+  settle: z.boolean().default(false),
+})
 export type Divert = z.infer<typeof Divert>
 
 export const Nothing = z.object({})

@@ -47,10 +47,10 @@ export function peerRoutes(context: AgentContext, registry: Registry): Router {
   return router
 }
 
-async function divertHome({ network }: AgentContext, uid: string, { ip, destinationNodeIp, undo, settle }: Divert): Promise<void> {
+async function divertHome({ network }: AgentContext, uid: string, { ips, destinationNodeIps, undo, settle }: Divert): Promise<void> {
   if (settle) await network.settle(uid)
-  else if (undo) await network.undo({ uid, ip, role: 'home' })
-  else await network.divert({ uid, ip, destinationNodeIp, role: 'home' })
+  else if (undo) await network.undo({ uid, role: 'home' })
+  else await network.divert({ uid, ips, destinationNodeIps, role: 'home' })
 }
 
 export function acceptStreams(server: Server, context: AgentContext, registry: Registry): void {

@@ -4,7 +4,7 @@ import path from 'node:path'
 import type { AgentConfig } from '../config.ts'
 import { DiskFiles } from '../journal/disk-files.ts'
 import { Journal, type JournalFiles } from '../journal/journal.ts'
-import { NetworkRecords } from '../network/records.ts'
+import { ipsOf, NetworkRecords } from '../network/records.ts'
 import { isOpen, type Move } from '../protocol/move.ts'
 import type { PodNetwork } from '../rooms.ts'
 import { sweepCriuMounts } from './criu-mounts.ts'
@@ -49,7 +49,7 @@ export async function sweepAlone(
     kept.map(({ uid }) => uid),
     dryRun,
   )
-  const keptNetwork = kept.map(({ uid, role, ip }) => `network record of migration ${uid} (${role} of ${ip})`)
+  const keptNetwork = kept.map((record) => `network record of migration ${record.uid} (${record.role} of ${ipsOf(record).join(', ')})`)
   return { kept: [...files.kept, ...keptNetwork], removed: [...files.removed, ...removed] }
 }
 

@@ -12,6 +12,10 @@ const fixtures = path.join(import.meta.dirname, 'fixtures')
 export const podIp = '10.244.1.5'
 export const nodeIps = { a: '172.31.0.1', b: '172.31.0.2' } as const
 export const clientIp = '172.31.0.9'
+/** Where `dualStack` was asked for. */
+export const podIp6 = ipv6Of(podIp)
+export const nodeIps6 = { a: 'fd00:31::1', b: 'fd00:31::2' } as const
+export const clientIp6 = 'fd00:31::9'
 /** A NodePort of the pod, masqueraded as kube-proxy does it. */
 export const fakeProxy = `nft -f - <<X
 table ip proxy {
@@ -28,6 +32,7 @@ export class Nodes {
   readonly #namespaces: string[] = []
   readonly #children: ChildProcess[] = []
   readonly #agents = new Map<NodeName, Lines>()
+  #isDual = false
 
   constructor() {
     buildHelper()
@@ -36,6 +41,28 @@ export class Nodes {
     for (const [name, ip] of [...Object.entries(nodeIps), ['c', clientIp] as const]) this.#addHost(name, ip)
     for (const name of ['a', 'b'] as const) this.#addNode(name)
     this.in('c', `ip route add 10.244.1.0/24 via ${nodeIps.a}; ip route add 10.244.2.0/24 via ${nodeIps.b}`)
+  }
+
+  /** IPv6 beside IPv4, for nodes and for pods that come after this. */
+  dualStack(): void {
+    this.#isDual = true
+    for (const [name, ip] of [...Object.entries(nodeIps6), ['c', clientIp6] as const]) {
+      this.in(name, `sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.accept_dad=0; ip addr add ${ip}/64 dev eth0 nodad`)
+      for (const node of ['a', 'b'] as const) {
+        const range = `fd00:244:0:${node === 'a' ? 1 : 2}::`
+        if (name === node) this.in(name, `sysctl -qw net.ipv6.conf.cni0.accept_dad=0; ip addr add ${range}1/64 dev cni0 nodad`)
+        else this.in(name, `ip route add ${range}/64 via ${nodeIps6[node]}`)
+      }
+    }
+  }
+
+  /** Of the pod. */
+  get ips(): string[] {
+    return this.#isDual ? [podIp, podIp6] : [podIp]
+  }
+
+  nodeIpsOf(name: NodeName): string[] {
+    return this.#isDual ? [nodeIps[name], nodeIps6[name]] : [nodeIps[name]]
   }
 
   in(namespace: string, script: string): string {
@@ -48,6 +75,7 @@ export class Nodes {
     this.#addVeth(node, name)
     this.in(node, `ip link set h${name} master cni0; ip link set h${name} type bridge_slave hairpin on`)
     this.in(name, `ip addr add ${ip}/24 dev eth0; ip route add default via ${gateway}`)
+    if (this.#isDual) this.in(name, `ip addr add ${ipv6Of(ip)}/64 dev eth0 nodad; ip route add default via ${ipv6Of(gateway)}`)
     return await this.#start(name)
   }
 
@@ -62,6 +90,13 @@ export class Nodes {
        ip neigh replace ${gateway} lladdr ${hostMac} dev eth0 nud permanent
        sysctl -qw net.ipv4.conf.all.arp_ignore=8 net.ipv4.conf.eth0.arp_ignore=8`,
     )
+    const gateway6 = ipv6Of(gateway)
+    if (this.#isDual)
+      this.in(
+        name,
+        `ip addr add ${ipv6Of(ip)}/128 dev eth0 nodad; ip route add ${gateway6} dev eth0; ip route add default via ${gateway6}
+         ip neigh replace ${gateway6} lladdr ${hostMac} dev eth0 nud permanent`,
+      )
     const podMac = this.in(name, 'cat /sys/class/net/eth0/address').trim()
     return { ...(await this.#start(name)), attached: { hostVeth: `h${name}`, podMac, gateway, netns: name } }
   }
@@ -83,7 +118,7 @@ export class Nodes {
 
   survey(node: NodeName, pod: Pod, serviceIps: string[] = []): Promise<FlowSurvey> {
     return this.call<FlowSurvey>(node, 'survey', {
-      ip: podIp,
+      ips: this.ips,
       sandboxPid: pod.pid,
       podCidrs: ['10.244.1.0/24', '10.244.2.0/24'],
       serviceIps,
@@ -112,16 +147,16 @@ export class Nodes {
 
   /** To the lock; returns how to roll it back. */
   async halfMove(uid: string, { from, to, pod, attached }: WholeMove): Promise<() => Promise<void>> {
-    const ip = podIp
+    const { ips } = this
     const { legs, openPorts } = await this.survey(from, pod)
-    await this.call(from, 'prepare', { uid, ip, legs })
-    await this.call(to, 'arm', { uid, ip, nodeIp: nodeIps[to], legs, openPorts })
-    await this.call(to, 'hold', { uid, ip, attached })
-    await this.call(from, 'divert', { uid, ip, destinationNodeIp: nodeIps[to], role: 'source', sandboxPid: pod.pid })
+    await this.call(from, 'prepare', { uid, ips, legs })
+    await this.call(to, 'arm', { uid, ips, legs, openPorts })
+    await this.call(to, 'hold', { uid, ips, attached })
+    await this.call(from, 'divert', { uid, ips, destinationNodeIps: this.nodeIpsOf(to), role: 'source', sandboxPid: pod.pid })
     await this.call(from, 'lock', { uid, sandboxPid: pod.pid })
     return async () => {
-      await this.call(from, 'undo', { uid, ip, role: 'source', sandboxPid: pod.pid })
-      await this.call(to, 'undo', { uid, ip, role: 'destination' })
+      await this.call(from, 'undo', { uid, role: 'source', sandboxPid: pod.pid })
+      await this.call(to, 'undo', { uid, role: 'destination' })
       this.in(to, `ip link set ${(attached as { hostVeth: string }).hostVeth} up`)
       await this.call(from, 'unlock', { uid, sandboxPid: pod.pid })
     }
@@ -130,7 +165,7 @@ export class Nodes {
   async wholeMove(uid: string, way: WholeMove): Promise<void> {
     const { from, to, attached } = way
     await this.halfMove(uid, way)
-    await this.call(to, 'release', { uid, ip: podIp, attached })
+    await this.call(to, 'release', { uid, ips: this.ips, attached })
     for (const node of [from, to]) await this.call(node, 'settle', uid)
   }
 
@@ -140,7 +175,10 @@ export class Nodes {
     const links = this.in(node, 'ip -br link | sort').replaceAll('UNKNOWN', 'UP     ')
     return [
       links,
-      this.in(node, 'bridge -d link | sort; ip route show; ip neigh show proxy; ip -d link show type veth | grep -c bridge_slave || true'),
+      this.in(
+        node,
+        'bridge -d link | sort; ip route show; ip neigh show proxy; ip -6 route show table main; ip -6 neigh show proxy; ip -d link show type veth | grep -c bridge_slave || true',
+      ),
     ].join('')
   }
 
@@ -197,6 +235,7 @@ export class Nodes {
     const config = readConfig({
       NODE_NAME: node,
       NODE_IP: nodeIps[node],
+      NODE_IPS: this.nodeIpsOf(node).join(','),
       STATE_DIR: path.join(this.folder, node, 'state'),
       CNI_STATE_DIR: path.join(this.folder, node, 'cni'),
     })
@@ -224,6 +263,12 @@ export class Nodes {
   #name(name: string): string {
     return `${this.#prefix}-${name}`
   }
+}
+
+/** Of a pod's or a bridge's IPv4 address. */
+function ipv6Of(address: string): string {
+  const [, , network = '', host = ''] = address.split('.')
+  return `fd00:244:0:${network}::${host}`
 }
 
 export interface WholeMove {

@@ -4,12 +4,12 @@ import type { ConntrackEntry, Tuple } from '../../../src/agent/network/conntrack
 import { parseEntries, refusedLines } from '../../../src/agent/network/conntrack-entries.ts'
 import { translatedForms } from '../../../src/agent/network/flow-legs.ts'
 import { changeOf, type SurveyInput, surveyFlows } from '../../../src/agent/network/flows.ts'
-import { divertBatch, holdBatch, restoreBatch } from '../../../src/agent/network/ip-batches.ts'
+import { divertBatch, holdBatch, releaseBatch, restoreBatch } from '../../../src/agent/network/ip-batches.ts'
 import { fixedLines, missingLegs, planChange, planLegs } from '../../../src/agent/network/leg-plan.ts'
 import { parseProxies, parseRoutes } from '../../../src/agent/network/node-network.ts'
 import { parseSockets } from '../../../src/agent/network/pod-sockets.ts'
 import { markOf, ruleOf } from '../../../src/agent/network/relay-marks.ts'
-import { connectedDevices, hostRoute, parseRouteTable, routeTo } from '../../../src/agent/network/route-table.ts'
+import { connectedDevices, hostRoute, parseIpv6RouteTable, parseRouteTable, routeTo } from '../../../src/agent/network/route-table.ts'
 import { armRuleSet, disarmRuleSet, nodeRuleSet } from '../../../src/agent/network/rule-sets.ts'
 import type { Way } from '../../../src/agent/network/ways.ts'
 import { planNetwork } from '../../../src/agent/network/wish.ts'
@@ -49,8 +49,8 @@ const localPolicy = entry(tuple('192.0.2.7', 4003, '172.30.0.1', 30080), tuple(p
 
 const survey = (input: Partial<SurveyInput>) =>
   surveyFlows({
-    ip: pod,
-    nodeIp: '172.30.0.1',
+    ips: [pod],
+    nodeIps: ['172.30.0.1'],
     isPodAddress: (address) => address.startsWith('10.244.'),
     anchorOf: (mark) => (mark === markOf(3) ? '172.30.0.3' : undefined),
     serviceIps: ['10.96.0.9'],
@@ -155,10 +155,15 @@ describe('surveying the flows of a pod', () => {
     ])
   })
 
-  it('counts connections over IPv6 as a reason', () => {
-    const remote = `ipv6:${'0'.repeat(31)}2`
-    const sockets = [{ local: 'ipv6:x', localPort: 1, remote, remotePort: 2, state: 1 }]
-    expect(survey({ sockets }).reasons.map((reason) => reason.code)).to.deep.equal(['Ipv6Flow'])
+  it('counts connections over IPv6 addresses that do not move as a reason, and only those', () => {
+    const six = (local: string, remote: string) => ({ local, localPort: 1, remote, remotePort: 2, state: 1 })
+    const sockets = [six('fe80::5', 'fe80::6'), six('fd00:244::5', 'fd00:30::9'), six('::1', '::1')]
+    const reasons = (ips: string[]) => survey({ ips, sockets }).reasons.map(({ code, message }) => [code, message])
+    const stray = (count: number, of: string) => [
+      ['Ipv6Flow', `${count} connection(s) over IPv6 of an address that does not move with the pod: ${of}`],
+    ]
+    expect(reasons([pod, 'fd00:244::5'])).to.deep.equal(stray(1, 'fe80::5'))
+    expect(reasons([pod])).to.deep.equal(stray(2, 'fe80::5, fd00:244::5'))
   })
 })
 
@@ -180,7 +185,7 @@ describe('planning the legs on the destination', () => {
 
   it('inserts a translation, after deleting what the other end’s node has of it', () => {
     const atOtherEnd = entry(tuple(pod, 5001, '10.244.2.2', 5432))
-    expect(planLegs(pod, [service], [atOtherEnd], unmarked).lines).to.deep.equal([
+    expect(planLegs([pod], [service], [atOtherEnd], unmarked).lines).to.deep.equal([
       'D tcp 10.244.1.5 5001 10.244.2.2 5432',
       'D tcp 10.244.1.5 5001 10.96.0.9 5432',
       'D tcp 10.244.1.5 5001 10.244.2.2 5432',
@@ -190,7 +195,7 @@ describe('planning the legs on the destination', () => {
 
   it('takes away a flow of this node that was given the port which stands between the ends of a flow to itself', () => {
     const [itself] = survey({ entries: [hairpin] }).legs as [Leg]
-    expect(planLegs(pod, [itself], [], unmarked).lines.slice(0, -1)).to.deep.equal([
+    expect(planLegs([pod], [itself], [], unmarked).lines.slice(0, -1)).to.deep.equal([
       'D tcp 10.244.1.5 5003 10.96.0.5 80',
       'D tcp 10.244.1.1 7777 10.244.1.5 8080',
       'D tcp 10.244.1.5 8080 10.244.1.1 7777',
@@ -198,9 +203,9 @@ describe('planning the legs on the destination', () => {
   })
 
   it('marks a relayed flow, and leaves it alone on the node that stands in for it', () => {
-    const lines = planLegs(pod, [relayed], [], () => markOf(2)).lines
+    const lines = planLegs([pod], [relayed], [], () => markOf(2)).lines
     expect(lines[1]).to.equal(`I tcp 10.244.1.5 5002 203.0.113.1 443 snat=- dnat=- mark=${markOf(2)} wo=7 wr=9`)
-    expect(planLegs(pod, [relayed], [masqueraded], unmarked)).to.deep.equal({ lines: [], inserted: [] })
+    expect(planLegs([pod], [relayed], [masqueraded], unmarked)).to.deep.equal({ lines: [], inserted: [] })
   })
 
   it('translates anew what the node stands in for, in the same way, and nothing that is not open', () => {
@@ -239,25 +244,25 @@ describe('planning the legs on the destination', () => {
   })
 
   it('inserts what is not there, after deleting what a former stay may have left', () => {
-    expect(planLegs(pod, [leg], [], unmarked)).to.deep.equal({
+    expect(planLegs([pod], [leg], [], unmarked)).to.deep.equal({
       lines: ['D tcp 10.244.3.9 4000 10.244.1.5 80', 'I tcp 10.244.3.9 4000 10.244.1.5 80 snat=- dnat=- mark=5 wo=7 wr=9'],
       inserted: [leg],
     })
   })
 
   it('replaces a plain entry, but does not own it', () => {
-    const plan = planLegs(pod, [leg], [direct], unmarked)
+    const plan = planLegs([pod], [leg], [direct], unmarked)
     expect(plan.lines).to.have.length(2)
     expect(plan.inserted).to.deep.equal([])
   })
 
   it('never touches an entry of this node that translates: the deletion would match its reply', () => {
     const own = entry(tuple('10.244.3.9', 4000, '10.96.0.5', 80), tuple(pod, 80, '10.244.3.9', 4000))
-    expect(planLegs(pod, [leg], [own], unmarked)).to.deep.equal({ lines: [], inserted: [] })
+    expect(planLegs([pod], [leg], [own], unmarked)).to.deep.equal({ lines: [], inserted: [] })
   })
 
   it('takes away plain entries of the address that are nobody’s any more', () => {
-    expect(planLegs(pod, [], [direct, outgoing], unmarked).lines).to.deep.equal([
+    expect(planLegs([pod], [], [direct, outgoing], unmarked).lines).to.deep.equal([
       'D tcp 10.244.3.9 4000 10.244.1.5 80',
       'D tcp 10.244.1.5 5000 10.244.2.2 5432',
     ])
@@ -303,6 +308,44 @@ eth0\t0502F40A\t02001EAC\t0007\t0\t0\t0\tFFFFFFFF\t0\t0\t0
     expect(connectedDevices(routes, '10.244.2.5')).to.deep.equal([])
   })
 
+  it('routes of /proc/net/ipv6_route, without the kernel’s own addresses', () => {
+    const line = (destination: string, bits: string, gateway: string, flags: string, device: string): string =>
+      `${destination.padEnd(32, '0')} ${bits} ${'0'.repeat(32)} 00 ${gateway || '0'.repeat(32)} 00000400 00000001 00000000 ${flags} ${device.padStart(8)}`
+    const nodeTwo = 'fd000030000000000000000000000002'
+    const routes = parseIpv6RouteTable(
+      [
+        line('fd00024400000002', '40', nodeTwo, '00000003', 'eth0'),
+        line('fd000244000000010000000000000005', '80', nodeTwo, '00000003', 'eth0'),
+        line('fd00024400000001', '40', '', '00000001', 'cni0'),
+        line('', '00', nodeTwo, '00000003', 'eth0'),
+        line('', '00', '', '00200200', 'lo'),
+        line('fd00024400000001', '80', '', '00300001', 'cni0'),
+        line('fd000244000000010000000000000001', '80', '', '80200001', 'cni0'),
+      ].join('\n'),
+    )
+    expect(routes).to.have.length(4)
+    expect(hostRoute(routes, 'fd00:244:0:1::5')).to.include({ device: 'eth0', gateway: 'fd00:30::2' })
+    expect(hostRoute(routes, 'fd00:244:0:1::1')).to.equal(undefined)
+    expect(connectedDevices(routes, 'fd00:244:0:1::9')).to.deep.equal(['cni0'])
+    expect(['fd00:244:0:2::7', 'fd00:244:0:1::9', '2001:db8::1'].map((address) => routeTo(routes, address)?.bits)).to.deep.equal([
+      64, 64, 0,
+    ])
+    expect(routeTo(routes, '10.0.0.1')).to.equal(undefined)
+  })
+
+  it('sockets of /proc/net/tcp6: words are turned, mapped addresses are IPv4', () => {
+    const text = `  sl  local_address rem_address st
+   0: 4402 00
+   1: 440200FD000100000000000005000000:1B58 300000FD000000000000000009000000:A7F8 01 0:0 0:0 0
+   2: 0000000000000000FFFF00000501F40A:1B58 0000000000000000FFFF00000601F40A:A7F9 01 0:0 0:0 0
+   3: 00000000000000000000000001000000:1B58 00000000000000000000000001000000:A7FA 01 0:0 0:0 0`
+    expect(parseSockets(text).map(({ local, remote, remotePort }) => [local, remote, remotePort])).to.deep.equal([
+      ['fd00:244:0:100::5', 'fd00:30::9', 43_000],
+      ['10.244.1.5', '10.244.1.6', 43_001],
+      ['::1', '::1', 43_002],
+    ])
+  })
+
   it('our routes and proxy neighbours', () => {
     expect(parseRoutes('[{"dst":"10.244.1.5","gateway":"172.30.0.2","dev":"eth0"},{"dst":"10.0.0.0/8","dev":"x"}]')).to.deep.equal([
       { address: '10.244.1.5', gateway: '172.30.0.2', device: 'eth0' },
@@ -314,7 +357,7 @@ eth0\t0502F40A\t02001EAC\t0007\t0\t0\t0\tFFFFFFFF\t0\t0\t0
 
 describe('the texts for ip and nft', () => {
   it('hold', () => {
-    expect(holdBatch({ ip: pod, hostVeth: 'veth1', podMac: '02:00:00:00:00:01', standIn: nodeIp }).split('\n')).to.deep.equal([
+    expect(holdBatch({ ips: [pod], hostVeth: 'veth1', podMac: '02:00:00:00:00:01', standIns: [nodeIp] }).split('\n')).to.deep.equal([
       'neigh replace 10.244.1.5 lladdr 02:00:00:00:00:01 dev veth1 nud stale',
       'neigh del 10.244.1.5 dev veth1',
       'route replace 10.244.1.5/32 dev veth1 proto 112 src 172.30.0.1',
@@ -323,11 +366,12 @@ describe('the texts for ip and nft', () => {
   })
 
   it('divert: a point-to-point pod needs the route alone, a bridged one leaves the bridge after it', () => {
-    const way = { ip: pod, way: { gateway: '172.30.0.2' } }
+    const way = { addresses: [{ ip: pod, way: { gateway: '172.30.0.2' } }] }
     expect(divertBatch({ ...way, veth: { name: 'v', mac: 'm' } })).to.equal(
       'addr replace 169.254.112.1/32 dev v\nroute replace 10.244.1.5/32 via 172.30.0.2 proto 112\n',
     )
-    const bridged = divertBatch({ ...way, veth: { name: 'v', mac: 'm', bridge: 'cni0' }, bridgeMac: 'b', homeBridge: 'cni0' })
+    const home = { addresses: way.addresses.map((one) => ({ ...one, homeBridge: 'cni0' })) }
+    const bridged = divertBatch({ ...home, veth: { name: 'v', mac: 'm', bridge: 'cni0' }, bridgeMac: 'b' })
     expect(bridged.trim().split('\n')).to.deep.equal([
       'addr replace 169.254.112.1/32 dev v',
       'route replace 10.244.1.5/32 via 172.30.0.2 proto 112',
@@ -340,24 +384,82 @@ describe('the texts for ip and nft', () => {
 
   it('restore: back on the bridge before the route goes; the former route where there was one', () => {
     const veth = { name: 'v', mac: 'm', bridge: 'cni0' }
-    expect(restoreBatch({ ip: pod, standIn: nodeIp, routed: true, veth }).trim().split('\n')).to.deep.equal([
-      'link set dev v master cni0',
-      'link set dev v address m',
-      'route del 10.244.1.5/32',
-    ])
-    const hairpin = restoreBatch({ ip: pod, standIn: nodeIp, routed: true, veth: { ...veth, port: { hairpin: true, isolated: false } } })
+    expect(
+      restoreBatch({ addresses: [{ ip: pod, routed: true }], standIns: [nodeIp], veth })
+        .trim()
+        .split('\n'),
+    ).to.deep.equal(['link set dev v master cni0', 'link set dev v address m', 'route del 10.244.1.5/32'])
+    const hairpin = restoreBatch({
+      addresses: [{ ip: pod, routed: true }],
+      standIns: [nodeIp],
+      veth: { ...veth, port: { hairpin: true, isolated: false } },
+    })
     expect(hairpin).to.contain('master cni0\nlink set dev v type bridge_slave hairpin on isolated off\n')
-    expect(restoreBatch({ ip: pod, standIn: nodeIp, routed: true, previous: { device: 'v' } })).to.equal(
+    expect(restoreBatch({ addresses: [{ ip: pod, routed: true, previous: { device: 'v' } }], standIns: [nodeIp] })).to.equal(
       'route replace 10.244.1.5/32 dev v proto 112 src 172.30.0.1\n',
     )
-    expect(restoreBatch({ ip: pod, standIn: nodeIp, routed: false })).to.equal('')
+    expect(restoreBatch({ addresses: [{ ip: pod, routed: false }], standIns: [nodeIp] })).to.equal('')
   })
 
   it('the rule set names each movable pod once, and none when there is none', () => {
-    const text = nodeRuleSet('172.30.0.1', ['10.0.0.2', '10.0.0.1', '10.0.0.2'], ['eth0'])
+    const text = nodeRuleSet(['172.30.0.1'], ['10.0.0.2', '10.0.0.1', '10.0.0.2'], ['eth0'])
     expect(text).to.contain('movable { 10.0.0.1, 10.0.0.2 }').and.to.contain('itself { 10.0.0.1 . 10.0.0.1, 10.0.0.2 . 10.0.0.2 }')
-    expect(text).to.contain('add element ip podmotion outer { "eth0" }')
-    expect(nodeRuleSet('172.30.0.1', [], [])).to.not.contain('add element')
+    expect(nodeRuleSet(['172.30.0.1'], [], [])).to.not.contain('add element')
+  })
+})
+
+describe('the texts for a pod with an address of each family', () => {
+  const pod6 = 'fd00:244:0:1::5'
+  const ips = [pod, pod6]
+  const standIns = [nodeIp, 'fd00:30::1']
+
+  it('hold and release both', () => {
+    const text = holdBatch({ ips, hostVeth: 'veth1', podMac: 'm', standIns })
+    expect(text).to.contain(`neigh del ${pod6} dev veth1\nroute replace ${pod6}/128 dev veth1 proto 112 src fd00:30::1\n`)
+    expect(releaseBatch(ips, 'veth1', 'm').trim().split('\n')).to.deep.equal(
+      ips.map((ip) => `neigh replace ${ip} lladdr m dev veth1 nud permanent`),
+    )
+  })
+
+  it('divert and restore both, and the veth once', () => {
+    const addresses = [
+      { ip: pod, way: { gateway: '172.30.0.2' }, homeBridge: 'cni0' },
+      { ip: pod6, way: { gateway: 'fd00:30::2' }, homeBridge: 'cni0' },
+    ]
+    const veth = { name: 'v', mac: 'm', bridge: 'cni0' }
+    const lines = divertBatch({ addresses, veth, bridgeMac: 'b' }).split('\n')
+    expect(lines).to.include.members([
+      'route replace fd00:244:0:1::5/128 via fd00:30::2 proto 112',
+      `neigh replace proxy ${pod6} dev cni0 protocol 112`,
+    ])
+    expect(lines.filter((line) => line.includes('nomaster'))).to.have.length(1)
+    expect(divertBatch({ addresses: addresses.slice(1), veth })).to.not.contain('169.254')
+    const restored = restoreBatch({ addresses: ips.map((ip) => ({ ip, routed: true })), standIns, veth, heldVeth: 'h' })
+    expect(restored.trim().split('\n').slice(-3)).to.deep.equal([`route del ${pod}/32`, `route del ${pod6}/128`, 'link set dev h down'])
+  })
+
+  it('a table for each family that the node has, each with what is of its family', () => {
+    const text = nodeRuleSet(standIns, ips, ['eth0', 'tun0'])
+    expect(text).to.contain(`add element ip podmotion movable { ${pod} }`).and.to.contain(`add element ip6 podmotion movable { ${pod6} }`)
+    expect(text).to.contain(`ct status dnat ip6 saddr . ip6 daddr @itself snat to fd00:30::1 fully-random`)
+    expect(text.match(/nd-redirect drop/g)).to.have.length(1)
+    expect(text).to.contain('add element ip podmotion outer { "eth0", "tun0" }').and.to.contain('add element ip6 podmotion outer {')
+    expect(nodeRuleSet([nodeIp], ips, [])).to.equal(nodeRuleSet([nodeIp], [pod], []))
+    const armed = armRuleSet({ standIns, ips, knownPorts: [80], untracked: [{ protocol: 'tcp', tuple: tuple('fd00:96::9', 1, pod6, 2) }] })
+    expect(armed)
+      .to.contain(`ip6 podmotion known { ${pod6} . 80 }`)
+      .and.to.contain(`ip6 podmotion untracked { fd00:96::9 . tcp . 1 . ${pod6} . 2 }`)
+  })
+
+  it('flows of both, each through the node’s address of its family', () => {
+    const nodeIps = [nodeIp, 'fd00:30::1']
+    const outside6 = entry(tuple(pod6, 5002, '2001:db8::10', 443), tuple('2001:db8::10', 443, 'fd00:30::1', 5002))
+    const service6 = entry(tuple(pod6, 5001, 'fd00:96::9', 80), tuple('fd00:244:0:2::2', 8080, pod6, 5001))
+    const { legs } = survey({ ips, nodeIps, entries: [masqueraded, outside6, service6] })
+    expect(legs.map(({ relayThrough }) => relayThrough)).to.deep.equal([nodeIp, 'fd00:30::1', undefined])
+    expect(planLegs(ips, legs.slice(2), [], () => 0).lines.at(-1)).to.equal(
+      `I tcp ${pod6} 5001 fd00:96::9 80 snat=- dnat=[fd00:244:0:2::2]:8080 mark=0 wo=7 wr=9`,
+    )
   })
 })
 
@@ -378,7 +480,7 @@ describe('the texts of relayed and translated flows', () => {
 
   it('armed and disarmed', () => {
     const flows = [{ protocol: 'tcp' as const, tuple: tuple('10.96.0.9', 5432, pod, 5001) }]
-    const armed = { standIn: '172.30.0.1', ip: pod, knownPorts: [80], untracked: flows }
+    const armed = { standIns: ['172.30.0.1'], ips: [pod], knownPorts: [80], untracked: flows }
     expect(armRuleSet(armed)).to.contain('untracked { 10.96.0.9 . tcp . 5432 . 10.244.1.5 . 5001 }')
     expect(armRuleSet({ ...armed, untracked: [] }))
       .to.contain('known { 10.244.1.5 . 80 }')
@@ -394,7 +496,7 @@ describe('the texts of relayed and translated flows', () => {
 
 describe('the wish of the controller', () => {
   const wish = (moved: { ip: string; nodeIp: string }[], owned: string[] = []) => ({
-    state: { nodeIp: '172.30.0.1', podCidrs: [], movable: [pod], moved },
+    state: { nodeIps: ['172.30.0.1'], podCidrs: [], movable: [pod], moved },
     owned: new Set(owned),
     homeBridgeOf: (address: string) => (address.startsWith('10.244.1.') ? 'cni0' : undefined),
     wayTo: (gateway: string): Way => ({ gateway }),

@@ -10,7 +10,7 @@ describe('the network of a moving pod', function () {
   this.timeout(60_000)
   let nodes: Nodes
   let source: Pod
-  const move = { uid: 'm1', ip: podIp }
+  const move = { uid: 'm1', ips: [podIp] }
 
   beforeEach(async function () {
     if (process.getuid?.() !== 0) this.skip()
@@ -25,9 +25,9 @@ describe('the network of a moving pod', function () {
     const client = nodes.client('c')
     expect(await client.ask(`udp ${podIp} 7000 hello`)).to.equal('hello 5555 pa')
     const { legs } = await nodes.survey('a', source)
-    await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs, openPorts: [7000] })
+    await nodes.call('b', 'arm', { ...move, legs, openPorts: [7000] })
     await nodes.call('b', 'hold', { ...move, attached: destination.attached })
-    await nodes.call('a', 'divert', { ...move, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
+    await nodes.call('a', 'divert', { ...move, destinationNodeIps: [nodeIps.b], role: 'source', sandboxPid: source.pid })
     await client.ask(`burst ${podIp} 7000 200`)
     await sleep(200)
     expect(destination.output.seen).to.deep.equal(['ready'])
@@ -44,9 +44,9 @@ describe('the network of a moving pod', function () {
       nodes.in('a', `for d in all default; do echo ${reversePath} > /proc/sys/net/ipv4/conf/$d/rp_filter; done`)
       const destination = await nodes.addAwaitedPod('b', `pb${reversePath}`, podIp)
       const uid = `m${reversePath}`
-      await nodes.call('b', 'arm', { ...move, uid, nodeIp: nodeIps.b, legs: [], openPorts: [7000] })
+      await nodes.call('b', 'arm', { ...move, uid, legs: [], openPorts: [7000] })
       await nodes.call('b', 'hold', { ...move, uid, attached: destination.attached })
-      await nodes.call('a', 'divert', { ...move, uid, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
+      await nodes.call('a', 'divert', { ...move, uid, destinationNodeIps: [nodeIps.b], role: 'source', sandboxPid: source.pid })
       const before = peer.output.seen.length
       await nodes.client('pa').ask(`burst ${clientIp} 7000 3`)
       await sleep(200)
@@ -63,9 +63,9 @@ describe('the network of a moving pod', function () {
       const destination = await nodes.addAwaitedPod('b', `pb${reversePath}`, podIp)
       const uid = `m${reversePath}`
       const { legs } = await nodes.survey('a', source)
-      await nodes.call('b', 'arm', { ...move, uid, nodeIp: nodeIps.b, legs, openPorts: [7000] })
+      await nodes.call('b', 'arm', { ...move, uid, legs, openPorts: [7000] })
       await nodes.call('b', 'hold', { ...move, uid, attached: destination.attached })
-      await nodes.call('a', 'divert', { ...move, uid, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
+      await nodes.call('a', 'divert', { ...move, uid, destinationNodeIps: [nodeIps.b], role: 'source', sandboxPid: source.pid })
       await nodes.call('a', 'lock', { uid, sandboxPid: source.pid })
       const before = source.output.seen.length
       // Outside, a pod of the source's node, and both nodes themselves.
@@ -74,12 +74,12 @@ describe('the network of a moving pod', function () {
       await sleep(100)
       expect(source.output.seen.length).to.equal(before)
       await nodes.call('a', 'unlock', { uid, sandboxPid: source.pid })
-      await nodes.call('a', 'undo', { ...move, uid, role: 'source', sandboxPid: source.pid, otherNodeIp: nodeIps.b })
-      await nodes.call('b', 'undo', { ...move, uid, role: 'destination', otherNodeIp: nodeIps.a })
+      await nodes.call('a', 'undo', { ...move, uid, role: 'source', sandboxPid: source.pid, otherNodeIps: [nodeIps.b] })
+      await nodes.call('b', 'undo', { ...move, uid, role: 'destination', otherNodeIps: [nodeIps.a] })
       await sleep(200)
       const counts = senders.flatMap(() => Array.from({ length: 5 }, (_, number) => `count ${number}`))
       expect(source.output.seen.slice(before)).to.deep.equal(counts)
-      await nodes.call('a', 'wayBackEnds', podIp)
+      await nodes.call('a', 'wayBackEnds', [podIp])
       // As a killed agent leaves one.
       nodes.in('b', 'nft add table netdev podmotion_back_10_244_1_9; nft add table netdev somebodys')
       expect(await nodes.call('b', 'sweep', [])).to.deep.equal(['way back podmotion_back_10_244_1_9'])
@@ -100,10 +100,10 @@ describe('the network of a moving pod', function () {
     expect(neighbour.pid).to.be.greaterThan(0)
 
     const { legs, connections, listeners, reasons } = await nodes.survey('a', source)
-    expect({ connections, listeners, reasons }).to.deep.equal({ connections: 3, listeners: 1, reasons: [] })
-    await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs, openPorts: [7000] })
+    expect({ connections, listeners, reasons }).to.deep.equal({ connections: 3, listeners: 2, reasons: [] })
+    await nodes.call('b', 'arm', { ...move, legs, openPorts: [7000] })
     await nodes.call('b', 'hold', { ...move, attached: destination.attached })
-    await nodes.call('a', 'divert', { ...move, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
+    await nodes.call('a', 'divert', { ...move, destinationNodeIps: [nodeIps.b], role: 'source', sandboxPid: source.pid })
     await nodes.call('a', 'lock', { uid: 'm1', sandboxPid: source.pid })
     const answers = [outside, near, onNode].map((client) => client.ask('say during'))
     await sleep(300)
@@ -127,9 +127,9 @@ describe('the network of a moving pod', function () {
     const before = nodes.snapshot('a')
     const { legs } = await nodes.survey('a', source)
     const steps = async (): Promise<void> => {
-      await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs, openPorts: [7000] })
+      await nodes.call('b', 'arm', { ...move, legs, openPorts: [7000] })
       await nodes.call('b', 'hold', { ...move, attached: destination.attached })
-      await nodes.call('a', 'divert', { ...move, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
+      await nodes.call('a', 'divert', { ...move, destinationNodeIps: [nodeIps.b], role: 'source', sandboxPid: source.pid })
       await nodes.call('a', 'lock', { uid: 'm1', sandboxPid: source.pid })
     }
     await steps()
@@ -149,7 +149,7 @@ describe('the network of a moving pod', function () {
     const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
     const { legs } = await nodes.survey('a', source)
     const change = { added: [{ ...someLeg, destination: podIp }], ended: [] }
-    await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs, openPorts: [7000] })
+    await nodes.call('b', 'arm', { ...move, legs, openPorts: [7000] })
     await nodes.call('b', 'hold', { ...move, attached: destination.attached })
     const undone = nodes.call('b', 'undo', { ...move, role: 'destination' })
     const late = await nodes.call('b', 'rearm', { ...move, change }).catch(String)
@@ -169,10 +169,10 @@ describe('the network of a moving pod', function () {
 
     const home = await nodes.addAwaitedPod('a', 'pc', podIp)
     const second = await nodes.addAwaitedPod('a', 'pd', podIp)
-    await nodes.call('a', 'hold', { uid: 'm2', ip: podIp, attached: second.attached })
-    await nodes.call('b', 'divert', { uid: 'm2', ip: podIp, destinationNodeIp: nodeIps.a, role: 'source', sandboxPid: away.pid })
-    await nodes.call('b', 'undo', { uid: 'm2', ip: podIp, role: 'source', sandboxPid: away.pid })
-    await nodes.call('a', 'undo', { uid: 'm2', ip: podIp, role: 'destination' })
+    await nodes.call('a', 'hold', { uid: 'm2', ips: [podIp], attached: second.attached })
+    await nodes.call('b', 'divert', { uid: 'm2', ips: [podIp], destinationNodeIps: [nodeIps.a], role: 'source', sandboxPid: away.pid })
+    await nodes.call('b', 'undo', { uid: 'm2', ips: [podIp], role: 'source', sandboxPid: away.pid })
+    await nodes.call('a', 'undo', { uid: 'm2', ips: [podIp], role: 'destination' })
     expect(nodes.in('b', `ip route get ${podIp}`), 'what its own node calls it from').to.contain(`src ${nodeIps.b}`)
     for (const client of [outside, near]) expect(await client.ask(`udp ${podIp} 7000 x`)).to.equal('x 5555 pb')
 
@@ -219,7 +219,7 @@ describe('the network of a moving pod', function () {
     expect(nodes.in('a', 'cat /proc/sys/net/ipv4/conf/cni0/send_redirects /proc/sys/net/ipv4/neigh/cni0/proxy_delay')).to.equal('0\n0\n')
     expect(readFileSync(lease, 'utf8')).to.equal(`podmotion:${podIp}\neth0`)
 
-    await nodes.call('a', 'divert', { uid: 'm9', ip: podIp, destinationNodeIp: clientIp, role: 'home' })
+    await nodes.call('a', 'divert', { uid: 'm9', ips: [podIp], destinationNodeIps: [clientIp], role: 'home' })
     await nodes.call('a', 'apply', state('a', []))
     expect(nodes.in('a', `ip route show ${podIp}`)).to.contain(`via ${clientIp}`)
     expect(await nodes.call('a', 'sweep', [], true)).to.deep.equal([`network record of migration m9 (home of ${podIp})`])
@@ -261,7 +261,7 @@ describe('the network of a moving pod', function () {
   it('follows flows that began after the first look', async () => {
     await nodes.addBridgedPod('a', 'qa', '10.244.1.7')
     nodes.in('a', serviceTo('10.244.1.7'))
-    const survey = { uid: 'm1', ip: podIp, sandboxPid: source.pid, podCidrs, serviceIps: ['10.96.0.1'] }
+    const survey = { uid: 'm1', ips: [podIp], sandboxPid: source.pid, podCidrs, serviceIps: ['10.96.0.1'] }
     const { legs, openPorts } = await nodes.survey('a', source)
     expect(openPorts).to.deep.equal([7000])
     await nodes.call('a', 'prepare', { ...move, legs })
@@ -269,7 +269,7 @@ describe('the network of a moving pod', function () {
     const change = await nodes.call<FlowChange>('a', 'changedFlows', { ...survey, again: true })
     expect(change.added.map((leg) => [leg.destination, leg.destinationNat?.address])).to.deep.equal([['10.96.0.1', '10.244.1.7']])
     expect(await nodes.call('a', 'changedFlows', { ...survey, again: false })).to.deep.equal({ added: [], ended: [] })
-    await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs, openPorts })
+    await nodes.call('b', 'arm', { ...move, legs, openPorts })
     await nodes.call('b', 'rearm', { ...move, change })
     expect(await nodes.call('b', 'missingFlows', move)).to.deep.equal([])
     nodes.in('b', 'conntrack -F 2>/dev/null')
@@ -297,13 +297,13 @@ describe('the network of a moving pod', function () {
       const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
       const own = nodes.client('pa')
       expect(await own.ask('connect 10.96.0.1 7000')).to.equal('connected')
-      const survey = { uid: 'm1', ip: podIp, sandboxPid: source.pid, podCidrs, serviceIps: ['10.96.0.1'] }
+      const survey = { uid: 'm1', ips: [podIp], sandboxPid: source.pid, podCidrs, serviceIps: ['10.96.0.1'] }
       const { legs, openPorts } = await nodes.survey('a', source, ['10.96.0.1'])
       expect(legs.map((leg) => [leg.destination, leg.destinationNat?.address])).to.deep.equal([['10.96.0.1', podIp]])
       await nodes.call('a', 'prepare', { ...move, legs })
-      await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs, openPorts })
+      await nodes.call('b', 'arm', { ...move, legs, openPorts })
       await nodes.call('b', 'hold', { ...move, attached: destination.attached })
-      await nodes.call('a', 'divert', { ...move, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
+      await nodes.call('a', 'divert', { ...move, destinationNodeIps: [nodeIps.b], role: 'source', sandboxPid: source.pid })
       void own.ask('say between')
       await sleep(300)
       const entries = nodes.in('a', `conntrack -L -s ${podIp} 2>/dev/null`)
@@ -322,12 +322,12 @@ describe('the network of a moving pod', function () {
       const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
       const own = nodes.client('pa')
       await own.ask('connect 10.96.0.1 7000')
-      await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs: [], openPorts: [7000] })
+      await nodes.call('b', 'arm', { ...move, legs: [], openPorts: [7000] })
       if (!guarded) nodes.in('b', 'nft flush chain ip podmotion guard; nft flush chain ip podmotion guardLocal')
       void own.ask('say push 700')
       await sleep(300)
       await nodes.call('b', 'hold', { ...move, attached: destination.attached })
-      await nodes.call('a', 'divert', { ...move, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
+      await nodes.call('a', 'divert', { ...move, destinationNodeIps: [nodeIps.b], role: 'source', sandboxPid: source.pid })
       await nodes.call('a', 'lock', { uid: 'm1', sandboxPid: source.pid })
       await sleep(800)
       await nodes.call('b', 'release', { ...move, attached: destination.attached })
@@ -342,10 +342,10 @@ describe('the network of a moving pod', function () {
     const client = nodes.client('c')
     await client.ask(`connect ${podIp} 7000`)
     const { legs, openPorts } = await nodes.survey('a', source)
-    await nodes.call('b', 'arm', { ...move, nodeIp: nodeIps.b, legs, openPorts })
+    await nodes.call('b', 'arm', { ...move, legs, openPorts })
     await nodes.call('b', 'hold', { ...move, attached: destination.attached })
     nodes.in('b', `ip neigh replace ${podIp} lladdr ${destination.attached.podMac} dev hpb nud permanent`)
-    await nodes.call('a', 'divert', { ...move, destinationNodeIp: nodeIps.b, role: 'source', sandboxPid: source.pid })
+    await nodes.call('a', 'divert', { ...move, destinationNodeIps: [nodeIps.b], role: 'source', sandboxPid: source.pid })
     void client.ask('say lost')
     await sleep(500)
     expect(resetsIn('c')).to.equal(1)
@@ -382,7 +382,7 @@ describe('the network of a moving pod', function () {
 })
 
 function state(node: 'a' | 'b', moved: { ip: string; nodeIp: string; homeNodeIp?: string }[]): object {
-  return { nodeIp: nodeIps[node], podCidrs, movable: [podIp], moved }
+  return { nodeIps: [nodeIps[node]], podCidrs, movable: [podIp], moved }
 }
 
 const someLeg = {

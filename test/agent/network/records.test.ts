@@ -11,8 +11,8 @@ describe('network records', () => {
 
   it('are listed all, or those that are older', async () => {
     const records = new NetworkRecords(folder)
-    await records.write({ uid: 'old', ip: '10.244.1.5', role: 'home' })
-    await records.write({ uid: 'new', ip: '10.244.1.6', role: 'home' })
+    await records.write({ uid: 'old', addresses: [{ ip: '10.244.1.5', previousRoute: null }], role: 'home' })
+    await records.write({ uid: 'new', addresses: [{ ip: '10.244.1.6', previousRoute: null }], role: 'home' })
     const hourAgo = Date.now() / 1000 - 3600
     utimesSync(path.join(folder, 'network', 'old.json'), hourAgo, hourAgo)
     expect((await records.list()).map(({ uid }) => uid)).to.have.members(['old', 'new'])
@@ -30,7 +30,9 @@ describe('network records', () => {
     const records = new NetworkRecords(folder)
     // As for a full disk: opened, and not to be written.
     symlinkSync('/dev/full', path.join(folder, 'network', 'full.json.new'))
-    const failed = await records.write({ uid: 'full', ip: '10.244.1.7', role: 'home' }).catch((error: Error) => error)
+    const failed = await records
+      .write({ uid: 'full', addresses: [{ ip: '10.244.1.7', previousRoute: null }], role: 'home' })
+      .catch((error: Error) => error)
     expect(failed).to.have.property('code', 'ENOSPC')
     expect(readdirSync(path.join(folder, 'network')).filter((name) => name.startsWith('full'))).to.deep.equal([])
   })

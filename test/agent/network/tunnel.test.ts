@@ -24,7 +24,7 @@ describe('the network of a moving pod, through a tunnel', function () {
     await nodes.addBridgedPod('b', 'qb', peerIp)
     for (const node of ['a', 'b'] as const) {
       nodes.in(node, masquerade(podCidrs[node][0] ?? ''))
-      await nodes.call(node, 'apply', { nodeIp: nodeIps[node], podCidrs: podCidrs[node], movable: [podIp], moved: [] })
+      await nodes.call(node, 'apply', { nodeIps: [nodeIps[node]], podCidrs: podCidrs[node], movable: [podIp], moved: [] })
     }
   })
 
@@ -55,7 +55,7 @@ describe('the network of a moving pod, through a tunnel', function () {
   it('gives back what waited, whoever sent it, when the move goes back', async () => {
     const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
     await nodes.addBridgedPod('a', 'qa', '10.244.1.6')
-    const undone = { uid: 'm1', ip: podIp }
+    const undone = { uid: 'm1', ips: [podIp] }
     await nodes.halfMove('m1', { from: 'a', to: 'b', pod: source, attached: destination.attached })
     const before = source.output.seen.length
     const senders = ['qa', 'qb', 'a', 'b']
@@ -63,12 +63,12 @@ describe('the network of a moving pod, through a tunnel', function () {
     await sleep(100)
     expect(source.output.seen.length).to.equal(before)
     await nodes.call('a', 'unlock', { uid: 'm1', sandboxPid: source.pid })
-    await nodes.call('a', 'undo', { ...undone, role: 'source', sandboxPid: source.pid, otherNodeIp: nodeIps.b })
-    await nodes.call('b', 'undo', { ...undone, role: 'destination', otherNodeIp: nodeIps.a })
+    await nodes.call('a', 'undo', { ...undone, role: 'source', sandboxPid: source.pid, otherNodeIps: [nodeIps.b] })
+    await nodes.call('b', 'undo', { ...undone, role: 'destination', otherNodeIps: [nodeIps.a] })
     await sleep(200)
     const counts = senders.flatMap(() => Array.from({ length: 5 }, (_, number) => `count ${number}`))
     expect(source.output.seen.slice(before)).to.deep.equal(counts)
-    await nodes.call('a', 'wayBackEnds', podIp)
+    await nodes.call('a', 'wayBackEnds', [podIp])
   })
 
   it('relays what the first node masqueraded', async () => {

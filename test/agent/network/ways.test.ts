@@ -1,18 +1,12 @@
 // How another node is reached for a pod's address: from the tables of a node that has a tunnel, and of those that have none.
 import { expect } from 'chai'
-import { addressToNumber } from '../../../src/agent/network/addresses.ts'
 import { nextHop, wayRoute } from '../../../src/agent/network/ip-batches.ts'
 import type { Route } from '../../../src/agent/network/route-table.ts'
 import { tunnelDevices, tunnelEnds, wayTo } from '../../../src/agent/network/ways.ts'
 
 const route = (range: string, device: string, gateway?: string): Route => {
   const [address = '', bits = '32'] = range.split('/')
-  return {
-    destination: addressToNumber(address),
-    mask: bits === '0' ? 0 : (0xffffffff << (32 - Number(bits))) >>> 0,
-    device,
-    ...(gateway ? { gateway } : {}),
-  }
+  return { destination: address, bits: Number(bits), device, ...(gateway ? { gateway } : {}) }
 }
 
 const uplink = [route('0.0.0.0/0', 'eth0', '172.30.0.250'), route('172.30.0.0/24', 'eth0'), route('10.244.1.0/24', 'cni0')]
@@ -68,6 +62,19 @@ describe('the way to another node', () => {
       { nodeIp: '172.30.0.3', address: '10.244.3.0' },
     ])
     expect(tunnelEnds('flannel.1', '', neighbours)).to.deep.equal([])
+  })
+
+  it('is the end of an IPv6 tunnel for addresses of IPv6', () => {
+    const routes = [...vxlan, route('fd00:30::/64', 'eth0'), route('fd00:244:0:3::/64', 'flannel-v6.1', 'fd00:244:0:3::')]
+    const behind = JSON.stringify([{ mac: '0e:00:00:00:06:03', dst: 'fd00:30::3' }])
+    const known = JSON.stringify([
+      { dst: 'fd00:244:0:3::', lladdr: '0e:00:00:00:06:03', state: ['PERMANENT'] },
+      { dst: 'fe80::1', state: ['FAILED'] },
+    ])
+    const found = tunnelEnds('flannel-v6.1', behind, neighbours, known)
+    expect(found).to.deep.equal([{ nodeIp: 'fd00:30::3', address: 'fd00:244:0:3::' }])
+    expect(wayTo('fd00:30::3', routes, found)).to.deep.equal({ gateway: 'fd00:244:0:3::', device: 'flannel-v6.1' })
+    expect(wayTo('fd00:30::2', routes, found)).to.deep.equal({ gateway: 'fd00:30::2' })
   })
 
   it('is written as the kernel takes it: a far end is on no link', () => {

@@ -284,7 +284,7 @@ describe('receiving a pod', () => {
   it('checks what comes over the wire', async () => {
     const peer = node.as('agent')
     expect(await codeOf(peer.call(path('standing'), { podUid: '../x' }, anything))).to.equal('InvalidRequest')
-    expect(await codeOf(peer.call(path('divert'), { ip: '10.0.0.1; reboot', destinationNodeIp: '10.0.0.2' }, anything))).to.equal(
+    expect(await codeOf(peer.call(path('divert'), { ips: ['10.0.0.1; reboot'], destinationNodeIps: ['10.0.0.2'] }, anything))).to.equal(
       'InvalidRequest',
     )
     expect(await codeOf(peer.call('/v1/peer/..%2f..%2fx/standing', { podUid }, anything))).to.equal('InvalidRequest')

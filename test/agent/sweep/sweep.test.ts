@@ -114,7 +114,10 @@ describe('the sweep', () => {
     writeFileSync(journal, `${encodeLine(sourceOpened)}1 torn`)
     mkdirSync(path.join(root, 'state/network'))
     const record = (of: string, role: string) =>
-      writeFileSync(path.join(root, 'state/network', `${of}.json`), JSON.stringify({ uid: of, ip: '10.244.1.5', role }))
+      writeFileSync(
+        path.join(root, 'state/network', `${of}.json`),
+        JSON.stringify({ uid: of, addresses: [{ ip: '10.244.1.5', previousRoute: null }], role }),
+      )
     record(uid, 'source')
     record('young', 'home')
     record('closed', 'destination')

@@ -7,10 +7,10 @@ import { containerdConfiguration } from '../config/containerd.ts'
 import { flannelFiles, isFlannel, podMtu } from '../config/flannel.ts'
 import { kubeletConfiguration } from '../config/kubelet.ts'
 import { networkScript } from '../config/network.ts'
-import { nodeSize } from '../config/nodes.ts'
+import { nodeSize, podCidrsOf } from '../config/nodes.ts'
 import { schedulerConfiguration } from '../config/scheduler.ts'
 import { controlServices, nodeServices, type Services, schedulerFolder, serviceScript, startedLater } from '../config/services.ts'
-import { client, control, type Host, nodes, podCidrOf } from '../hosts.ts'
+import { client, control, type Host, nodes } from '../hosts.ts'
 import { imageNames } from '../images/base-images.ts'
 import type { LabOptions } from '../options.ts'
 import type { Credentials, Files } from './credentials.ts'
@@ -19,7 +19,7 @@ export async function hostFiles(host: Host, options: LabOptions, credentials: Cr
   if (host.kind === 'client') return commonFiles(host, options, {})
   if (host.kind === 'control') {
     return {
-      ...commonFiles(host, options, controlServices(options.proxyMode)),
+      ...commonFiles(host, options, controlServices(options)),
       ...credentials.control,
       [`${schedulerFolder}/config.yaml`]: schedulerConfiguration(),
     }
@@ -29,7 +29,7 @@ export async function hostFiles(host: Host, options: LabOptions, credentials: Cr
     ...(await credentials.node(host)),
     '/etc/kubernetes/kubelet.yaml': kubeletConfiguration(nodeSize(host, totalmem())),
     '/etc/containerd/config.toml': containerdConfiguration(imageNames.pause),
-    '/etc/cni/net.d/10-lab.conflist': cniConflist(podCidrOf(host), podMtu(options)),
+    '/etc/cni/net.d/10-lab.conflist': cniConflist(podCidrsOf(host, options), podMtu(options)),
     ...(isFlannel(options) ? flannelFiles(options) : {}),
   }
 }

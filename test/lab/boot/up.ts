@@ -70,7 +70,7 @@ async function writeAdmin(options: LabOptions, credentials: Credentials): Promis
 
 async function startControlPlane(lab: Lab): Promise<void> {
   await lab.waitApi()
-  const items = nodes(lab.options.nodes).map(nodeObject)
+  const items = nodes(lab.options.nodes).map((host) => nodeObject(host, lab.options))
   await lab.kubectl(['apply', '--server-side', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) })
   await startLater(lab, control, ['kube-controller-manager', 'kube-scheduler', 'kube-proxy'])
 }

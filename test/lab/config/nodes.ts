@@ -1,6 +1,7 @@
 // What makes the nodes differ: labels, and how much of the machine each may give to pods.
 import type { Host } from '../hosts.ts'
-import { podCidrOf } from '../hosts.ts'
+import { podCidr6Of, podCidrOf } from '../hosts.ts'
+import type { LabOptions } from '../options.ts'
 import type { NodeSize } from './kubelet.ts'
 
 // Parts of the machine's memory; further nodes are as the last one.
@@ -12,8 +13,12 @@ export function nodeSize(host: Host, machineMemoryBytes: number): NodeSize {
   return { reservedMemoryBytes: Math.floor(machineMemoryBytes * (1 - share)), reservedCpuMilli: host.index === 3 ? 500 : 0 }
 }
 
+export function podCidrsOf(host: Host, { stack }: Pick<LabOptions, 'stack'>): string[] {
+  return [podCidrOf(host), ...(stack === 'dual' ? [podCidr6Of(host)] : [])]
+}
+
 // Made before the kubelets start, so that each node has the range its CNI configuration was written for.
-export function nodeObject(host: Host): object {
+export function nodeObject(host: Host, options: Pick<LabOptions, 'stack'>): object {
   return {
     apiVersion: 'v1',
     kind: 'Node',
@@ -25,6 +30,6 @@ export function nodeObject(host: Host): object {
         'lab.podmotion.io/size': sizes[host.index - 1] ?? 'small',
       },
     },
-    spec: { podCIDR: podCidrOf(host), podCIDRs: [podCidrOf(host)] },
+    spec: { podCIDR: podCidrOf(host), podCIDRs: podCidrsOf(host, options) },
   }
 }

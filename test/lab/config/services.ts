@@ -1,6 +1,6 @@
 // The command lines of each host's services.
-import { control, type Host, node, podCidr, serviceCidr } from '../hosts.ts'
-import type { LabOptions, ProxyMode } from '../options.ts'
+import { control, type Host, node, podCidr, podCidr6, serviceCidr, serviceCidr6 } from '../hosts.ts'
+import type { LabOptions } from '../options.ts'
 import { flannelService, isFlannel } from './flannel.ts'
 
 export const apiServer = `https://${control.address}:6443`
@@ -10,14 +10,14 @@ const pki = '/etc/kubernetes/pki'
 
 export type Services = Record<string, readonly string[]>
 
-export function controlServices(proxyMode: ProxyMode): Services {
+export function controlServices(options: LabOptions): Services {
   return {
     etcd: etcd(),
-    'kube-apiserver': kubeApiserver(),
+    'kube-apiserver': kubeApiserver(options),
     'kube-controller-manager': kubeControllerManager(),
     'kube-scheduler': ['kube-scheduler', `--config=${schedulerFolder}/config.yaml`, ...ownAuthentication('scheduler'), '--v=1'],
     // No Node object is called control, and kube-proxy waits half a minute for one: it takes the first node's.
-    'kube-proxy': kubeProxy(node(1), proxyMode),
+    'kube-proxy': kubeProxy(node(1), options),
   }
 }
 
@@ -29,10 +29,10 @@ export function nodeServices(host: Host, options: LabOptions): Services {
       '--config=/etc/kubernetes/kubelet.yaml',
       '--kubeconfig=/etc/kubernetes/kubelet.conf',
       `--hostname-override=${host.name}`,
-      `--node-ip=${host.address}`,
+      `--node-ip=${inStack(options, host.address, host.address6)}`,
       '--v=1',
     ],
-    'kube-proxy': kubeProxy(host, options.proxyMode),
+    'kube-proxy': kubeProxy(host, options),
     ...(isFlannel(options) ? { flanneld: flannelService(host) } : {}),
   }
 }
@@ -53,7 +53,12 @@ function etcd(): string[] {
   ]
 }
 
-function kubeApiserver(): string[] {
+/** As the components list what has one value a family. */
+function inStack({ stack }: LabOptions, ipv4: string, ipv6: string): string {
+  return stack === 'dual' ? `${ipv4},${ipv6}` : ipv4
+}
+
+function kubeApiserver(options: LabOptions): string[] {
   return [
     'kube-apiserver',
     '--etcd-servers=http://127.0.0.1:2379',
@@ -80,7 +85,7 @@ function kubeApiserver(): string[] {
     '--service-account-issuer=https://kubernetes.default.svc.cluster.local',
     `--service-account-key-file=${pki}/service-accounts.pub`,
     `--service-account-signing-key-file=${pki}/service-accounts.key`,
-    `--service-cluster-ip-range=${serviceCidr}`,
+    `--service-cluster-ip-range=${inStack(options, serviceCidr, serviceCidr6)}`,
     '--v=1',
   ]
 }
@@ -110,13 +115,13 @@ function ownAuthentication(name: string): string[] {
   return [`--authentication-kubeconfig=/etc/kubernetes/${name}.conf`, `--authorization-kubeconfig=/etc/kubernetes/${name}.conf`]
 }
 
-function kubeProxy(host: Host, mode: ProxyMode): string[] {
+function kubeProxy(host: Host, options: LabOptions): string[] {
   return [
     'kube-proxy',
     '--kubeconfig=/etc/kubernetes/kube-proxy.conf',
     `--hostname-override=${host.name}`,
-    `--proxy-mode=${mode}`,
-    `--cluster-cidr=${podCidr}`,
+    `--proxy-mode=${options.proxyMode}`,
+    `--cluster-cidr=${inStack(options, podCidr, podCidr6)}`,
     // These sysctls belong to the whole machine.
     '--conntrack-max-per-core=0',
     '--conntrack-min=0',

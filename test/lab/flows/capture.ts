@@ -21,10 +21,12 @@ export async function clientCaptures(world: World, podIp: string): Promise<Captu
   const captures = [await capture('outside', world.lab.client, { device: await deviceTo(world.lab.client, podIp), filter: 'tcp' })]
   const peers = await world.pods(peersApp)
   for (const node of [world.lab.nodes.at(0), world.lab.nodes.at(-1)]) {
-    const ip = peers.find((pod) => pod.spec?.nodeName === node?.name)?.status?.podIP
+    const peer = peers.find((pod) => pod.spec?.nodeName === node?.name)
+    const ip = peer?.status?.podIP
     if (!node || !ip) throw new Error(`capturing at the peer on ${node?.name}: expected one that runs`)
+    const hosts = (peer.status?.podIPs ?? []).map((one) => `host ${one.ip}`).join(' or ')
     const machine = world.lab.node(node.name)
-    captures.push(await capture(`the peer on ${node.name}`, machine, { device: await vethOf(machine, ip), filter: `tcp and host ${ip}` }))
+    captures.push(await capture(`the peer on ${node.name}`, machine, { device: await vethOf(machine, ip), filter: `tcp and (${hosts})` }))
   }
   return captures
 }

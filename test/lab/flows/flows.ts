@@ -1,7 +1,7 @@
 // Opens flows of every kind to and from one pod, and collects at each end what it saw.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { V1Pod } from '@kubernetes/client-node'
-import { outsideAddress } from '../hosts.ts'
+import { outsideAddress, outsideAddress6 } from '../hosts.ts'
 import type { World } from '../product/world.ts'
 import { said } from '../said.ts'
 import { type Addresses, type KindOptions, type Order, type Origin, ordersOf } from './kinds.ts'
@@ -44,7 +44,8 @@ export class Flows {
     if (applied.exitCode !== 0) throw new Error(`deploying the flows' pods: ${applied.all}`)
     await this.#world.until('a peer on every node', async () => (await this.#peers()).length === this.#world.lab.options.nodes)
     await this.#world.pod(movedApp)
-    const server = this.#world.lab.client.run('python3', ['-c', traffic, 'serve', `::ffff:${outsideAddress}`], {
+    const outside = [`::ffff:${outsideAddress}`, ...(this.#world.lab.options.stack === 'dual' ? [outsideAddress6] : [])]
+    const server = this.#world.lab.client.run('python3', ['-c', traffic, 'serve', ...outside], {
       reject: false,
       stdin: 'pipe',
     })
@@ -55,6 +56,11 @@ export class Flows {
 
   pod(): Promise<V1Pod> {
     return this.#world.pod(movedApp)
+  }
+
+  /** One of each family that the lab has. */
+  async podIps(): Promise<string[]> {
+    return addressesOf(await this.pod())
   }
 
   /** Returns how many there are, when all are open. */
@@ -104,31 +110,42 @@ export class Flows {
     return reportOf(this.#world.lab.client.run('python3', args, { reject: false, all: true }))
   }
 
-  async #addresses(pod: V1Pod): Promise<Addresses> {
-    const [serviceIp, peersIp, peerIps] = await Promise.all([
-      this.#world.serviceAddress(movedApp),
-      this.#world.serviceAddress(peersApp),
-      this.#peers(),
+  async #addresses(pod: V1Pod): Promise<Addresses[]> {
+    const [serviceIps, peersIps, peers] = await Promise.all([
+      this.#world.serviceAddresses(movedApp),
+      this.#world.serviceAddresses(peersApp),
+      this.#peerPods(),
     ])
-    return { podIp: pod.status?.podIP ?? '', serviceIp, peersIp, peerIps }
+    return addressesOf(pod).map((podIp, family) => {
+      const peerIps = peers.map((peer) => addressesOf(peer)[family] ?? '')
+      return { podIp, serviceIp: serviceIps[family] ?? '', peersIp: peersIps[family] ?? '', peerIps }
+    })
   }
 
-  /** Addresses of the peers, by the number of their node. */
   async #peers(): Promise<string[]> {
+    return (await this.#peerPods()).map((pod) => pod.status?.podIP ?? '')
+  }
+
+  /** By the number of their node. */
+  async #peerPods(): Promise<V1Pod[]> {
     const pods = await this.#world.pods(peersApp)
     const ready = pods.filter((pod) => pod.status?.containerStatuses?.every((one) => one.ready))
-    return ready.toSorted((a, b) => (a.spec?.nodeName ?? '').localeCompare(b.spec?.nodeName ?? '')).map((pod) => pod.status?.podIP ?? '')
+    return ready.toSorted((a, b) => (a.spec?.nodeName ?? '').localeCompare(b.spec?.nodeName ?? ''))
   }
 
   async #serviceAnswers(name: string): Promise<void> {
-    const address = await this.#world.serviceAddress(name)
-    const orders = [{ kind: 'look', mode: 'request', address, port: 7000, count: 1, periodMs: 100 }]
+    const addresses = await this.#world.serviceAddresses(name)
+    const orders = addresses.map((address) => ({ kind: 'look', mode: 'request', address, port: 7000, count: 1, periodMs: 100 }))
     const args = ['-c', traffic, 'client', '0.1', JSON.stringify(orders)]
     await this.#world.until(`Service ${name} to answer`, async () => {
-      const [flow] = await reportOf(this.#world.lab.client.run('python3', args, { reject: false, all: true, stdin: 'ignore' }))
-      return flow?.error === null
+      const looks = await reportOf(this.#world.lab.client.run('python3', args, { reject: false, all: true, stdin: 'ignore' }))
+      return looks.every(({ error }) => error === null)
     })
   }
+}
+
+function addressesOf(pod: V1Pod): string[] {
+  return pod.status?.podIPs?.flatMap(({ ip }) => ip ?? []) ?? []
 }
 
 type Running = Parameters<typeof said>[0] & { stdin: { end(): void } }

@@ -1,5 +1,5 @@
 // Every kind of flow that a move must not disturb: who opens it, to which address, and what it does.
-import { node, outsideAddress } from '../hosts.ts'
+import { node, outsideAddress, outsideAddress6 } from '../hosts.ts'
 
 export type Mode = 'request' | 'bulk' | 'idle' | 'connects' | 'datagrams'
 
@@ -15,6 +15,7 @@ export interface Order {
 /** Where flows begin: a process of the outside, of a node, of a plain pod on a node, or of the pod that moves. */
 export type Origin = 'outside' | 'moved' | `node-${number}` | `pod-${number}`
 
+/** All of one family. */
 export interface Addresses {
   podIp: string
   /** Services of the moved pod and of the peers. */
@@ -37,17 +38,32 @@ export interface KindOptions {
   nodes: number
 }
 
-export function ordersOf(addresses: Addresses, options: KindOptions): Map<Origin, Order[]> {
+/** The same kinds for each family that the lab has. */
+export function ordersOf(families: readonly Addresses[], options: KindOptions): Map<Origin, Order[]> {
   const orders = new Map<Origin, Order[]>()
-  const add = (origin: Origin, kind: string, mode: Mode, address: string, port = 7000): void => {
-    const count = mode === 'bulk' ? Math.min(options.count, 4) : options.count
-    const order = { kind: `${origin}->${kind}`, mode, address, port, count, periodMs: options.periodMs }
-    orders.set(origin, [...(orders.get(origin) ?? []), order])
+  for (const addresses of families) {
+    const suffix = addresses.podIp.includes(':') ? ' v6' : ''
+    const add = (origin: Origin, kind: string, mode: Mode, address: string, port = 7000): void => {
+      const count = mode === 'bulk' ? Math.min(options.count, 4) : options.count
+      const order = { kind: `${origin}->${kind}${suffix}`, mode, address, port, count, periodMs: options.periodMs }
+      orders.set(origin, [...(orders.get(origin) ?? []), order])
+    }
+    const places = placesOf(addresses)
+    clientsInTheCluster(add, addresses, options)
+    clientsOutside(add, addresses, places, options)
+    ownFlows(add, addresses, places)
   }
-  clientsInTheCluster(add, addresses, options)
-  clientsOutside(add, addresses, options)
-  ownFlows(add, addresses)
   return orders
+}
+
+interface Places {
+  nodeIp: (number: number) => string
+  outside: string
+}
+
+function placesOf({ podIp }: Addresses): Places {
+  if (!podIp.includes(':')) return { nodeIp: (number) => node(number).address, outside: outsideAddress }
+  return { nodeIp: (number) => node(number).address6, outside: outsideAddress6 }
 }
 
 type Add = (origin: Origin, kind: string, mode: Mode, address: string, port?: number) => void
@@ -65,27 +81,27 @@ function clientsInTheCluster(add: Add, { podIp, serviceIp }: Addresses, { nodes 
   add('pod-2', 'service datagrams', 'datagrams', serviceIp)
 }
 
-function clientsOutside(add: Add, { podIp, serviceIp }: Addresses, { nodes, startNode }: KindOptions): void {
+function clientsOutside(add: Add, { podIp, serviceIp }: Addresses, { nodeIp }: Places, { nodes, startNode }: KindOptions): void {
   add('outside', 'pod', 'request', podIp)
   add('outside', 'pod bulk', 'bulk', podIp)
   add('outside', 'pod datagrams', 'datagrams', podIp)
   add('outside', 'service', 'request', serviceIp)
   add('outside', 'service connects', 'connects', serviceIp)
-  for (let number = 1; number <= nodes; number++) add('outside', `node port ${number}`, 'request', node(number).address, nodePort)
-  add('outside', 'node port idle', 'idle', node(startNode).address, nodePort)
-  add('outside', 'node port datagrams', 'datagrams', node(startNode).address, nodePort)
-  add('outside', 'local node port', 'request', node(startNode).address, localNodePort)
+  for (let number = 1; number <= nodes; number++) add('outside', `node port ${number}`, 'request', nodeIp(number), nodePort)
+  add('outside', 'node port idle', 'idle', nodeIp(startNode), nodePort)
+  add('outside', 'node port datagrams', 'datagrams', nodeIp(startNode), nodePort)
+  add('outside', 'local node port', 'request', nodeIp(startNode), localNodePort)
 }
 
-function ownFlows(add: Add, { serviceIp, peersIp, peerIps }: Addresses): void {
+function ownFlows(add: Add, { serviceIp, peersIp, peerIps }: Addresses, { outside }: Places): void {
   for (const [index, address] of peerIps.entries()) add('moved', `pod-${index + 1}`, 'request', address)
   add('moved', 'service', 'request', peersIp)
   add('moved', 'service bulk', 'bulk', peersIp)
   add('moved', 'service idle', 'idle', peersIp)
   add('moved', 'service datagrams', 'datagrams', peersIp)
-  add('moved', 'outside', 'request', outsideAddress)
-  add('moved', 'outside bulk', 'bulk', outsideAddress)
-  add('moved', 'outside datagrams', 'datagrams', outsideAddress)
+  add('moved', 'outside', 'request', outside)
+  add('moved', 'outside bulk', 'bulk', outside)
+  add('moved', 'outside datagrams', 'datagrams', outside)
   add('moved', 'itself', 'request', serviceIp)
   // Always on its way, so also in the instants between the diversion and the freeze.
   add('moved', 'itself bulk', 'bulk', serviceIp)

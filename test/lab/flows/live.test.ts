@@ -1,6 +1,7 @@
-// Minutes long, so a command of its own (`make live-flows`). A pod with flows of every kind, its own to Services and to the outside among them, moves on, is rolled back and comes home: nobody notices.
+// Minutes long, so a command of its own (`make live-flows`). A pod with flows of every kind, its own to Services and to the outside among them, over both families where the lab has them, moves on, is rolled back and comes home: nobody notices.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
+import { node } from '../hosts.ts'
 import { differences, nodeState } from '../product/node-state.ts'
 import { moveOn } from './moves.ts'
 import { expectUndisturbed, flowsSetting } from './setting.ts'
@@ -11,8 +12,8 @@ const relayPatienceMs = 150_000
 describe('flows of every kind', () => {
   const setting = flowsSetting()
 
-  async function states(ip: string): Promise<Map<string, Set<string>>> {
-    return new Map(await Promise.all(setting.world.lab.nodes.map(async (node) => [node.name, await nodeState(node, ip)] as const)))
+  async function states(ips: readonly string[]): Promise<Map<string, Set<string>>> {
+    return new Map(await Promise.all(setting.world.lab.nodes.map(async (node) => [node.name, await nodeState(node, ...ips)] as const)))
   }
 
   async function restartAgents(): Promise<void> {
@@ -23,31 +24,38 @@ describe('flows of every kind', () => {
   it('live through moves, a rollback and new agents; what is relayed is told, followed and taken away', async function () {
     this.timeout(600_000)
     const { world, flows } = setting
-    const podIp = (await flows.pod()).status?.podIP ?? ''
-    const before = await states(podIp)
+    const podIps = await flows.podIps()
+    const families = world.lab.options.stack === 'dual' ? 2 : 1
+    expect(podIps).to.have.length(families)
+    const nodeIps = [node(1).address, node(1).address6].slice(0, families)
+    const before = await states(podIps)
     await flows.open({ count: 2, periodMs: 200 })
     const first = await moveOn(world)
     const status = first.migration.status
     expect(status?.flows?.translated).to.be.greaterThan(0)
     expect(status?.flows?.relayed).to.be.greaterThan(0)
-    expect(status?.flows?.relayedThrough).to.deep.equal(['172.30.0.1'])
+    expect(status?.flows?.relayedThrough).to.deep.equal(nodeIps)
     for (const type of ['RelayProgramsLoaded', 'RelayArmed', 'ConnectionCountParity', 'TCPSequenceContinuityVerified']) {
       expect(status?.conditions?.find((one) => one.type === type)?.status, type).to.equal('True')
     }
     const undone = await moveOn(world, true)
     await restartAgents()
     const second = await moveOn(world)
-    expect(second.migration.status?.flows?.relayedThrough).to.deep.equal(['172.30.0.1'])
+    expect(second.migration.status?.flows?.relayedThrough).to.deep.equal(nodeIps)
     const home = await moveOn(world)
     expect(home.migration.status?.flows?.relayed).to.equal(0)
-    expectUndisturbed(await flows.close(), [first, undone, second, home])
+    const reports = await flows.close()
+    expectUndisturbed(reports, [first, undone, second, home])
+    const kinds = new Set(reports.map(({ kind }) => kind))
+    expect([...kinds].filter((kind) => kind.endsWith(' v6'))).to.have.length((kinds.size / families) * (families - 1))
+    expect(await flows.podIps()).to.deep.equal(podIps)
 
     const endMs = Date.now() + relayPatienceMs
     for (;;) {
-      const after = await states(podIp)
+      const after = await states(podIps)
       const left = [...after].flatMap(([node, state]) =>
         differences(before.get(node) ?? new Set(), state)
-          .filter((line) => /^\+ (rule|table|nft|route|conntrack)/.test(line) && !belongsToPod(line, podIp))
+          .filter((line) => /^\+ (rule|table|nft|route|conntrack)/.test(line) && !belongsToPod(line, podIps))
           .map((line) => `${node} ${line}`),
       )
       if (left.length === 0) return
@@ -58,6 +66,8 @@ describe('flows of every kind', () => {
 })
 
 /** Its own routes, its name in the set of movable pods, its neighbour entry and its plain connections. */
-function belongsToPod(line: string, ip: string): boolean {
-  return /^\+ (route|conntrack)/.test(line) ? line.includes(ip) && !line.includes('table') : /elements = |movable/.test(line)
+function belongsToPod(line: string, ips: readonly string[]): boolean {
+  return /^\+ (route|conntrack)/.test(line)
+    ? ips.some((ip) => line.includes(ip)) && !line.includes('table')
+    : /elements = |movable/.test(line)
 }

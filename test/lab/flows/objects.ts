@@ -78,6 +78,7 @@ function service(name: string, app: string, spec: object, nodePortNumber?: numbe
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { name, namespace: 'default' },
-    spec: { selector: { app }, ports: [port('TCP'), port('UDP')], ...spec },
+    // Where the cluster has one family it is one.
+    spec: { ipFamilyPolicy: 'PreferDualStack', selector: { app }, ports: [port('TCP'), port('UDP')], ...spec },
   }
 }

@@ -1,4 +1,4 @@
-# Both ends of the flows that a move must not disturb: `serve [ADDRESS]` answers (TCP and UDP 7000, orders on 7001), `client` opens flows, and
+# Both ends of the flows that a move must not disturb: `serve [ADDRESS...]` answers (TCP and UDP 7000, orders on 7001), `client` opens flows, and
 # reports when its input ends and they have.
 # A flow is {"kind", "mode", "address", "port", "count", "periodMs"}; modes: request, bulk, idle, connects, datagrams.
 # Every byte that comes back is compared. A gap is the time from a request to its answer; those over GAP_MS are told with their end.
@@ -277,10 +277,11 @@ def is_told():
     return stat.S_ISFIFO(os.fstat(0).st_mode) or stat.S_ISSOCK(os.fstat(0).st_mode)
 
 
-def serve(address, port):
+def serve(addresses, port):
     listen(port, Echo)
     listen(port + 1, Orders)
-    answer_datagrams(address, port)
+    for address in addresses:
+        answer_datagrams(address, port)
     if is_told():
         loop.register(sys.stdin, selectors.EVENT_READ, sys.exit)
     print("serving", flush=True)
@@ -316,7 +317,7 @@ def order(address, text):
 
 
 if sys.argv[1] == "serve":
-    serve(sys.argv[2] if len(sys.argv) > 2 else "::", 7000)
+    serve(sys.argv[2:] or ["::"], 7000)
 elif sys.argv[1] == "client":
     client(json.loads(sys.argv[3]), float(sys.argv[2]))
 else:

@@ -30,7 +30,7 @@ describe('flows of every kind', () => {
       await flows.open({ count: 1, periodMs: 200 })
       const moved = await moveOn(world)
       expect(moved.migration.status?.flows?.translated).to.be.greaterThan(0)
-      expect(moved.migration.status?.flows?.relayedThrough).to.deep.equal(['172.30.0.1'])
+      expect(moved.migration.status?.flows?.relayedThrough).to.include('172.30.0.1')
       const undone = await moveOn(world, true)
       expectUndisturbed(await flows.close(), [moved, undone])
       return [moved, undone]

@@ -7,23 +7,25 @@ import { processesOn } from './victims.ts'
 // routes: a node's bridge comes with its first pod.
 const script = `
 section() { sed "s|^|$1: |"; }
-ip -4 route show table all | grep -v 'proto kernel' | sed 's/ *$//' | section route
-ip -4 rule | section rule
-ip -4 neigh show proxy | section proxy
-ip -4 neigh show nud permanent | section neighbour
-nft list table ip podmotion | section nft
+for family in -4 -6; do
+  ip $family route show table all | grep -v 'proto kernel' | sed 's/ *$//' | section route
+  ip $family rule | section rule
+  ip $family neigh show proxy | section proxy
+  ip $family neigh show nud permanent | section neighbour
+done
+for family in ip ip6; do nft list table $family podmotion | section nft; done
 nft list tables | grep -v podmotion | section table
 find /run/podmotion /var/lib/podmotion -mindepth 2 -not -path '/var/lib/podmotion/journal/*' | section file
 cut -d' ' -f5 /proc/self/mountinfo | section mount
 find /sys/fs/cgroup/freezer -mindepth 1 -type d | section cgroup
-find /var/lib/cni/networks -type f -name '[0-9]*' | section lease
-conntrack -L 2>/dev/null | grep -E "$1" | grep -E 'ESTABLISHED|UNREPLIED|ASSURED' | grep -v TIME_WAIT | sed -E 's/ [0-9]+ ESTABLISHED/ ESTABLISHED/' | section conntrack
+find /var/lib/cni/networks -type f \\( -name '[0-9]*' -o -name '*:*' \\) | section lease
+for family in ipv4 ipv6; do conntrack -L -f $family 2>/dev/null; done | grep -E "$1" | grep -E 'ESTABLISHED|UNREPLIED|ASSURED' | grep -v TIME_WAIT | sed -E 's/ [0-9]+ ESTABLISHED/ ESTABLISHED/' | section conntrack
 `
 /** Programs that start and end all the time are none of ours to compare. */
 const passing = /^(nsenter|sh|ip|nft|find|conntrack|sed|cut|grep|runc|\/usr\/sbin\/runc|iptables|ip6tables|\/proc\/self\/exe) /
 
-export async function nodeState(node: Machine, podIp: string): Promise<Set<string>> {
-  const { stdout } = await said(node.run('sh', ['-c', script, 'sh', podIp.replaceAll('.', '\\.')]))
+export async function nodeState(node: Machine, ...podIps: string[]): Promise<Set<string>> {
+  const { stdout } = await said(node.run('sh', ['-c', script, 'sh', podIps.join('|').replaceAll('.', '\\.')]))
   const processes = processesOn(node)
     .map(({ args }) => `${args.join(' ').slice(0, 200)} `)
     .filter((line) => line.trim() !== '' && !passing.test(line))

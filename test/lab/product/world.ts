@@ -129,6 +129,11 @@ export class World {
     return (await this.kubectl('get', 'service', name, '-o', 'jsonpath={.spec.clusterIP}')).stdout
   }
 
+  /** One of each family that the cluster has. */
+  async serviceAddresses(name: string): Promise<string[]> {
+    return (await this.kubectl('get', 'service', name, '-o', 'jsonpath={.spec.clusterIPs[*]}')).stdout.split(' ')
+  }
+
   async exec(pod: V1Pod, container: string, ...command: string[]): Promise<Said> {
     return await this.kubectl('exec', pod.metadata?.name ?? '', '-c', container, '--', ...command)
   }
