@@ -6,7 +6,7 @@ import { expect } from 'chai'
 import { firstErrors } from '../../../src/agent/criu/log-file.ts'
 import { parseAttached } from '../../../src/agent/move/awaited-pod.ts'
 import { currentLog } from '../../../src/agent/move/container-logs.ts'
-import { waitingConnections } from '../../../src/agent/runc/accept-queues.ts'
+import { onlyListeners, waitingConnections } from '../../../src/agent/runc/accept-queues.ts'
 import { checkpointArguments } from '../../../src/agent/runc/checkpoint.ts'
 import { isFrozen, processesOf, thaw } from '../../../src/agent/runc/freezer.ts'
 import { bundleOf, freezerOf } from '../../../src/agent/runc/state.ts'
@@ -64,6 +64,11 @@ describe('files of a running pod', () => {
       '   2: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1999',
     ].join('\n')
     expect(waitingConnections(text)).to.equal(3)
+    const lines = text.split('\n')
+    expect(onlyListeners(''), 'nothing read yet').to.equal(true)
+    expect(onlyListeners(`${lines.slice(0, 2).join('\n')}\n`)).to.equal(true)
+    expect(onlyListeners(text.slice(0, text.indexOf('0101F40A'))), 'half a line').to.equal(true)
+    expect(onlyListeners(`${lines.slice(0, 3).join('\n')}\n`), 'a whole line of a connection').to.equal(false)
   })
 
   it('quotes the first errors of criu, the cause', () => {
