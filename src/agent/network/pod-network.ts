@@ -10,6 +10,7 @@ import { FlowTables, portsOf, type SurveyedPod, untrackedOf } from './flow-table
 import { divertBatch, holdBatch, proxyNeighbour, releaseBatch, restoreBatch, type Veth } from './ip-batches.ts'
 import { connectedBridges, describeVeth, deviceExists, hostVethOf, macOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { AddressLeases } from './leases.ts'
+import { leaveFrames, takeFrames } from './neighbour-frames.ts'
 import { readWays, standInAddresses } from './read-ways.ts'
 import { ipsOf, type NetworkRecord, NetworkRecords, type RecordedAddress } from './records.ts'
 import { type HostRoute, hostRoute, type Route } from './route-table.ts'
@@ -166,6 +167,7 @@ class NodePodNetwork implements PodNetwork {
     const addresses = await Promise.all(record.addresses.map((address) => this.#withLease(address, bridgeOf)))
     await this.#records.write({ ...record, addresses, ...(veth ? { veth } : {}) })
     if (veth) await writeSysctls(vethSysctls(veth.name))
+    if (veth?.bridge) await takeFrames(veth.name)
     const bridgeMac = veth?.bridge ? await macOf(veth.bridge) : undefined
     const wayTo = await readWays(routes)
     const diverted = move.ips.flatMap((ip) => {
@@ -206,6 +208,7 @@ class NodePodNetwork implements PodNetwork {
     const ips = ipsOf(record)
     if (move.otherNodeIps !== undefined) await this.#waysBack.open(record, move.otherNodeIps)
     await this.#restore(record)
+    if (record.veth?.bridge) await leaveFrames(record.veth.name)
     if (move.role === 'destination') await this.#waysBack.close(ips)
     for (const ip of record.veth?.bridge && move.sandboxPid !== undefined ? ips : []) {
       // Neighbours on the bridge were told the bridge's MAC for the pod: its own announcement corrects them.
@@ -268,6 +271,7 @@ class NodePodNetwork implements PodNetwork {
   /** Source: unless the pod is here again, its flows are the destination's. Only then may packets be tracked as they come. */
   async #letGo(record: NetworkRecord): Promise<void> {
     if (record.role === 'home') return
+    if (record.veth?.bridge) await leaveFrames(record.veth.name)
     const ips = ipsOf(record)
     const routes = await readRoutes()
     if (record.role === 'source' && !ips.some((ip) => isAttached(routes, ip))) await this.#flows.leave(ips)

@@ -56,6 +56,24 @@ describe('the network of a moving pod', function () {
     }
   })
 
+  it('lets the pod speak to its neighbours on the bridge until it is frozen', async () => {
+    const [neighbour, pod] = [await nodes.addBridgedPod('a', 'qa', '10.244.1.6'), nodes.client('pa')]
+    const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
+    await pod.ask('burst 10.244.1.6 7000 1')
+    await nodes.call('b', 'arm', { ...move, legs: [], openPorts: [7000] })
+    await nodes.call('b', 'hold', { ...move, attached: destination.attached })
+    await nodes.call('a', 'divert', { ...move, destinationNodeIps: [nodeIps.b], role: 'source', sandboxPid: source.pid })
+    await pod.ask('burst 10.244.1.6 7000 3')
+    await sleep(200)
+    expect(neighbour.output.seen.slice(1)).to.deep.equal(['count 0', 'count 0', 'count 1', 'count 2'])
+    await nodes.call('a', 'undo', { ...move, role: 'source', sandboxPid: source.pid })
+    await nodes.call('b', 'undo', { ...move, role: 'destination' })
+    expect(nodes.in('a', 'nft list tables netdev'), 'left behind').to.equal('')
+    await pod.ask('burst 10.244.1.6 7000 1')
+    await sleep(200)
+    expect(neighbour.output.seen).to.have.length(6)
+  })
+
   it('gives back what waited, whoever sent it, when the move goes back', async () => {
     await nodes.addBridgedPod('a', 'qa', '10.244.1.6')
     for (const reversePath of [0, 1, 2]) {
