@@ -16,9 +16,11 @@ export async function stockDescheduler(): Promise<string> {
   if (existsSync(program) && existsSync(source)) return program
   const env = { GOPATH: join(folder, 'go'), GOCACHE: join(folder, 'build'), GOFLAGS: '-modcacherw' }
   mkdirSync(folder, { recursive: true })
-  // A main package of another module: its own go.mod decides the versions of what it uses.
-  await execa('go', ['install', '-p', '2', `${module}/cmd/descheduler@${version}`], { env, timeout: buildTimeoutMs })
-  await execa('cp', [join(folder, 'go/bin/descheduler'), program])
+  // Built in a copy of it, as its own authors do: its go.mod replaces a module, and `go install` of a version refuses that.
+  await execa('go', ['mod', 'download', `${module}@${version}`], { env, cwd: folder, timeout: buildTimeoutMs })
+  const copy = join(folder, 'copy')
+  await execa('cp', ['-rT', source, copy])
+  await execa('go', ['build', '-p', '2', '-o', program, './cmd/descheduler'], { env, cwd: copy, timeout: buildTimeoutMs })
   return program
 }
 

@@ -320,6 +320,10 @@ class Restore(Containers):
             decision.write('go\n')
         release('pb')
         self.clients[0][0].sendall(b'nobody reads this\n')
+        # Stopped first: a runc that sees its criu go may kill the container by itself, before the stand-in hears of anything.
+        stopped = self.kill_below(self.standin, RUNC, signal.SIGSTOP)
+        self.assertEqual(len(stopped), 1)
+        wait_for(lambda: ') T ' in read(f'/proc/{stopped[0]}/stat'))
         self.assertTrue(self.kill_below(self.standin, 'criu'))
         self.assertTrue(self.kill_below(self.standin, RUNC))
         self.assertRegex(self.agent.hear(), r'^failed [1-9]')
@@ -331,10 +335,11 @@ class Restore(Containers):
             except ConnectionResetError:
                 pass
 
-    def kill_below(self, pid, command):
+    def kill_below(self, pid, command, how=signal.SIGKILL):
         killed = [p for p in self.below(pid) if read(f'/proc/{p}/cmdline').startswith(command)]
-        for p in killed:
-            os.kill(p, signal.SIGKILL)
+        # Children first: a criu whose proxy is gone ends what it restored by itself, in the instant before it is killed too.
+        for p in reversed(killed):
+            os.kill(p, how)
         return killed
 
     def below(self, pid):
