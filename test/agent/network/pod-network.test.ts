@@ -225,6 +225,17 @@ describe('the network of a moving pod', function () {
     expect(await client.ask('stats')).to.deep.equal({ errors: [], lines: [] })
   })
 
+  it('hands on what passes the home, of which the answers go another way, where kube-proxy drops what is INVALID', async () => {
+    nodes.in('a', `nft 'table ip kube { chain forward { type filter hook forward priority 0; ct state invalid counter drop; }; }'`)
+    const client = nodes.client('c')
+    const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
+    await nodes.wholeMove('m1', { from: 'a', to: 'b', pod: source, attached: destination.attached })
+    await nodes.call('a', 'apply', state('a', [{ ip: podIp, nodeIp: nodeIps.b, homeNodeIp: nodeIps.a }]))
+    expect(await client.ask(`connect ${podIp} 7000`)).to.equal('connected')
+    expect(await client.ask('say hello'), 'through the home').to.match(/^hello \d+ pb$/)
+    expect(nodes.in('a', 'nft list table ip kube')).to.contain('counter packets 0 bytes 0')
+  })
+
   it('applies the wish of the controller, and leaves open migrations alone', async () => {
     const lease = path.join(nodes.folder, 'a/cni/networks/lab', podIp)
     writeFileSync(lease, 'abc123\neth0')
