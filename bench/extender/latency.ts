@@ -1,9 +1,10 @@
-// Times filter + prioritize as a scheduler sees them: over one kept TLS connection, from another process than the server's.
+// Times filter + prioritize as a scheduler sees them: over one kept TLS connection, from a client in Go (ask/).
 
 import { fork } from 'node:child_process'
-import { connect, type TLSSocket } from 'node:tls'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { loadTls } from '../../src/runtime/tls.ts'
+import { execa } from 'execa'
 import { testAuthority } from '../../test/extender/certificates.ts'
 import { pod } from '../../test/extender/cluster.ts'
 import type { ServeWish } from './serve.ts'
@@ -17,99 +18,75 @@ export interface Latency {
   coldP99: number
 }
 
+const askSource = fileURLToPath(new URL('./ask', import.meta.url))
+const asker = join(tmpdir(), 'podmotion-ask')
 const nodeCount = 5000
 const podsPerNode = 6
+const names = Array.from({ length: nodeCount }, (_none, number) => `node-${String(number).padStart(4, '0')}.zone-${number % 3}.example`)
+const movable = pod('shop/cart', { cpu: '500m', memory: '1Gi', owner: 'rs-1' })
+const ordinary = pod('shop/web', { cpu: '500m', runtimeClassName: undefined })
 /** Of each question, before the rounds that count: a scheduler asks a controller that has been running for more than seconds. */
 const warmUpRounds = 1000
 const rotations = 11
 
-export async function measureLatency(rounds: number): Promise<{ latencies: Latency[]; builtMs: number }> {
+/** Of our extender, and of a server of the same kind that reads the question and answers nothing: what this machine itself takes. */
+export async function measureLatency(rounds: number): Promise<{ latencies: Latency[]; floor: Latency[]; builtMs: number }> {
+  await execa('go', ['build', '-o', asker, '.'], { cwd: askSource })
   const authority = await testAuthority()
-  const names = Array.from({ length: nodeCount }, (_none, number) => `node-${String(number).padStart(4, '0')}.zone-${number % 3}.example`)
-  const wish: ServeWish = { names, podsPerNode, reservationCount: 200, tlsDir: await authority.issue('podmotion-controller') }
+  try {
+    const tlsDir = await authority.issue('podmotion-controller')
+    const clientTls = await authority.issue('podmotion-scheduler')
+    const ours = await measureServer({ kind: 'extender', names, podsPerNode, reservationCount: 200, tlsDir }, clientTls, rounds, {
+      movable,
+      ordinary,
+    })
+    const floor = await measureServer({ kind: 'nothing', tlsDir }, clientTls, rounds, { movable })
+    return { latencies: ours.latencies, floor: floor.latencies, builtMs: ours.builtMs }
+  } finally {
+    authority.remove()
+  }
+}
+
+async function measureServer(
+  wish: ServeWish,
+  clientTls: string,
+  rounds: number,
+  pods: Record<string, object>,
+): Promise<{ latencies: Latency[]; builtMs: number }> {
   const server = fork(fileURLToPath(new URL('./serve.ts', import.meta.url)))
   try {
     server.send(wish)
     const { port, builtMs } = await new Promise<{ port: number; builtMs: number }>((resolve, reject) =>
       server.once('message', (message) => resolve(message as { port: number; builtMs: number })).once('exit', reject),
     )
-    const asking = new Asking(port, loadTls(await authority.issue('podmotion-scheduler')))
-    const movable = pod('shop/cart', { cpu: '500m', memory: '1Gi', owner: 'rs-1' })
-    const ordinary = pod('shop/web', { cpu: '500m', runtimeClassName: undefined })
-    const questions = Object.entries({ movable, ordinary }).flatMap(([kind, asked]) =>
-      [500, 5000].map((count) => ({ title: `${kind} pod, ${count} names`, asked, names: names.slice(0, count) })),
-    )
     const latencies: Latency[] = []
-    for (const { title, asked, names: some } of questions) {
-      const { p99: coldP99 } = await asking.times(asked, some, warmUpRounds)
-      latencies.push({ title, ...(await asking.times(asked, some, rounds)), coldP99 })
-    }
-    asking.end()
+    for (const [kind, asked] of Object.entries(pods))
+      for (const count of [500, 5000]) {
+        const { coldMs, ms } = await ask(`https://127.0.0.1:${port}`, clientTls, rounds, bodiesOf(asked, names.slice(0, count)))
+        const title = `${wish.kind}, ${kind} pod, ${count} names`
+        latencies.push({ title, p50: part(ms, 0.5), p99: part(ms, 0.99), worst: part(ms, 1), coldP99: part(coldMs, 0.99) })
+      }
     return { latencies, builtMs }
   } finally {
     server.kill('SIGKILL')
-    authority.remove()
   }
 }
 
-/** Asks over one connection with as little as possible of its own: what is timed is the extender, not a client in JavaScript. */
-class Asking {
-  readonly #socket: TLSSocket
-  #answered: () => void = () => undefined
-  #failed: (error: Error) => void = () => undefined
-  #left = 0
-
-  constructor(port: number, tls: { cert: string; key: string; ca: string }) {
-    this.#socket = connect({ ...tls, host: '127.0.0.1', port, servername: 'podmotion-controller' })
-    this.#socket.setNoDelay(true)
-    this.#socket.on('data', (chunk: Buffer) => this.#read(chunk)).on('error', (error) => this.#failed(error))
-  }
-
-  async times(asked: object, names: readonly string[], rounds: number): Promise<Omit<Latency, 'title' | 'coldP99'>> {
-    // A scheduler starts its search at another node for each pod.
-    const bodies = Array.from({ length: rotations }, (_none, number) => {
-      const start = Math.floor((number * names.length) / rotations)
-      return JSON.stringify({ Pod: asked, Nodes: null, NodeNames: [...names.slice(start), ...names.slice(0, start)] })
-    })
-    const requests = bodies.map((body) => [requestOf('/filter', body), requestOf('/prioritize', body)] as const)
-    const times: number[] = []
-    for (let round = 0; round < rounds; round++) {
-      const [filter, prioritize] = requests[round % rotations] as (typeof requests)[number]
-      const fromMs = performance.now()
-      await this.#ask(filter)
-      await this.#ask(prioritize)
-      times.push(performance.now() - fromMs)
-    }
-    times.sort((one, other) => one - other)
-    const at = (part: number) => times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? 0
-    return { p50: at(0.5), p99: at(0.99), worst: at(1) }
-  }
-
-  end(): void {
-    this.#socket.destroy()
-  }
-
-  /** Until the last byte has come; what it says is not the question here. */
-  #ask(request: Buffer): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#answered = resolve
-      this.#failed = reject
-      this.#socket.write(request)
-    })
-  }
-
-  #read(chunk: Buffer): void {
-    if (this.#left === 0) {
-      const head = chunk.toString('latin1', 0, chunk.indexOf('\r\n\r\n'))
-      if (!head.startsWith('HTTP/1.1 200')) return this.#failed(new Error(`Measuring: the extender answered ${head}`))
-      this.#left = head.length + 4 + Number(/content-length: (\d+)/i.exec(head)?.[1])
-    }
-    this.#left -= chunk.length
-    if (this.#left === 0) this.#answered()
-  }
+/** A scheduler starts its search at another node for each pod. */
+function bodiesOf(asked: object, names: readonly string[]): string[] {
+  return Array.from({ length: rotations }, (_none, number) => {
+    const start = Math.floor((number * names.length) / rotations)
+    return JSON.stringify({ Pod: asked, Nodes: null, NodeNames: [...names.slice(start), ...names.slice(0, start)] })
+  })
 }
 
-function requestOf(path: string, body: string): Buffer {
-  const head = `POST ${path} HTTP/1.1\r\nHost: podmotion-controller\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`
-  return Buffer.from(head + body)
+/** Milliseconds of each round. */
+async function ask(url: string, tlsDir: string, rounds: number, bodies: readonly string[]): Promise<{ coldMs: number[]; ms: number[] }> {
+  const { stdout } = await execa(asker, [url, tlsDir, String(warmUpRounds), String(rounds)], { input: JSON.stringify(bodies) })
+  return JSON.parse(stdout)
+}
+
+function part(times: readonly number[], of: number): number {
+  const sorted = [...times].sort((one, other) => one - other)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * of))] ?? 0
 }

@@ -1,0 +1,3 @@
+module podmotion.dev/bench/ask
+
+go 1.26
