@@ -49,6 +49,8 @@ export class RootCopy {
   readonly #doubtful = new Set<string>()
   /** Through its handshake already. Without a last pass the peer's rsync gives up after its I/O timeout, and this one with it. */
   #prepared: WaitingRun | undefined
+  /** The same for files above the limit: theirs is another way, and starting it takes as long as reading 50 MB. Only where there are any. */
+  #preparedBig: WaitingRun | undefined
   #preparedList: WaitingRun | undefined
   /** Sets times and owners of files that have their contents by other ways. */
   #preparedAttributes: WaitingRun | undefined
@@ -88,7 +90,7 @@ export class RootCopy {
     }
     if (hot.touched.size === 0) return hot.close()
     this.#hot = hot
-    this.#preparedAttributes = new WaitingRun('rsync', copyArguments(this.#copy({ listed: true, contents: 'trusted' })))
+    this.#preparedAttributes = this.#waiting('trusted')
   }
 
   /** Inside the freeze; who maps what is looked up once for all folders. */
@@ -108,12 +110,12 @@ export class RootCopy {
   }
 
   async #sendRest(changed: readonly string[], gone: readonly string[], listing: Listing): Promise<number> {
-    if (changed.length + gone.length === 0) return this.#nothingLeft()
-    const isBig = (name: string): boolean => (listing.get(name)?.bytes ?? 0) > wholeFileLimitBytes
-    const big = changed.filter(isBig)
+    const isBig = (name: string): boolean => isBigIn(listing, name)
+    const [whole, big] = [this.#prepared, this.#preparedBig]
+    this.#prepared = this.#preparedBig = undefined
     const [sent, sentBig] = await Promise.all([
-      this.#finishPrepared([...changed.filter((name) => !isBig(name)), ...gone]),
-      big.length === 0 ? 0 : this.#run({ contents: 'compared' }, big).then((result) => this.#check(result, [0])),
+      this.#finish(whole, 'whole', [...changed.filter((name) => !isBig(name)), ...gone]),
+      this.#finish(big, 'compared', changed.filter(isBig)),
     ])
     return sent + sentBig
   }
@@ -142,25 +144,22 @@ export class RootCopy {
   /** There will be no last pass. */
   cancel(): void {
     this.#prepared?.cancel()
+    this.#preparedBig?.cancel()
     this.#preparedList?.cancel()
     this.#preparedAttributes?.cancel()
     this.#hot?.close()
   }
 
-  /** The one that waits ends well with an empty list, and nobody has to wait for that. */
-  #nothingLeft(): number {
-    void this.#prepared?.finish(encodeList([]))
-    this.#prepared = undefined
-    return 0
-  }
-
-  async #finishPrepared(names: readonly string[]): Promise<number> {
-    const prepared = this.#prepared
-    this.#prepared = undefined
+  async #finish(prepared: WaitingRun | undefined, contents: NonNullable<Copy['contents']>, names: readonly string[]): Promise<number> {
+    if (names.length === 0) {
+      // It ends well with an empty list, and nobody has to wait for that.
+      void prepared?.finish(encodeList([]))
+      return 0
+    }
     const result = prepared?.waits ? await prepared.finish(encodeList(names)) : undefined
     if (result?.exitCode === 0) return sentBytes(result.stdout)
     // It waited too long and its peer gave up, or there was none: the same once more, with all the waiting.
-    return this.#check(await this.#run({ contents: 'whole' }, names), [0])
+    return this.#check(await this.#run({ contents }, names), [0])
   }
 
   /** Nothing is known of what the destination has: all contents are compared. */
@@ -201,7 +200,14 @@ export class RootCopy {
   #prepare(): void {
     if (!this.#preparedList?.waits)
       this.#preparedList = new WaitingRun('sh', ['-c', 'read _; exec "$@"', 'sh', ...this.#find], listingLimitBytes)
-    if (!this.#prepared?.waits) this.#prepared = new WaitingRun('rsync', copyArguments(this.#copy({ listed: true, contents: 'whole' })))
+    if (!this.#prepared?.waits) this.#prepared = this.#waiting('whole')
+    const { listing } = this.#complete ?? {}
+    const hasBig = listing !== undefined && [...listing.keys()].some((name) => isBigIn(listing, name))
+    if (hasBig && !this.#preparedBig?.waits) this.#preparedBig = this.#waiting('compared')
+  }
+
+  #waiting(contents: NonNullable<Copy['contents']>): WaitingRun {
+    return new WaitingRun('rsync', copyArguments(this.#copy({ listed: true, contents })))
   }
 
   async #noteMapped(mapped: Promise<Mapped[]>): Promise<void> {
@@ -236,6 +242,10 @@ export class RootCopy {
     if (good.includes(exitCode)) return sentBytes(stdout)
     throw new Error(`Copying the ${this.#root.label}: rsync exited ${exitCode} (${stderr.trim().slice(-1000)})`)
   }
+}
+
+function isBigIn(listing: Listing, name: string): boolean {
+  return (listing.get(name)?.bytes ?? 0) > wholeFileLimitBytes
 }
 
 /** Names are bytes, kept one byte a character: not every name is UTF-8. */
