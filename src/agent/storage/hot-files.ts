@@ -7,9 +7,8 @@ import type { PatchStream } from './patch-stream.ts'
 
 /** Of files of this size a whole copy is nothing. */
 const smallestBytes = 64 << 10
-/** Above, rsync goes by blocks as well: keeping such a file would take the agent's memory. */
-const largestBytes = 32 << 20
-const keptLimitBytes = 64 << 20
+/** Keeping more would take too much of the agent's memory; rsync goes by blocks as well, but reads and hashes on both sides (2.5 ms for each MiB). */
+const keptLimitBytes = 128 << 20
 const pieceBytes = 1 << 20
 
 interface Kept {
@@ -53,7 +52,7 @@ export class HotFiles {
     return [...this.#kept].flatMap(([name, { inode }]) => {
       const file = openQuietly(this.#root, name)
       if (file) closeSync(file.fd)
-      return file?.inode === inode && file.bytes <= largestBytes ? [name] : []
+      return file?.inode === inode && file.bytes <= keptLimitBytes ? [name] : []
     })
   }
 
@@ -96,7 +95,7 @@ export class HotFiles {
     const file = openQuietly(this.#root, name)
     if (!file) return undefined
     try {
-      if (file.bytes < smallestBytes || file.bytes > Math.min(largestBytes, leftBytes)) return undefined
+      if (file.bytes < smallestBytes || file.bytes > leftBytes) return undefined
       const bytes = Buffer.allocUnsafeSlow(file.bytes)
       readFully(file.fd, bytes, 0, name)
       return { inode: file.inode, bytes }
