@@ -232,8 +232,11 @@ export class Sending {
 
   async #warm(): Promise<void> {
     this.#sockets = new SocketReader(this.#context.config)
-    const { podUid } = this.#request.destination
-    await Promise.all([this.#files.warm(), this.#peer.warm(warmConnections, this.#path('standing'), { podUid })])
+    const { destination, home } = this.#request
+    // Home is asked with the traffic held, and a handshake is most of what that takes. What it says to this does not matter.
+    const warmHome = home && this.#context.peers.to(home.address).warm(1, this.#path('goes-on'), {})
+    const warmPeer = this.#peer.warm(warmConnections, this.#path('standing'), { podUid: destination.podUid })
+    await Promise.all([this.#files.warm(), warmPeer, warmHome])
     this.#signal.throwIfAborted()
   }
 
