@@ -1,8 +1,6 @@
 // Times filter + prioritize as a scheduler sees them: over one kept TLS connection, from a client in Go (ask/).
 
 import { fork } from 'node:child_process'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { testAuthority } from '../../test/extender/certificates.ts'
@@ -19,7 +17,6 @@ export interface Latency {
 }
 
 const askSource = fileURLToPath(new URL('./ask', import.meta.url))
-const asker = join(tmpdir(), 'podmotion-ask')
 const nodeCount = 5000
 const podsPerNode = 6
 const names = Array.from({ length: nodeCount }, (_none, number) => `node-${String(number).padStart(4, '0')}.zone-${number % 3}.example`)
@@ -31,7 +28,6 @@ const rotations = 11
 
 /** Of our extender, and of a server of the same kind that reads the question and answers nothing: what this machine itself takes. */
 export async function measureLatency(rounds: number): Promise<{ latencies: Latency[]; floor: Latency[]; builtMs: number }> {
-  await execa('go', ['build', '-o', asker, '.'], { cwd: askSource })
   const authority = await testAuthority()
   try {
     const tlsDir = await authority.issue('podmotion-controller')
@@ -82,7 +78,8 @@ function bodiesOf(asked: object, names: readonly string[]): string[] {
 
 /** Milliseconds of each round. */
 async function ask(url: string, tlsDir: string, rounds: number, bodies: readonly string[]): Promise<{ coldMs: number[]; ms: number[] }> {
-  const { stdout } = await execa(asker, [url, tlsDir, String(warmUpRounds), String(rounds)], { input: JSON.stringify(bodies) })
+  const args = [url, tlsDir, String(warmUpRounds), String(rounds)]
+  const { stdout } = await execa('go', ['run', '.', ...args], { cwd: askSource, input: JSON.stringify(bodies) })
   return JSON.parse(stdout)
 }
 

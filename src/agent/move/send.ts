@@ -233,7 +233,7 @@ export class Sending {
   async #warm(): Promise<void> {
     this.#sockets = new SocketReader(this.#context.config)
     const { destination, home } = this.#request
-    // Home is asked with the traffic held, and a handshake is most of what that takes. What it says to this does not matter.
+    // Home is asked with the traffic held: not for a handshake as well. What it says to this does not matter.
     const warmHome = home && this.#context.peers.to(home.address).warm(1, this.#path('goes-on'), {})
     const warmPeer = this.#peer.warm(warmConnections, this.#path('standing'), { podUid: destination.podUid })
     await Promise.all([this.#files.warm(), warmPeer, warmHome])

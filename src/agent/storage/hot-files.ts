@@ -1,13 +1,14 @@
 // Files that a pod writes all the time (a log of a database): sent once more by ourselves just before the freeze, and kept here as they were
 // sent. In the freeze what differs from that goes, block by block; rsync would send such a file whole, or read it whole on both sides.
 import { closeSync, constants, readSync } from 'node:fs'
+import { setImmediate as others } from 'node:timers/promises'
 import { type Beneath, openBeneath } from './beneath.ts'
 import { changedRuns } from './changed-runs.ts'
 import type { PatchStream } from './patch-stream.ts'
 
 /** Of files of this size a whole copy is nothing. */
 const smallestBytes = 64 << 10
-/** Keeping more would take too much of the agent's memory; rsync goes by blocks as well, but reads and hashes on both sides (2.5 ms for each MiB). */
+/** Keeping more would take too much of the agent's memory; rsync goes by blocks as well, but reads and hashes on both sides. */
 const keptLimitBytes = 128 << 20
 const pieceBytes = 1 << 20
 
@@ -33,7 +34,7 @@ export class HotFiles {
   async keep(candidates: readonly string[], take: (bytes: number) => Promise<void>): Promise<void> {
     let leftBytes = keptLimitBytes
     for (const name of candidates) {
-      const kept = this.#readWhole(name, leftBytes)
+      const kept = await this.#readWhole(name, leftBytes)
       if (!kept) continue
       leftBytes -= kept.bytes.length
       this.touched.add(name)
@@ -87,17 +88,21 @@ export class HotFiles {
         await this.#stream.write(name, at + run.at, Buffer.from(now.subarray(run.at, run.at + run.length)))
         sent += run.length
       }
+      await others()
     }
     return sent
   }
 
-  #readWhole(name: string, leftBytes: number): Kept | undefined {
+  async #readWhole(name: string, leftBytes: number): Promise<Kept | undefined> {
     const file = openQuietly(this.#root, name)
     if (!file) return undefined
     try {
       if (file.bytes < smallestBytes || file.bytes > leftBytes) return undefined
       const bytes = Buffer.allocUnsafeSlow(file.bytes)
-      readFully(file.fd, bytes, 0, name)
+      for (let at = 0; at < bytes.length; at += pieceBytes) {
+        readFully(file.fd, bytes.subarray(at, at + pieceBytes), at, name)
+        await others()
+      }
       return { inode: file.inode, bytes }
     } catch {
       // It shrank while it was read: rsync carries it.

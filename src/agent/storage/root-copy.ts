@@ -49,7 +49,7 @@ export class RootCopy {
   readonly #doubtful = new Set<string>()
   /** Through its handshake already. Without a last pass the peer's rsync gives up after its I/O timeout, and this one with it. */
   #prepared: WaitingRun | undefined
-  /** The same for files above the limit: theirs is another way, and starting it takes as long as reading 50 MB. Only where there are any. */
+  /** The same for files above the limit, which go another way. Only where there are any. */
   #preparedBig: WaitingRun | undefined
   #preparedList: WaitingRun | undefined
   /** Sets times and owners of files that have their contents by other ways. */

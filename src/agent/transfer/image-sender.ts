@@ -58,14 +58,14 @@ export class ImageSender {
     await this.#flush()
   }
 
-  /** Pages that have grown by a good piece since the last time; returns by how much. All else is small, and only looking at it takes time. */
+  /** What has grown by a good piece since the last time; returns by how much. */
   async sendGrown(folders: readonly ImageFolder[]): Promise<number> {
-    return await this.#sendFolders(folders, eagerBytes, isPages)
+    return await this.#sendFolders(folders, eagerBytes)
   }
 
   /** All that is left; resolves when the peer has everything on its tmpfs. */
   async finish(folders: readonly ImageFolder[]): Promise<void> {
-    await this.#sendFolders(folders, 0, () => true)
+    await this.#sendFolders(folders, 0)
     const files = Object.fromEntries([...this.#files].map(([name, { sentBytes }]) => [name, sentBytes]))
     this.#socket.write(encodeJson('end', { files, shared: this.#shared }))
     await this.#answer
@@ -89,13 +89,10 @@ export class ImageSender {
     await this.#flush()
   }
 
-  async #sendFolders(folders: readonly ImageFolder[], leastBytes: number, wanted: (name: string) => boolean): Promise<number> {
+  async #sendFolders(folders: readonly ImageFolder[], leastBytes: number): Promise<number> {
     let taken = 0
     for (const { container, folder } of folders) {
-      for (const file of readdirSync(folder)) {
-        const name = `${container}/${file}`
-        if (wanted(name)) taken += await this.#sendGrowth(name, `${folder}/${file}`, leastBytes)
-      }
+      for (const file of readdirSync(folder)) taken += await this.#sendGrowth(`${container}/${file}`, `${folder}/${file}`, leastBytes)
     }
     await this.#flush()
     return taken

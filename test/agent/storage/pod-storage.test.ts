@@ -193,6 +193,15 @@ sys.stdin.readline()`
       expect(same()).to.equal('')
     })
 
+    it('may be as large as a table', async () => {
+      sh(`head -c 40M /dev/urandom > ${emptyDir('source-uid')}/table`)
+      await sync(false)
+      await storage?.keepHot('m1', async () => undefined)
+      sh(`printf changed | dd of=${emptyDir('source-uid')}/table bs=1 seek=30000000 conv=notrunc 2>/dev/null`)
+      expect(await sync(true)).to.be.lessThan(20_000)
+      expect(same()).to.equal('')
+    })
+
     it('may grow', async () => {
       sh(`printf end | dd of=${log()} bs=1 seek=9000001 conv=notrunc 2>/dev/null`)
       expect(await sync(true)).to.be.lessThan(1_100_000)
