@@ -74,7 +74,7 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
     return totals.errors === 0 && totals.resets === 0 && isWhole && moves.length === options.moves
   } finally {
     await flows.remove()
-    await world.remove('podmigrations', '--all')
+    if (!process.env.KEEP_PM) await world.remove('podmigrations', '--all')
   }
 }
 
@@ -84,7 +84,7 @@ async function moveAround(world: World, { moves, rollback }: FlowOptions): Promi
     const move = await moveOn(world, rollback && number % 2 === 0)
     const { status } = move.migration
     console.log(
-      `move ${number}: ${status?.phase}, ${status?.sourceNode} to ${status?.destinationNode}, freeze ${ms(move.freezeMs)}, relayed ${move.relayed}`,
+      `move ${number}: ${status?.phase}, ${status?.sourceNode} to ${status?.destinationNode}, freeze ${ms(move.freezeMs)} (held ${ms(move.untilMs - move.fromMs)}), relayed ${move.relayed}`,
     )
     done.push(move)
     await sleep(betweenMovesMs)

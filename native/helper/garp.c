@@ -1,4 +1,5 @@
 // `garp DEVICE IP`: tells the segment that IP lives behind DEVICE's address: by ARP, as request and as reply, or by a neighbour advertisement.
+// `garp -`: the same for each line of its standard input.
 #include "address.h"
 #include "command.h"
 #include <arpa/inet.h>
@@ -107,13 +108,34 @@ static unsigned announce(int fd, const char *device, const address *ip)
 	return send_frame(fd, device, &asked, sizeof asked) || send_frame(fd, device, &answered, sizeof answered) ? 0 : 2;
 }
 
-int garp_command(int argc, char **argv)
+// As `announce`, from words that are not checked yet.
+static unsigned announce_words(int fd, const char *device, const char *text)
 {
 	address ip;
-	if (argc != 2 || !read_address(argv[1], &ip)) return complain("garp: expected DEVICE IP");
+	if (!device || !text || !read_address(text, &ip)) return complain("garp: expected DEVICE IP"), 0;
+	return announce(fd, device, &ip);
+}
+
+static unsigned announce_lines(int fd, FILE *lines)
+{
+	char line[256];
+	unsigned sent = 0;
+	while (fgets(line, sizeof line, lines)) {
+		const char *device = strtok(line, " \t\r\n"), *ip = strtok(NULL, " \t\r\n");
+		unsigned more = announce_words(fd, device, ip);
+		if (!more) return 0;
+		sent += more;
+	}
+	return sent;
+}
+
+int garp_command(int argc, char **argv)
+{
+	bool from_lines = argc == 1 && strcmp(argv[0], "-") == 0;
+	if (argc != 2 && !from_lines) return complain("garp: expected DEVICE IP, or -");
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (fd < 0) return complain("garp: opening a packet socket: %s", strerror(errno));
-	unsigned sent = announce(fd, argv[0], &ip);
+	unsigned sent = from_lines ? announce_lines(fd, stdin) : announce_words(fd, argv[0], argv[1]);
 	close(fd);
 	if (sent) printf("{\"sent\":%u}\n", sent);
 	return !sent;

@@ -10,7 +10,7 @@ static const struct {
 	const char *usage;
 } commands[] = {
 	{"conntrack", conntrack_command, "conntrack dump [--ip A]... [--mark V/M] [--wait] | conntrack apply < LINES"},
-	{"garp", garp_command, "garp DEVICE IP"},
+	{"garp", garp_command, "garp DEVICE IP | -"},
 	{"sockets", sockets_command, "sockets PID...|-"},
 	{"reasons", reasons_command, "reasons PID..."},
 	{"unrepair", unrepair_command, "unrepair PID..."},

@@ -332,6 +332,16 @@ class Garp(Case):
         s.close()
 
 
+    def test_announces_each_line_and_ends_at_one_that_it_cannot_read(self):
+        run('ip', 'link', 'add', 'g0', 'type', 'veth', 'peer', 'g1')
+        self.addCleanup(run, 'ip', 'link', 'del', 'g0')
+        for device in ('g0', 'g1'):
+            run('ip', 'link', 'set', device, 'up')
+        told = lambda lines: subprocess.run([HELPER, 'garp', '-'], input=lines, capture_output=True, text=True)
+        self.assertEqual(json.loads(told('g0 10.7.7.7\ng0 fd00::7\n').stdout), {'sent': 3})
+        for lines in ('g0 10.7.7.7\ng0\n', 'g0 nobody\n', ''):
+            self.assertEqual(told(lines).returncode, 1, lines)
+
     def test_advertises_an_ipv6_address_that_neighbours_then_have(self):
         run('ip', 'netns', 'add', 'neighbour')
         self.addCleanup(run, 'ip', 'netns', 'del', 'neighbour')

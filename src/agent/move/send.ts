@@ -129,7 +129,11 @@ export class Sending {
     await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
     moves.decideSource(this.#uid, { type: 'freeze' })
-    const prepared = Promise.all([this.#call('prepare-hold', {}, Nothing), this.#context.network.prepareDivert(this.#diversion())])
+    const prepared = Promise.all([
+      this.#call('prepare-hold', {}, Nothing),
+      this.#context.network.prepareDivert(this.#diversion()),
+      this.#divertHome({ ahead: true }),
+    ])
     collectAhead(moves, this.#uid)
     await prepared
   }
@@ -232,11 +236,8 @@ export class Sending {
 
   async #warm(): Promise<void> {
     this.#sockets = new SocketReader(this.#context.config)
-    const { destination, home } = this.#request
-    // Home is asked with the traffic held: not for a handshake as well. What it says to this does not matter.
-    const warmHome = home && this.#context.peers.to(home.address).warm(1, this.#path('goes-on'), {})
-    const warmPeer = this.#peer.warm(warmConnections, this.#path('standing'), { podUid: destination.podUid })
-    await Promise.all([this.#files.warm(), warmPeer, warmHome])
+    const { podUid } = this.#request.destination
+    await Promise.all([this.#files.warm(), this.#peer.warm(warmConnections, this.#path('standing'), { podUid })])
     this.#signal.throwIfAborted()
   }
 
@@ -249,17 +250,18 @@ export class Sending {
   /** The network moves first: the peers' packets start to wait on the destination. Destination first, else routes loop. */
   async #handOver(): Promise<void> {
     const { moves, network } = this.#context
-    const { pod, destination, home } = this.#request
     const held = await this.#call('hold', {}, Steps)
-    if (home) {
-      const homeAgent = this.#context.peers.to(home.address)
-      const wish = { ips: pod.ips, destinationNodeIps: destination.nodeIps }
-      await homeAgent.call(this.#path('divert'), wish, Nothing, { signal: this.#signal })
-    }
-    await network.divert(this.#diversion())
+    await Promise.all([this.#divertHome(), network.divert(this.#diversion())])
     moves.step(this.#uid, 'diverted')
     this.#take(held)
     this.#signal.throwIfAborted()
+  }
+
+  async #divertHome(how: { ahead?: true } = {}): Promise<void> {
+    const { pod, destination, home } = this.#request
+    if (!home) return
+    const wish = { ips: pod.ips, destinationNodeIps: destination.nodeIps, ...how }
+    await this.#context.peers.to(home.address).call(this.#path('divert'), wish, Nothing, { signal: this.#signal })
   }
 
   /** Memory stands still from the freeze on: its last round begins at once, beside all that follows. */

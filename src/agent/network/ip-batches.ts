@@ -49,7 +49,6 @@ export interface Diversion {
   addresses: readonly DivertedAddress[]
   /** Present on the source. */
   veth?: Veth | undefined
-  bridgeMac?: string | undefined
 }
 
 export interface DivertedAddress {
@@ -59,16 +58,12 @@ export interface DivertedAddress {
   homeBridge?: string | undefined
 }
 
-/**
- * Source and home. A pod that was a port of the bridge keeps sending to the bridge's MAC until it is frozen: its veth takes that MAC, or
- * the kernel would drop those packets as somebody else's.
- */
-export function divertBatch({ addresses, veth, bridgeMac }: Diversion): string {
+/** Source and home. */
+export function divertBatch({ addresses, veth }: Diversion): string {
   return lines(
     ...(veth && addresses.some(({ ip }) => familyOf(ip) === ipv4) ? [vethAddress(veth.name)] : []),
     ...addresses.map(({ ip, way }) => wayRoute(ip, way)),
     ...addresses.flatMap(({ ip, homeBridge }) => (homeBridge ? [proxyNeighbour('replace', ip, homeBridge)] : [])),
-    ...(veth?.bridge && bridgeMac ? leaveBridge(veth.name, veth.bridge, bridgeMac) : []),
   )
 }
 
@@ -82,8 +77,12 @@ function vethAddress(veth: string): string {
   return `addr replace 169.254.112.1/32 dev ${veth}`
 }
 
-function leaveBridge(veth: string, bridge: string, bridgeMac: string): string[] {
-  return [pinMac(bridge, bridgeMac), `link set dev ${veth} address ${bridgeMac}`, `link set dev ${veth} nomaster`]
+/**
+ * After the diversion, and after its neighbours were told: what they send until then still finds it on the bridge. It keeps sending to the bridge's
+ * MAC until it is frozen: its veth takes that MAC, or the kernel would drop those packets as somebody else's.
+ */
+export function leaveBridgeBatch(veth: string, bridge: string, bridgeMac: string): string {
+  return lines(pinMac(bridge, bridgeMac), `link set dev ${veth} address ${bridgeMac}`, `link set dev ${veth} nomaster`)
 }
 
 /**

@@ -7,7 +7,7 @@ import { run, runInNetworkOf } from '../run.ts'
 import { applyWish } from './apply-wish.ts'
 import { Calm } from './calm.ts'
 import { FlowTables, portsOf, type SurveyedPod, untrackedOf } from './flow-tables.ts'
-import { divertBatch, holdBatch, proxyNeighbour, releaseBatch, restoreBatch, type Veth } from './ip-batches.ts'
+import { divertBatch, holdBatch, leaveBridgeBatch, proxyNeighbour, releaseBatch, restoreBatch, type Veth } from './ip-batches.ts'
 import { connectedBridges, describeVeth, deviceExists, hostVethOf, macOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { AddressLeases } from './leases.ts'
 import { leaveFrames, takeFrames } from './neighbour-frames.ts'
@@ -18,7 +18,7 @@ import { lockRuleSet, unlockRuleSet } from './rule-sets.ts'
 import { holdSysctls, vethSysctls } from './sysctls.ts'
 import { Turn } from './turn.ts'
 import { UndoneMoves } from './undone.ts'
-import { ipBatch, nftIn, WaitingCommands } from './waiting-commands.ts'
+import { announcing, ipBatch, nftIn, WaitingCommands } from './waiting-commands.ts'
 import { WaysBack } from './way-back.ts'
 import { tunnelDevices } from './ways.ts'
 
@@ -42,7 +42,10 @@ interface Owned {
 
 interface PlannedDiversion {
   text: string
-  record: NetworkRecord
+  /** Lines for `garp`: addresses that neighbours on a bridge have by the pod's own MAC. */
+  announce: string
+  /** For `ip`, after that. */
+  leave: string
   bridgeOf: Owned['bridgeOf']
 }
 
@@ -146,17 +149,23 @@ class NodePodNetwork implements PodNetwork {
 
   /** Everything about a diversion that changes no route; the hold has not begun. */
   async prepareDivert(move: DivertMove): Promise<void> {
-    this.#waiting.start(move.uid, 'divert', ipBatch)
-    this.#diversions.set(move.uid, await this.#planDivert(move))
+    await this.#moves.change(move.uid, async () => {
+      this.#waiting.start(move.uid, 'divert', ipBatch)
+      this.#diversions.set(move.uid, await this.#planDivert(move))
+    })
   }
 
   async divert(move: DivertMove): Promise<void> {
+    await this.#moves.change(move.uid, () => this.#divert(move))
+  }
+
+  async #divert(move: DivertMove): Promise<void> {
     if (move.role === 'source') this.#calm.begin(move.uid)
-    const { text, record, bridgeOf } = this.#diversions.get(move.uid) ?? (await this.#planDivert(move))
+    const { text, announce, leave, bridgeOf } = this.#diversions.get(move.uid) ?? (await this.#planDivert(move))
     this.#diversions.delete(move.uid)
     await this.#waiting.finish(move.uid, 'divert', ipBatch, text)
-    // Neighbours of a pod that was no port of the bridge know the node's MAC for it already.
-    await Promise.all(record.addresses.map(({ ip, proxyBridge }) => proxyBridge && run(this.#helper, ['garp', proxyBridge, ip])))
+    if (announce) await this.#waiting.finish(move.uid, 'announce', announcing(this.#helper), announce)
+    if (leave) await this.#waiting.finish(move.uid, 'leave', ipBatch, leave)
     for (const { ip } of homesOf(move.ips, bridgeOf)) await this.#leases.keep(ip)
   }
 
@@ -168,13 +177,17 @@ class NodePodNetwork implements PodNetwork {
     await this.#records.write({ ...record, addresses, ...(veth ? { veth } : {}) })
     if (veth) await writeSysctls(vethSysctls(veth.name))
     if (veth?.bridge) await takeFrames(veth.name)
-    const bridgeMac = veth?.bridge ? await macOf(veth.bridge) : undefined
+    // Neighbours of a pod that was no port of the bridge know the node's MAC for it already.
+    const announce = record.addresses.flatMap(({ ip, proxyBridge }) => (proxyBridge ? [`${proxyBridge} ${ip}\n`] : [])).join('')
+    if (announce) this.#waiting.start(move.uid, 'announce', announcing(this.#helper))
+    const leave = veth?.bridge ? leaveBridgeBatch(veth.name, veth.bridge, await macOf(veth.bridge)) : ''
+    if (leave) this.#waiting.start(move.uid, 'leave', ipBatch)
     const wayTo = await readWays(routes)
     const diverted = move.ips.flatMap((ip) => {
       const nodeIp = ofItsFamily(ip, move.destinationNodeIps)
       return nodeIp === undefined ? [] : [{ ip, way: wayTo(nodeIp), homeBridge: bridgeOf(ip) }]
     })
-    return { text: divertBatch({ addresses: diverted, veth, bridgeMac }), record, bridgeOf }
+    return { text: divertBatch({ addresses: diverted, veth }), announce, leave, bridgeOf }
   }
 
   async #withLease(address: RecordedAddress, bridgeOf: Owned['bridgeOf']): Promise<RecordedAddress> {
@@ -200,9 +213,7 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async #undo(move: UndoneMove): Promise<void> {
-    this.#calm.end(move.uid)
-    this.#waiting.cancel(move.uid)
-    this.#diversions.delete(move.uid)
+    this.#forget(move.uid)
     const record = await this.#records.read(move.uid)
     if (!record) return await this.#records.remove(move.uid)
     const ips = ipsOf(record)
@@ -219,6 +230,13 @@ class NodePodNetwork implements PodNetwork {
     await this.#records.remove(move.uid)
   }
 
+  /** What this process knows and has started; what is in the kernel stays. */
+  #forget(uid: string): void {
+    this.#calm.end(uid)
+    this.#waiting.cancel(uid)
+    this.#diversions.delete(uid)
+  }
+
   async wayBackEnds(ips: string[]): Promise<void> {
     await this.#waysBack.close(ips)
   }
@@ -228,17 +246,16 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async #settle(uid: string): Promise<void> {
-    this.#calm.end(uid)
-    this.#waiting.cancel(uid)
-    this.#diversions.delete(uid)
+    this.#forget(uid)
     const record = await this.#records.read(uid)
     if (record) await this.#letGo(record)
     await this.#records.remove(uid)
   }
 
   async sweepHome(olderThanMs: number): Promise<void> {
-    const old = await this.#records.list(olderThanMs)
-    await Promise.all(old.filter(({ role }) => role === 'home').map(({ uid }) => this.#records.remove(uid)))
+    const old = (await this.#records.list(olderThanMs)).filter(({ role }) => role === 'home')
+    for (const { uid } of old) this.#forget(uid)
+    await Promise.all(old.map(({ uid }) => this.#records.remove(uid)))
   }
 
   async apply(state: NetworkState): Promise<void> {

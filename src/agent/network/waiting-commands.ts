@@ -12,6 +12,10 @@ export interface Command {
 
 export const ipBatch: Command = { command: 'ip', args: ['-batch', '-'] }
 
+export function announcing(helper: string): Command {
+  return { command: helper, args: ['garp', '-'] }
+}
+
 export function nftIn(sandboxPid: number): Command {
   return { command: 'nsenter', args: ['--target', String(sandboxPid), '--net', '--', 'nft', '-f', '-'] }
 }

@@ -100,6 +100,8 @@ export const GoesOn = z.object({ goesOn: z.boolean() })
 export const Divert = z.object({
   ips: addresses,
   destinationNodeIps: addresses,
+  /** Only what changes nothing for the pod's packets yet. */
+  ahead: z.boolean().default(false),
   undo: z.boolean().default(false),
   settle: z.boolean().default(false),
 })

@@ -4,7 +4,7 @@ import type { ConntrackEntry, Tuple } from '../../../src/agent/network/conntrack
 import { parseEntries, refusedLines } from '../../../src/agent/network/conntrack-entries.ts'
 import { translatedForms } from '../../../src/agent/network/flow-legs.ts'
 import { changeOf, type SurveyInput, surveyFlows } from '../../../src/agent/network/flows.ts'
-import { divertBatch, holdBatch, releaseBatch, restoreBatch } from '../../../src/agent/network/ip-batches.ts'
+import { divertBatch, holdBatch, leaveBridgeBatch, releaseBatch, restoreBatch } from '../../../src/agent/network/ip-batches.ts'
 import { fixedLines, missingLegs, planChange, planLegs } from '../../../src/agent/network/leg-plan.ts'
 import { parseProxies, parseRoutes } from '../../../src/agent/network/node-network.ts'
 import { parseSockets } from '../../../src/agent/network/pod-sockets.ts'
@@ -371,11 +371,16 @@ describe('the texts for ip and nft', () => {
       'addr replace 169.254.112.1/32 dev v\nroute replace 10.244.1.5/32 via 172.30.0.2 proto 112\n',
     )
     const home = { addresses: way.addresses.map((one) => ({ ...one, homeBridge: 'cni0' })) }
-    const bridged = divertBatch({ ...home, veth: { name: 'v', mac: 'm', bridge: 'cni0' }, bridgeMac: 'b' })
-    expect(bridged.trim().split('\n')).to.deep.equal([
+    expect(
+      divertBatch({ ...home, veth: { name: 'v', mac: 'm', bridge: 'cni0' } })
+        .trim()
+        .split('\n'),
+    ).to.deep.equal([
       'addr replace 169.254.112.1/32 dev v',
       'route replace 10.244.1.5/32 via 172.30.0.2 proto 112',
       'neigh replace proxy 10.244.1.5 dev cni0 protocol 112',
+    ])
+    expect(leaveBridgeBatch('v', 'cni0', 'b').trim().split('\n')).to.deep.equal([
       'link set dev cni0 address b',
       'link set dev v address b',
       'link set dev v nomaster',
@@ -427,12 +432,12 @@ describe('the texts for a pod with an address of each family', () => {
       { ip: pod6, way: { gateway: 'fd00:30::2' }, homeBridge: 'cni0' },
     ]
     const veth = { name: 'v', mac: 'm', bridge: 'cni0' }
-    const lines = divertBatch({ addresses, veth, bridgeMac: 'b' }).split('\n')
+    const lines = divertBatch({ addresses, veth }).split('\n')
     expect(lines).to.include.members([
       'route replace fd00:244:0:1::5/128 via fd00:30::2 proto 112',
       `neigh replace proxy ${pod6} dev cni0 protocol 112`,
     ])
-    expect(lines.filter((line) => line.includes('nomaster'))).to.have.length(1)
+    expect(lines.filter((line) => line.includes('addr replace'))).to.have.length(1)
     expect(divertBatch({ addresses: addresses.slice(1), veth })).to.not.contain('169.254')
     const restored = restoreBatch({ addresses: ips.map((ip) => ({ ip, routed: true })), standIns, veth, heldVeth: 'h' })
     expect(restored.trim().split('\n').slice(-3)).to.deep.equal([`route del ${pod}/32`, `route del ${pod6}/128`, 'link set dev h down'])

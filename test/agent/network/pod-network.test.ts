@@ -74,6 +74,26 @@ describe('the network of a moving pod', function () {
     expect(neighbour.output.seen).to.have.length(6)
   })
 
+  it('loses nothing that a neighbour on the bridge sends while it is diverted', async () => {
+    await nodes.addBridgedPod('a', 'qa', '10.244.1.6')
+    const neighbour = nodes.client('qa')
+    const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
+    await neighbour.ask(`udp ${podIp} 7000 hello`)
+    const diversion = { ...move, destinationNodeIps: [nodeIps.b], role: 'source', sandboxPid: source.pid }
+    await nodes.call('b', 'arm', { ...move, legs: [], openPorts: [7000] })
+    await nodes.call('a', 'prepareDivert', diversion)
+    await nodes.call('b', 'hold', { ...move, attached: destination.attached })
+    const sent = neighbour.ask(`burst ${podIp} 7000 200 200`)
+    await sleep(10)
+    await nodes.call('a', 'divert', diversion)
+    await sent
+    await nodes.call('b', 'release', { ...move, attached: destination.attached })
+    await sleep(200)
+    const [before, after] = [source, destination].map(({ output }) => output.seen.slice(1)) as [string[], string[]]
+    expect(after, 'all came before the diversion').to.not.deep.equal([])
+    expect([...before, ...after]).to.deep.equal(Array.from({ length: 200 }, (_, number) => `count ${number}`))
+  })
+
   it('gives back what waited, whoever sent it, when the move goes back', async () => {
     await nodes.addBridgedPod('a', 'qa', '10.244.1.6')
     for (const reversePath of [0, 1, 2]) {
