@@ -19,6 +19,7 @@ import { unaccepted, untilAccepted } from '../runc/accept-queues.ts'
 import { type DumpFolders, type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
 import { freeze, isFrozen, processesOf, thaw } from '../runc/freezer.ts'
 import { type RunningContainer, type RunningPod, readPod, sharedMemoryFolder } from '../runc/state.ts'
+import { unread, untilRead } from '../runc/unread-datagrams.ts'
 import { type ImageFolder, ImageSender } from '../transfer/image-sender.ts'
 import { RateLimit } from '../transfer/rate-limit.ts'
 import { ContainerLogs } from './container-logs.ts'
@@ -36,6 +37,7 @@ const warmConnections = 3
 const armRestoreTimeoutMs = 30_000
 /** A busy pod accepts within milliseconds; one that never does makes the dump fail, which says so. */
 const acceptTimeoutMs = 50
+const datagramTimeoutMs = 20
 const freezeTries = 3
 
 /** What the freeze has begun, and what it showed. */
@@ -286,16 +288,26 @@ export class Sending {
     return synced
   }
 
-  /** A connection that came in just before the diversion and is not accepted cannot be dumped: the pod runs a moment longer for it. */
+  /** What came in just before the diversion and is not taken cannot be dumped: the pod runs a moment longer for it, for a connection again. */
   async #freezeWithNoneWaiting(): Promise<void> {
+    const { sandboxPid } = this.#pod
     const freezers = this.#pod.containers.map(({ freezer }) => freezer)
+    await untilRead(sandboxPid, datagramTimeoutMs)
     for (let tries = 1; ; tries++) {
-      await untilAccepted(this.#pod.sandboxPid, acceptTimeoutMs)
+      await untilAccepted(sandboxPid, acceptTimeoutMs)
       const frozenAtMs = nowMs()
       await freeze(freezers)
-      if (unaccepted(this.#pod.sandboxPid) === 0 || tries === freezeTries) return this.#context.moves.step(this.#uid, 'frozen', frozenAtMs)
+      if (unaccepted(sandboxPid) === 0 || tries === freezeTries) return this.#frozen(frozenAtMs)
       await thaw(freezers)
     }
+  }
+
+  #frozen(atMs: number): void {
+    const { moves } = this.#context
+    moves.step(this.#uid, 'frozen', atMs)
+    const sockets = unread(this.#pod.sandboxPid)
+    if (sockets > 0)
+      moves.warn(this.#uid, `Datagrams that waited unread in ${sockets} UDP ${sockets === 1 ? 'socket' : 'sockets'} at the freeze are lost`)
   }
 
   /** Dump, files and transfer side by side; large images leave while criu still writes them. The dump takes longest, so nothing goes before it. */

@@ -6,11 +6,12 @@ import type { Attached, FlowChange, FlowSurvey, Leg, PodNetwork } from '../rooms
 import { run, runInNetworkOf } from '../run.ts'
 import { applyWish } from './apply-wish.ts'
 import { Calm } from './calm.ts'
+import { selfStandIns } from './flow-legs.ts'
 import { FlowTables, portsOf, type SurveyedPod, untrackedOf } from './flow-tables.ts'
 import { divertBatch, holdBatch, leaveBridgeBatch, proxyNeighbour, releaseBatch, restoreBatch, type Veth } from './ip-batches.ts'
 import { connectedBridges, describeVeth, deviceExists, hostVethOf, macOf, readRoutes, writeSysctls } from './kernel-files.ts'
+import { leaveFrames, ownFrames, takeFrames } from './last-frames.ts'
 import { AddressLeases } from './leases.ts'
-import { leaveFrames, takeFrames } from './neighbour-frames.ts'
 import { readWays, standInAddresses } from './read-ways.ts'
 import { ipsOf, type NetworkRecord, NetworkRecords, type RecordedAddress } from './records.ts'
 import { type HostRoute, hostRoute, type Route } from './route-table.ts'
@@ -80,7 +81,7 @@ class NodePodNetwork implements PodNetwork {
 
   async prepare({ uid, ips, legs }: { uid: string; ips: string[]; legs: Leg[] }): Promise<void> {
     const { record } = await this.#own(uid, ips, 'source')
-    await this.#records.write({ ...record, untracked: untrackedOf(legs) })
+    await this.#records.write({ ...record, untracked: untrackedOf(legs), standIns: selfStandIns(legs) })
     await this.#flows.prepare(uid, ips, legs)
   }
 
@@ -91,8 +92,10 @@ class NodePodNetwork implements PodNetwork {
   async #changedFlows({ uid, again, ...pod }: SurveyedPod & { uid: string; again: boolean }): Promise<FlowChange> {
     const change = await this.#flows.changed(uid, pod, again)
     const { record } = await this.#own(uid, pod.ips, 'source')
-    if (change.added.length > 0)
-      await this.#records.write({ ...record, untracked: [...(record.untracked ?? []), ...untrackedOf(change.added)] })
+    if (change.added.length > 0) {
+      const untracked = [...(record.untracked ?? []), ...untrackedOf(change.added)]
+      await this.#records.write({ ...record, untracked, standIns: [...(record.standIns ?? []), ...selfStandIns(change.added)] })
+    }
     await this.#flows.follow(change)
     return change
   }
@@ -176,7 +179,6 @@ class NodePodNetwork implements PodNetwork {
     const addresses = await Promise.all(record.addresses.map((address) => this.#withLease(address, bridgeOf)))
     await this.#records.write({ ...record, addresses, ...(veth ? { veth } : {}) })
     if (veth) await writeSysctls(vethSysctls(veth.name))
-    if (veth?.bridge) await takeFrames(veth.name)
     // Neighbours of a pod that was no port of the bridge know the node's MAC for it already.
     const announce = record.addresses.flatMap(({ ip, proxyBridge }) => (proxyBridge ? [`${proxyBridge} ${ip}\n`] : [])).join('')
     if (announce) this.#waiting.start(move.uid, 'announce', announcing(this.#helper))
@@ -187,6 +189,9 @@ class NodePodNetwork implements PodNetwork {
       const nodeIp = ofItsFamily(ip, move.destinationNodeIps)
       return nodeIp === undefined ? [] : [{ ip, way: wayTo(nodeIp), homeBridge: bridgeOf(ip) }]
     })
+    // On the bridge it has not moved yet: no other node stands in for it.
+    const own = veth?.bridge ? undefined : ownFrames(record.standIns, diverted, routes)
+    if (veth) await takeFrames({ veth: veth.name, bridged: veth.bridge !== undefined, own })
     return { text: divertBatch({ addresses: diverted, veth }), announce, leave, bridgeOf }
   }
 
@@ -219,7 +224,7 @@ class NodePodNetwork implements PodNetwork {
     const ips = ipsOf(record)
     if (move.otherNodeIps !== undefined) await this.#waysBack.open(record, move.otherNodeIps)
     await this.#restore(record)
-    if (record.veth?.bridge) await leaveFrames(record.veth.name)
+    await leaveFrames(record)
     if (move.role === 'destination') await this.#waysBack.close(ips)
     for (const ip of record.veth?.bridge && move.sandboxPid !== undefined ? ips : []) {
       // Neighbours on the bridge were told the bridge's MAC for the pod: its own announcement corrects them.
@@ -288,7 +293,7 @@ class NodePodNetwork implements PodNetwork {
   /** Source: unless the pod is here again, its flows are the destination's. Only then may packets be tracked as they come. */
   async #letGo(record: NetworkRecord): Promise<void> {
     if (record.role === 'home') return
-    if (record.veth?.bridge) await leaveFrames(record.veth.name)
+    await leaveFrames(record)
     const ips = ipsOf(record)
     const routes = await readRoutes()
     if (record.role === 'source' && !ips.some((ip) => isAttached(routes, ip))) await this.#flows.leave(ips)

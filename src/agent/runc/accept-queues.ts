@@ -27,13 +27,14 @@ export function unaccepted(pid: number): number {
 }
 
 /** New ones go to the destination by now, so this ends as soon as the pod gets to run. */
-export async function untilAccepted(pid: number, timeoutMs: number): Promise<boolean> {
+export async function untilAccepted(pid: number, timeoutMs: number): Promise<void> {
+  await untilNone(() => unaccepted(pid), timeoutMs)
+}
+
+/** Or the time is over. */
+export async function untilNone(waiting: () => number, timeoutMs: number): Promise<void> {
   const deadlineMs = performance.now() + timeoutMs
-  while (unaccepted(pid) > 0) {
-    if (performance.now() > deadlineMs) return false
-    await new Promise((resolve) => setTimeout(resolve, 1))
-  }
-  return true
+  while (waiting() > 0 && performance.now() < deadlineMs) await new Promise((resolve) => setTimeout(resolve, 1))
 }
 
 /**

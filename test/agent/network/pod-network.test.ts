@@ -364,6 +364,30 @@ describe('the network of a moving pod', function () {
     })
   }
 
+  it('what the pod says to itself until it is frozen stays with it, also on its way to the node that stands in for it', async () => {
+    for (const node of ['a', 'b']) {
+      nodes.in(node, serviceTo(podIp))
+      nodes.in(node, masqueradeItself)
+    }
+    await nodes.call('a', 'apply', state('a', []))
+    const [first, second] = [await nodes.addAwaitedPod('b', 'p1', podIp), await nodes.addAwaitedPod('a', 'p2', podIp)]
+    expect(await nodes.client('pa').ask('udp 10.96.0.1 7000 x')).to.match(/^x \d+ pa$/)
+    await nodes.wholeMove('m1', { from: 'a', to: 'b', pod: source, attached: first.attached })
+    const own = nodes.client('p1')
+    const { legs, openPorts } = await nodes.survey('b', first, ['10.96.0.1'])
+    expect(legs.map(({ sourceNat }) => sourceNat?.address)).to.deep.equal([nodeIps.a])
+    await nodes.call('b', 'prepare', { ...move, uid: 'm2', legs })
+    await nodes.call('a', 'arm', { ...move, uid: 'm2', legs, openPorts })
+    await nodes.call('a', 'hold', { ...move, uid: 'm2', attached: second.attached })
+    const diversion = { ...move, uid: 'm2', destinationNodeIps: [nodeIps.a], role: 'source', sandboxPid: first.pid }
+    await nodes.call('b', 'divert', diversion)
+    await own.ask('burst 10.96.0.1 7000 3')
+    await sleep(200)
+    expect(first.output.seen.slice(1)).to.deep.equal(['count 0', 'count 1', 'count 2'])
+    await nodes.call('b', 'settle', 'm2')
+    expect(nodes.in('b', 'nft list tables netdev'), 'left behind').to.equal('')
+  })
+
   for (const guarded of [true, false]) {
     it(`a segment that nobody has translated yet ${guarded ? 'waits for its translation' : 'would end the flow, were there no guard'}`, async () => {
       await nodes.addBridgedPod('b', 'qb', '10.244.2.7')

@@ -10,6 +10,7 @@ import { onlyListeners, waitingConnections } from '../../../src/agent/runc/accep
 import { checkpointArguments } from '../../../src/agent/runc/checkpoint.ts'
 import { isFrozen, processesOf, thaw } from '../../../src/agent/runc/freezer.ts'
 import { bundleOf, freezerOf } from '../../../src/agent/runc/state.ts'
+import { unreadSockets } from '../../../src/agent/runc/unread-datagrams.ts'
 
 describe('files of a running pod', () => {
   let folder = ''
@@ -69,6 +70,17 @@ describe('files of a running pod', () => {
     expect(onlyListeners(`${lines.slice(0, 2).join('\n')}\n`)).to.equal(true)
     expect(onlyListeners(text.slice(0, text.indexOf('0101F40A'))), 'half a line').to.equal(true)
     expect(onlyListeners(`${lines.slice(0, 3).join('\n')}\n`), 'a whole line of a connection').to.equal(false)
+  })
+
+  it('counts sockets with datagrams that nobody has read', () => {
+    const text = [
+      '   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops',
+      ' 6624: 0100007F:1B58 00000000:0000 07 00000000:00000340 00:00000000 00000000     0        0 5607031 2 ffff8882833fdf80 0',
+      '12311: 00000000:B18F 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 5607032 2 ffff8882833fef40 0',
+      '12312: 00000000:B190 00000000:0000 07 00000340:00000000 00:00000000 00000000     0        0 5607033 2 ffff8882833fef41 0',
+    ].join('\n')
+    expect(unreadSockets(text)).to.equal(1)
+    expect(unreadSockets('')).to.equal(0)
   })
 
   it('quotes the first errors of criu, the cause', () => {

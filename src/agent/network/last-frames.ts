@@ -1,0 +1,84 @@
+// What a pod sends from its diversion until it is frozen, and that the stack or another node would lose: one table for its veth.
+import { messageOf } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
+import { run } from '../run.ts'
+import { familyOf, ipv4 } from './family.ts'
+import type { NetworkRecord } from './records.ts'
+import { type Route, routeTo } from './route-table.ts'
+import type { Way } from './ways.ts'
+
+export interface LastFrames {
+  veth: string
+  /** The veth was a port of a bridge, and the pod goes on speaking to its neighbours there. */
+  bridged: boolean
+  own: OwnFrames | undefined
+}
+
+/** A flow of the pod to itself through its Service, with the source address of a node: IPv4 only, IPv6 has no martian sources. */
+export interface OwnFrames {
+  ip: string
+  standIns: readonly string[]
+  /** Towards the destination. */
+  uplink: string
+}
+
+/** None: the pod does not speak to itself, or not over IPv4. */
+export function ownFrames(
+  standIns: readonly string[] = [],
+  diverted: readonly { ip: string; way: Way }[],
+  routes: readonly Route[],
+): OwnFrames | undefined {
+  const own = [...new Set(standIns)].filter((address) => familyOf(address) === ipv4)
+  const [to] = diverted.filter(({ ip }) => familyOf(ip) === ipv4)
+  if (to === undefined || own.length === 0) return undefined
+  const uplink = to.way.device ?? routeTo(routes, to.way.gateway)?.device
+  return uplink === undefined ? undefined : { ip: to.ip, standIns: own, uplink }
+}
+
+/**
+ * `frames`: off the bridge, frames to neighbours carry a MAC that is nobody's here. Taken for this node's own, they are routed; on the bridge,
+ * where only their address counts, nothing changes.
+ * `own`: what the pod says to itself would go to the destination and wait there. But the destination refuses it (martian) when it is the node
+ * whose address stands in for the pod; so it never leaves: until the freeze the pod is here. The egress hook is in Linux since 5.16.
+ */
+export function lastFramesRuleSet({ veth, bridged, own }: LastFrames): string {
+  const table = tableOf(veth)
+  return [
+    `table netdev ${table} {`,
+    ...(bridged ? [`  chain frames { type filter hook ingress device "${veth}" priority 0; policy accept; }`] : []),
+    ...(own ? [`  chain own { type filter hook egress device "${own.uplink}" priority 0; policy accept; }`] : []),
+    '}',
+    ...(bridged ? [`flush chain netdev ${table} frames`, `add rule netdev ${table} frames meta pkttype other meta pkttype set host`] : []),
+    ...(own ? [`flush chain netdev ${table} own`, `add rule netdev ${table} own ${ownRule(own, veth)}`] : []),
+    '',
+  ].join('\n')
+}
+
+function ownRule({ ip, standIns }: OwnFrames, veth: string): string {
+  return `ip saddr { ${standIns.join(', ')} } ip daddr ${ip} fwd ip to ${ip} device "${veth}"`
+}
+
+/** Declared before it is deleted, so that it never fails. */
+function noFramesRuleSet(veth: string): string {
+  return `table netdev ${tableOf(veth)} {\n}\ndelete table netdev ${tableOf(veth)}\n`
+}
+
+function tableOf(veth: string): string {
+  return `podmotion_frames_${veth.replaceAll(/\W/g, '_')}`
+}
+
+/** A kernel that cannot loses these until the pod is frozen; the pod sends them again, a second later. */
+export async function takeFrames(frames: LastFrames): Promise<void> {
+  if (!frames.bridged && !frames.own) return
+  await run('nft', ['-f', '-'], { input: lastFramesRuleSet(frames) }).catch((error: unknown) =>
+    log.warn(
+      { veth: frames.veth, reason: messageOf(error) },
+      'what a pod sends to its neighbours and to itself is lost until it is frozen',
+    ),
+  )
+}
+
+export async function leaveFrames({ veth, standIns = [] }: Pick<NetworkRecord, 'veth' | 'standIns'>): Promise<void> {
+  if (veth && (veth.bridge !== undefined || standIns.length > 0))
+    await run('nft', ['-f', '-'], { input: noFramesRuleSet(veth.name), reject: false })
+}
