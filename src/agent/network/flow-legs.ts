@@ -85,8 +85,3 @@ export function translatedForms(leg: Leg): Tuple[] {
   }
   return [inside, inverse(leg)]
 }
-
-/** Addresses under which the pod speaks to itself through a Service. */
-export function selfStandIns(legs: readonly Leg[]): string[] {
-  return [...new Set(legs.flatMap(({ sourceNat }) => sourceNat?.address ?? []))]
-}

@@ -202,6 +202,11 @@ export function untrackedOf(legs: readonly Leg[]): UntrackedFlow[] {
   return legs.flatMap((leg) => translatedForms(leg).map((tuple) => ({ protocol: leg.protocol, tuple })))
 }
 
+/** Of the pod to itself through a Service. */
+export function ownOf(legs: readonly Leg[]): UntrackedFlow[] {
+  return untrackedOf(legs.filter(({ sourceNat }) => sourceNat !== undefined))
+}
+
 function textOf({ protocol, source, sourcePort, destination, destinationPort }: Leg): string {
   return [protocol, source, sourcePort, destination, destinationPort].join(' ')
 }

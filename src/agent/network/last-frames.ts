@@ -5,6 +5,7 @@ import { run } from '../run.ts'
 import { familyOf, ipv4 } from './family.ts'
 import type { NetworkRecord } from './records.ts'
 import { type Route, routeTo } from './route-table.ts'
+import { type UntrackedFlow, untrackedElement } from './rule-sets.ts'
 import type { Way } from './ways.ts'
 
 export interface LastFrames {
@@ -14,25 +15,25 @@ export interface LastFrames {
   own: OwnFrames | undefined
 }
 
-/** A flow of the pod to itself through its Service, with the source address of a node: IPv4 only, IPv6 has no martian sources. */
+/** Flows of the pod to itself through a Service, as they look once translated: IPv4 only, IPv6 has no martian sources. */
 export interface OwnFrames {
   ip: string
-  standIns: readonly string[]
+  flows: readonly UntrackedFlow[]
   /** Towards the destination. */
   uplink: string
 }
 
 /** None: the pod does not speak to itself, or not over IPv4. */
 export function ownFrames(
-  standIns: readonly string[] = [],
+  flows: readonly UntrackedFlow[] = [],
   diverted: readonly { ip: string; way: Way }[],
   routes: readonly Route[],
 ): OwnFrames | undefined {
-  const own = [...new Set(standIns)].filter((address) => familyOf(address) === ipv4)
+  const own = flows.filter(({ tuple }) => familyOf(tuple.destination) === ipv4)
   const [to] = diverted.filter(({ ip }) => familyOf(ip) === ipv4)
   if (to === undefined || own.length === 0) return undefined
   const uplink = to.way.device ?? routeTo(routes, to.way.gateway)?.device
-  return uplink === undefined ? undefined : { ip: to.ip, standIns: own, uplink }
+  return uplink === undefined ? undefined : { ip: to.ip, flows: own, uplink }
 }
 
 /**
@@ -54,8 +55,10 @@ export function lastFramesRuleSet({ veth, bridged, own }: LastFrames): string {
   ].join('\n')
 }
 
-function ownRule({ ip, standIns }: OwnFrames, veth: string): string {
-  return `ip saddr { ${standIns.join(', ')} } ip daddr ${ip} fwd ip to ${ip} device "${veth}"`
+/** By flow, not by address: what others send under the same address has to wait on the destination. */
+function ownRule({ ip, flows }: OwnFrames, veth: string): string {
+  const elements = [...new Set(flows.map(untrackedElement))].join(', ')
+  return `ip saddr . meta l4proto . th sport . ip daddr . th dport { ${elements} } fwd ip to ${ip} device "${veth}"`
 }
 
 /** Declared before it is deleted, so that it never fails. */
@@ -78,7 +81,7 @@ export async function takeFrames(frames: LastFrames): Promise<void> {
   )
 }
 
-export async function leaveFrames({ veth, standIns = [] }: Pick<NetworkRecord, 'veth' | 'standIns'>): Promise<void> {
-  if (veth && (veth.bridge !== undefined || standIns.length > 0))
+export async function leaveFrames({ veth, own = [] }: Pick<NetworkRecord, 'veth' | 'own'>): Promise<void> {
+  if (veth && (veth.bridge !== undefined || own.length > 0))
     await run('nft', ['-f', '-'], { input: noFramesRuleSet(veth.name), reject: false })
 }

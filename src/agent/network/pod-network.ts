@@ -6,8 +6,7 @@ import type { Attached, FlowChange, FlowSurvey, Leg, PodNetwork } from '../rooms
 import { run, runInNetworkOf } from '../run.ts'
 import { applyWish } from './apply-wish.ts'
 import { Calm } from './calm.ts'
-import { selfStandIns } from './flow-legs.ts'
-import { FlowTables, portsOf, type SurveyedPod, untrackedOf } from './flow-tables.ts'
+import { FlowTables, ownOf, portsOf, type SurveyedPod, untrackedOf } from './flow-tables.ts'
 import { divertBatch, holdBatch, leaveBridgeBatch, proxyNeighbour, releaseBatch, restoreBatch, type Veth } from './ip-batches.ts'
 import { connectedBridges, describeVeth, deviceExists, hostVethOf, macOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { leaveFrames, ownFrames, takeFrames } from './last-frames.ts'
@@ -81,7 +80,7 @@ class NodePodNetwork implements PodNetwork {
 
   async prepare({ uid, ips, legs }: { uid: string; ips: string[]; legs: Leg[] }): Promise<void> {
     const { record } = await this.#own(uid, ips, 'source')
-    await this.#records.write({ ...record, untracked: untrackedOf(legs), standIns: selfStandIns(legs) })
+    await this.#records.write({ ...record, untracked: untrackedOf(legs), own: ownOf(legs) })
     await this.#flows.prepare(uid, ips, legs)
   }
 
@@ -94,7 +93,7 @@ class NodePodNetwork implements PodNetwork {
     const { record } = await this.#own(uid, pod.ips, 'source')
     if (change.added.length > 0) {
       const untracked = [...(record.untracked ?? []), ...untrackedOf(change.added)]
-      await this.#records.write({ ...record, untracked, standIns: [...(record.standIns ?? []), ...selfStandIns(change.added)] })
+      await this.#records.write({ ...record, untracked, own: [...(record.own ?? []), ...ownOf(change.added)] })
     }
     await this.#flows.follow(change)
     return change
@@ -189,8 +188,8 @@ class NodePodNetwork implements PodNetwork {
       const nodeIp = ofItsFamily(ip, move.destinationNodeIps)
       return nodeIp === undefined ? [] : [{ ip, way: wayTo(nodeIp), homeBridge: bridgeOf(ip) }]
     })
-    // On the bridge it has not moved yet: no other node stands in for it.
-    const own = veth?.bridge ? undefined : ownFrames(record.standIns, diverted, routes)
+    // On the bridge it has not moved yet: the other node does not stand in for it.
+    const own = veth?.bridge ? undefined : ownFrames(record.own, diverted, routes)
     if (veth) await takeFrames({ veth: veth.name, bridged: veth.bridge !== undefined, own })
     return { text: divertBatch({ addresses: diverted, veth }), announce, leave, bridgeOf }
   }

@@ -15,8 +15,8 @@ export interface NetworkRecord {
   legs?: Leg[]
   /** Flows that pass this node untracked in their translated form. */
   untracked?: UntrackedFlow[]
-  /** On the source: addresses under which the pod speaks to itself through a Service. */
-  standIns?: string[]
+  /** On the source: those of them that are the pod's to itself. */
+  own?: UntrackedFlow[]
   /** On the destination: ports of the held pod at which the guard lets packets pass. */
   knownPorts?: number[]
   veth?: Veth

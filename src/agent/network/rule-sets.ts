@@ -203,7 +203,7 @@ function knownOf(ips: readonly string[], ports: readonly number[]): string[] {
   return ips.flatMap((ip) => ports.map((port) => `${ip} . ${port}`))
 }
 
-function untrackedElement({ protocol, tuple }: UntrackedFlow): string {
+export function untrackedElement({ protocol, tuple }: UntrackedFlow): string {
   return `${tuple.source} . ${protocol} . ${tuple.sourcePort} . ${tuple.destination} . ${tuple.destinationPort}`
 }
 

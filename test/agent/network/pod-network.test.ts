@@ -364,28 +364,41 @@ describe('the network of a moving pod', function () {
     })
   }
 
-  it('what the pod says to itself until it is frozen stays with it, also on its way to the node that stands in for it', async () => {
+  it('what the pod says to itself until it is frozen stays with it, on its way to the node that stands in for it and on its way from there', async () => {
     for (const node of ['a', 'b']) {
       nodes.in(node, serviceTo(podIp))
       nodes.in(node, masqueradeItself)
     }
     await nodes.call('a', 'apply', state('a', []))
-    const [first, second] = [await nodes.addAwaitedPod('b', 'p1', podIp), await nodes.addAwaitedPod('a', 'p2', podIp)]
     expect(await nodes.client('pa').ask('udp 10.96.0.1 7000 x')).to.match(/^x \d+ pa$/)
-    await nodes.wholeMove('m1', { from: 'a', to: 'b', pod: source, attached: first.attached })
-    const own = nodes.client('p1')
-    const { legs, openPorts } = await nodes.survey('b', first, ['10.96.0.1'])
-    expect(legs.map(({ sourceNat }) => sourceNat?.address)).to.deep.equal([nodeIps.a])
-    await nodes.call('b', 'prepare', { ...move, uid: 'm2', legs })
-    await nodes.call('a', 'arm', { ...move, uid: 'm2', legs, openPorts })
-    await nodes.call('a', 'hold', { ...move, uid: 'm2', attached: second.attached })
-    const diversion = { ...move, uid: 'm2', destinationNodeIps: [nodeIps.a], role: 'source', sandboxPid: first.pid }
-    await nodes.call('b', 'divert', diversion)
-    await own.ask('burst 10.96.0.1 7000 3')
-    await sleep(200)
-    expect(first.output.seen.slice(1)).to.deep.equal(['count 0', 'count 1', 'count 2'])
-    await nodes.call('b', 'settle', 'm2')
-    expect(nodes.in('b', 'nft list tables netdev'), 'left behind').to.equal('')
+    const pods = { p1: await nodes.addAwaitedPod('b', 'p1', podIp), p2: await nodes.addAwaitedPod('a', 'p2', podIp) }
+    await nodes.wholeMove('m0', { from: 'a', to: 'b', pod: source, attached: pods.p1.attached })
+    const moves = [
+      { uid: 'm1', from: 'b', to: 'a', name: 'p1', pod: pods.p1, next: pods.p2 },
+      { uid: 'm2', from: 'a', to: 'b', name: 'p2', pod: pods.p2, next: await nodes.addAwaitedPod('b', 'p3', podIp) },
+    ] as const
+    for (const { uid, from, to, name, pod, next } of moves) {
+      const { legs, openPorts } = await nodes.survey(from, pod, ['10.96.0.1'])
+      expect(legs.flatMap(({ sourceNat }) => sourceNat?.address ?? [])).to.deep.equal([nodeIps.a])
+      await nodes.call(from, 'prepare', { ...move, uid, legs })
+      await nodes.call(to, 'arm', { ...move, uid, legs, openPorts })
+      await nodes.call(to, 'hold', { ...move, uid, attached: next.attached })
+      await nodes.call(from, 'divert', { ...move, uid, destinationNodeIps: [nodeIps[to]], role: 'source', sandboxPid: pod.pid })
+      const before = pod.output.seen.length
+      await nodes.client(name).ask('burst 10.96.0.1 7000 3')
+      await sleep(200)
+      const itself = ['count 0', 'count 1', 'count 2']
+      expect(pod.output.seen.slice(before)).to.deep.equal(itself)
+      // Under the same address, from somebody else: it waits.
+      await nodes.client('a').ask(`burst ${podIp} 7000 1`)
+      await sleep(200)
+      expect(pod.output.seen.slice(before)).to.deep.equal(itself)
+      await nodes.call(to, 'release', { ...move, uid, attached: next.attached })
+      await sleep(200)
+      expect(next.output.seen.slice(-1)).to.deep.equal(['count 0'])
+      for (const node of [from, to]) await nodes.call(node, 'settle', uid)
+      expect(nodes.in(from, 'nft list tables netdev'), 'left behind').to.equal('')
+    }
   })
 
   for (const guarded of [true, false]) {
