@@ -68,14 +68,13 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
     console.log(
       `beyond the freeze, over flows and moves: p50 ${ms(percentile(beyond, 0.5))} p99 ${ms(percentile(beyond, 0.99))} worst ${ms(Math.max(0, ...beyond))}`,
     )
-    if (process.env.DUMP) (await import('node:fs')).writeFileSync(process.env.DUMP, JSON.stringify({ reports, moves }))
     const totals = totalsOf(reports, moves)
     console.log(lastLine(totals))
     const isWhole = sequences.every(({ report }) => report.findings.length === 0)
     return totals.errors === 0 && totals.resets === 0 && isWhole && moves.length === options.moves
   } finally {
     await flows.remove()
-    if (!process.env.KEEP_PM) await world.remove('podmigrations', '--all')
+    await world.remove('podmigrations', '--all')
   }
 }
 

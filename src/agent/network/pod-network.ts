@@ -1,29 +1,27 @@
 // The network half of a move on one node: each step records what it changes, then changes it with as few programs as possible.
 import type { NetworkState } from '../../api/agent-wire.ts'
-import { ofItsFamily } from '../../runtime/addresses.ts'
 import type { AgentConfig } from '../config.ts'
 import type { Attached, FlowChange, FlowSurvey, Leg, PodNetwork } from '../rooms.ts'
 import { run, runInNetworkOf } from '../run.ts'
 import { applyWish } from './apply-wish.ts'
 import { Calm } from './calm.ts'
+import { Diversions, type DivertMove } from './diversions.ts'
 import { FlowTables, ownOf, portsOf, type SurveyedPod, untrackedOf } from './flow-tables.ts'
-import { divertBatch, holdBatch, leaveBridgeBatch, proxyNeighbour, releaseBatch, restoreBatch, type Veth } from './ip-batches.ts'
-import { connectedBridges, describeVeth, deviceExists, hostVethOf, macOf, readRoutes, writeSysctls } from './kernel-files.ts'
-import { leaveFrames, ownFrames, takeFrames } from './last-frames.ts'
+import { holdBatch, proxyNeighbour, releaseBatch, restoreBatch } from './ip-batches.ts'
+import { deviceExists, hostVethOf, readRoutes, writeSysctls } from './kernel-files.ts'
+import { leaveFrames } from './last-frames.ts'
 import { AddressLeases } from './leases.ts'
-import { readWays, standInAddresses } from './read-ways.ts'
+import { homesOf, Ownership } from './ownership.ts'
+import { standInAddresses } from './read-ways.ts'
 import { ipsOf, type NetworkRecord, NetworkRecords, type RecordedAddress } from './records.ts'
 import { type HostRoute, hostRoute, type Route } from './route-table.ts'
 import { lockRuleSet, unlockRuleSet } from './rule-sets.ts'
-import { holdSysctls, vethSysctls } from './sysctls.ts'
+import { holdSysctls } from './sysctls.ts'
 import { Turn } from './turn.ts'
 import { UndoneMoves } from './undone.ts'
-import { announcing, ipBatch, nftIn, WaitingCommands } from './waiting-commands.ts'
+import { ipBatch, nftIn, WaitingCommands } from './waiting-commands.ts'
 import { WaysBack } from './way-back.ts'
-import { tunnelDevices } from './ways.ts'
 
-type Role = NetworkRecord['role']
-type DivertMove = Parameters<PodNetwork['divert']>[0]
 type ArmedMove = Parameters<PodNetwork['arm']>[0]
 type FollowedMove = Parameters<PodNetwork['rearm']>[0]
 type HeldMove = Parameters<PodNetwork['hold']>[0]
@@ -31,22 +29,6 @@ type UndoneMove = Parameters<PodNetwork['undo']>[0]
 
 export function createPodNetwork(config: AgentConfig): PodNetwork {
   return new NodePodNetwork(config)
-}
-
-interface Owned {
-  record: NetworkRecord
-  routes: Route[]
-  /** Of an address whose home this is: the bridge that its neighbours are on. */
-  bridgeOf: (ip: string) => string | undefined
-}
-
-interface PlannedDiversion {
-  text: string
-  /** Lines for `garp`: addresses that neighbours on a bridge have by the pod's own MAC. */
-  announce: string
-  /** For `ip`, after that. */
-  leave: string
-  bridgeOf: Owned['bridgeOf']
 }
 
 class NodePodNetwork implements PodNetwork {
@@ -60,9 +42,8 @@ class NodePodNetwork implements PodNetwork {
   readonly #moves = new UndoneMoves()
   readonly #waysBack = new WaysBack()
   readonly #flows: FlowTables
-  /** Host veths that survey found, so that divert need not start a program to look inside the hold. */
-  readonly #vethNames = new Map<number, string>()
-  readonly #diversions = new Map<string, PlannedDiversion>()
+  readonly #ownership: Ownership
+  readonly #diversions: Diversions
 
   constructor(config: AgentConfig) {
     this.#config = config
@@ -70,16 +51,19 @@ class NodePodNetwork implements PodNetwork {
     this.#records = new NetworkRecords(config.stateDir)
     this.#leases = new AddressLeases(config.cniStateDir)
     this.#flows = new FlowTables(config, this.#waiting)
+    this.#ownership = new Ownership(this.#records, this.#turn)
+    const [helper, records, leases, ownership, waiting] = [this.#helper, this.#records, this.#leases, this.#ownership, this.#waiting]
+    this.#diversions = new Diversions({ helper, records, leases, ownership, waiting })
   }
 
   async survey(pod: SurveyedPod): Promise<FlowSurvey> {
     const [survey, veth] = await Promise.all([this.#flows.survey(pod), hostVethOf(pod.sandboxPid)])
-    this.#vethNames.set(pod.sandboxPid, veth.name)
+    this.#diversions.know(pod.sandboxPid, veth.name)
     return survey
   }
 
   async prepare({ uid, ips, legs }: { uid: string; ips: string[]; legs: Leg[] }): Promise<void> {
-    const { record } = await this.#own(uid, ips, 'source')
+    const { record } = await this.#ownership.of(uid, ips, 'source')
     await this.#records.write({ ...record, untracked: untrackedOf(legs), own: ownOf(legs) })
     await this.#flows.prepare(uid, ips, legs)
   }
@@ -90,7 +74,7 @@ class NodePodNetwork implements PodNetwork {
 
   async #changedFlows({ uid, again, ...pod }: SurveyedPod & { uid: string; again: boolean }): Promise<FlowChange> {
     const change = await this.#flows.changed(uid, pod, again)
-    const { record } = await this.#own(uid, pod.ips, 'source')
+    const { record } = await this.#ownership.of(uid, pod.ips, 'source')
     if (change.added.length > 0) {
       const untracked = [...(record.untracked ?? []), ...untrackedOf(change.added)]
       await this.#records.write({ ...record, untracked, own: [...(record.own ?? []), ...ownOf(change.added)] })
@@ -105,7 +89,7 @@ class NodePodNetwork implements PodNetwork {
 
   async #arm({ uid, ips, legs, openPorts }: ArmedMove): Promise<void> {
     this.#waiting.start(uid, 'hold', ipBatch)
-    const { record } = await this.#own(uid, ips, 'destination')
+    const { record } = await this.#ownership.of(uid, ips, 'destination')
     const plan = await this.#flows.plan(ips, legs)
     // Repeated, the legs are there already: those of the first time stay ours.
     const inserted = [...(record.legs ?? []), ...plan.inserted]
@@ -119,7 +103,7 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async #rearm({ uid, ips, change }: FollowedMove): Promise<void> {
-    const { record } = await this.#own(uid, ips, 'destination')
+    const { record } = await this.#ownership.of(uid, ips, 'destination')
     const plan = await this.#flows.planChange(ips, change)
     const untracked = [...(record.untracked ?? []), ...untrackedOf(change.added)]
     const knownPorts = [...(record.knownPorts ?? []), ...portsOf(ips, change.added)]
@@ -141,7 +125,7 @@ class NodePodNetwork implements PodNetwork {
     const { hostVeth, podMac } = move.attached
     const standIns = await standInAddresses(this.#config.nodeIps)
     this.#waiting.start(uid, 'release', ipBatch)
-    const { record, bridgeOf } = await this.#own(uid, ips, 'destination')
+    const { record, bridgeOf } = await this.#ownership.of(uid, ips, 'destination')
     await this.#records.write({ ...record, heldVeth: hostVeth })
     await writeSysctls(holdSysctls(hostVeth))
     // The pod comes home: its neighbours on the bridge go on asking the node for it, because it is no port of the bridge any more.
@@ -151,56 +135,22 @@ class NodePodNetwork implements PodNetwork {
 
   /** Everything about a diversion that changes no route; the hold has not begun. */
   async prepareDivert(move: DivertMove): Promise<void> {
-    await this.#moves.change(move.uid, async () => {
-      this.#waiting.start(move.uid, 'divert', ipBatch)
-      this.#diversions.set(move.uid, await this.#planDivert(move))
-    })
+    await this.#moves.change(move.uid, () => this.#diversions.prepare(move))
   }
 
   async divert(move: DivertMove): Promise<void> {
-    await this.#moves.change(move.uid, () => this.#divert(move))
-  }
-
-  async #divert(move: DivertMove): Promise<void> {
-    if (move.role === 'source') this.#calm.begin(move.uid)
-    const { text, announce, leave, bridgeOf } = this.#diversions.get(move.uid) ?? (await this.#planDivert(move))
-    this.#diversions.delete(move.uid)
-    await this.#waiting.finish(move.uid, 'divert', ipBatch, text)
-    if (announce) await this.#waiting.finish(move.uid, 'announce', announcing(this.#helper), announce)
-    if (leave) await this.#waiting.finish(move.uid, 'leave', ipBatch, leave)
-    for (const { ip } of homesOf(move.ips, bridgeOf)) await this.#leases.keep(ip)
-  }
-
-  async #planDivert(move: DivertMove): Promise<PlannedDiversion> {
-    if (move.sandboxPid !== undefined) this.#waiting.start(move.uid, 'lock', nftIn(move.sandboxPid))
-    const { record, routes, bridgeOf } = await this.#own(move.uid, move.ips, move.role)
-    const veth = record.veth ?? (move.role === 'source' ? await this.#vethOf(routes, move.ips, move.sandboxPid) : undefined)
-    const addresses = await Promise.all(record.addresses.map((address) => this.#withLease(address, bridgeOf)))
-    await this.#records.write({ ...record, addresses, ...(veth ? { veth } : {}) })
-    if (veth) await writeSysctls(vethSysctls(veth.name))
-    // Neighbours of a pod that was no port of the bridge know the node's MAC for it already.
-    const announce = record.addresses.flatMap(({ ip, proxyBridge }) => (proxyBridge ? [`${proxyBridge} ${ip}\n`] : [])).join('')
-    if (announce) this.#waiting.start(move.uid, 'announce', announcing(this.#helper))
-    const leave = veth?.bridge ? leaveBridgeBatch(veth.name, veth.bridge, await macOf(veth.bridge)) : ''
-    if (leave) this.#waiting.start(move.uid, 'leave', ipBatch)
-    const wayTo = await readWays(routes)
-    const diverted = move.ips.flatMap((ip) => {
-      const nodeIp = ofItsFamily(ip, move.destinationNodeIps)
-      return nodeIp === undefined ? [] : [{ ip, way: wayTo(nodeIp), homeBridge: bridgeOf(ip) }]
+    await this.#moves.change(move.uid, async () => {
+      if (move.role === 'source') this.#calm.begin(move.uid)
+      await this.#diversions.divert(move)
     })
-    // On the bridge it has not moved yet: the other node does not stand in for it.
-    const own = veth?.bridge ? undefined : ownFrames(record.own, diverted, routes)
-    if (veth) await takeFrames({ veth: veth.name, bridged: veth.bridge !== undefined, own })
-    return { text: divertBatch({ addresses: diverted, veth }), announce, leave, bridgeOf }
-  }
-
-  async #withLease(address: RecordedAddress, bridgeOf: Owned['bridgeOf']): Promise<RecordedAddress> {
-    const lease = address.lease ?? (bridgeOf(address.ip) ? await this.#leases.find(address.ip) : undefined)
-    return { ...address, ...(lease ? { lease } : {}) }
   }
 
   async lock(move: { uid: string; sandboxPid: number }): Promise<void> {
-    await this.#waiting.finish(move.uid, 'lock', nftIn(move.sandboxPid), lockRuleSet())
+    await Promise.all([
+      this.#waiting.finish(move.uid, 'lock', nftIn(move.sandboxPid), lockRuleSet()),
+      // By now this has had the time of the freeze.
+      this.#diversions.finished(move.uid),
+    ])
   }
 
   async unlock(move: { uid: string; sandboxPid: number }): Promise<void> {
@@ -217,6 +167,7 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async #undo(move: UndoneMove): Promise<void> {
+    await this.#diversions.finished(move.uid).catch(() => undefined)
     this.#forget(move.uid)
     const record = await this.#records.read(move.uid)
     if (!record) return await this.#records.remove(move.uid)
@@ -238,7 +189,7 @@ class NodePodNetwork implements PodNetwork {
   #forget(uid: string): void {
     this.#calm.end(uid)
     this.#waiting.cancel(uid)
-    this.#diversions.delete(uid)
+    this.#diversions.forget(uid)
   }
 
   async wayBackEnds(ips: string[]): Promise<void> {
@@ -299,28 +250,6 @@ class NodePodNetwork implements PodNetwork {
     await this.#flows.settle(record.uid, ips, record)
   }
 
-  /** The record of this migration; made, with the routes as they were, before the first change. */
-  #own(uid: string, ips: readonly string[], role: Role): Promise<Owned> {
-    return this.#turn.take(async () => {
-      const routes = await readRoutes()
-      const bridgeOf = await connectedBridges(routes)
-      const known = await this.#records.read(uid)
-      if (known) return { record: known, routes, bridgeOf }
-      const record: NetworkRecord = { uid, role, addresses: ips.map((ip) => addressNow(ip, routes, bridgeOf(ip))) }
-      await this.#records.write(record)
-      return { record, routes, bridgeOf }
-    })
-  }
-
-  async #vethOf(routes: readonly Route[], ips: readonly string[], sandboxPid: number | undefined): Promise<Veth> {
-    const direct = ips.map((ip) => hostRoute(routes, ip)).find((route) => route && route.gateway === undefined)
-    const known = direct?.device ?? this.#vethNames.get(sandboxPid ?? 0)
-    if (known !== undefined && (await deviceExists(known))) return await describeVeth(known)
-    if (sandboxPid === undefined)
-      throw new Error(`Diverting ${ips.join(', ')}: its sandbox is not known: give its process, or the route to its veth`)
-    return await hostVethOf(sandboxPid)
-  }
-
   async #restore(record: NetworkRecord): Promise<void> {
     const [routes, standIns] = await Promise.all([readRoutes(), standInAddresses(this.#config.nodeIps)])
     const veth = record.veth && (await deviceExists(record.veth.name)) ? record.veth : undefined
@@ -337,27 +266,8 @@ class NodePodNetwork implements PodNetwork {
   }
 }
 
-/** With a route of its own the pod was no port of the bridge, so the node answered for it already and goes on after a rollback. */
-function addressNow(ip: string, routes: readonly Route[], bridge: string | undefined): RecordedAddress {
-  const previous = hostRoute(routes, ip)
-  if (previous) return { ip, previousRoute: routeAsIs(previous, tunnelDevices(routes)) }
-  return { ip, previousRoute: null, ...(bridge ? { proxyBridge: bridge } : {}) }
-}
-
-/** Those of the addresses whose home is this node. */
-function homesOf(ips: readonly string[], bridgeOf: Owned['bridgeOf']): { ip: string; bridge: string }[] {
-  return ips.flatMap((ip) => {
-    const bridge = bridgeOf(ip)
-    return bridge === undefined ? [] : [{ ip, bridge }]
-  })
-}
-
 async function batch(text: string): Promise<void> {
   if (text !== '') await run('ip', ['-batch', '-'], { input: text })
-}
-
-function routeAsIs({ device, gateway }: Route, tunnels: readonly string[]): HostRoute {
-  return { device, ...(gateway === undefined ? {} : { gateway }), ...(tunnels.includes(device) ? { onlink: true } : {}) }
 }
 
 async function usableRoute(route: RecordedAddress['previousRoute']): Promise<HostRoute | undefined> {
