@@ -1,11 +1,14 @@
-// `sockets PID...`: every TCP socket of a pod with its sequence numbers, and what of its descriptors cannot be moved. `unrepair PID...`.
+// `sockets PID...`: every TCP socket of a pod with its sequence numbers, options that criu does not carry, and what of its descriptors cannot be
+// moved. `unrepair PID...`.
 #include "command.h"
 #include "descriptor.h"
+#include "options.h"
 #include "reason.h"
 #include "repair.h"
 #include "tcp.h"
 #include <dirent.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +20,19 @@ typedef struct {
 	reasons found;
 	unsigned printed;
 	bool only_reasons;
+	// To be set.
+	option_lines lines;
+	// Texts of JSON arrays.
+	FILE *options, *refused;
 } survey;
+
+// Of a socket that is not asked for its options those are set that were told.
+static void take_options(survey *s, pid_t pid, int fd, int family, int protocol)
+{
+	if (s->only_reasons || (family != AF_INET && family != AF_INET6) || (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)) return;
+	if (s->lines.count) set_options(s->refused, &s->lines, fd, protocol);
+	else print_options(s->options, fd, family, protocol, pid);
+}
 
 static void take_socket(survey *s, pid_t pid, int pidfd, int number, uint64_t inode)
 {
@@ -29,6 +44,7 @@ static void take_socket(survey *s, pid_t pid, int pidfd, int number, uint64_t in
 	else if (is_tcp(family, protocol) && s->only_reasons) (void)0; // a process that runs gets EPERM from a socket in repair
 	else if (is_tcp(family, protocol)) print_tcp(fd, inode, family, s->printed++ == 0);
 	else check_socket(&s->found, pid, number, family, protocol);
+	take_options(s, pid, fd, family, protocol);
 	close(fd);
 }
 
@@ -81,31 +97,57 @@ int reasons_command(int argc, char **argv)
 	return code;
 }
 
-enum { INPUT_SIZE = 1 << 20 };
-
-// Words of standard input, in place of the only argument `-`: whoever asks inside a freeze has started us before it.
-static int words_of_input(char ***words)
+// Standard input in place of the only argument `-`: whoever asks inside a freeze has started us before it. A line of pids, then lines of options.
+static int words_of_input(char ***words, option_lines *lines)
 {
-	static char text[INPUT_SIZE], *all[INPUT_SIZE / 2 + 1];
+	// What the words point into, until the program ends.
+	static char *text, **all;
+	char *rest = NULL;
+	size_t size = 0, room = 0;
 	int count = 0;
-	text[fread(text, 1, sizeof text - 1, stdin)] = 0;
-	for (char *word = strtok(text, " \n"); word; word = strtok(NULL, " \n")) all[count++] = word;
+	ssize_t length = getdelim(&text, &size, 0, stdin);
+	if (length <= 0) return 0;
+	char *line = strtok_r(text, "\n", &rest);
+	all = calloc((size_t)length / 2 + 1, sizeof *all);
 	*words = all;
+	for (char *next, *word = line ? strtok_r(line, " ", &next) : NULL; word && all; word = strtok_r(NULL, " ", &next)) all[count++] = word;
+	for (line = strtok_r(NULL, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (lines->count == room) lines->at = reallocarray(lines->at, room = room ? 2 * room : 64, sizeof *lines->at);
+		if (!lines->at) abort();
+		lines->at[lines->count++] = line;
+	}
+	sort_options(lines);
 	return count;
+}
+
+static int survey_all(survey *s, int count, char **pids)
+{
+	fputs("{\"sockets\":[", stdout);
+	for (int i = 0; i < count; i++)
+		if (survey_process(s, (pid_t)atoi(pids[i]))) return 1;
+	return check_unix_peers(&s->found, &s->unix_sockets, count, pids);
 }
 
 int sockets_command(int argc, char **argv)
 {
-	if (argc == 1 && !strcmp(argv[0], "-")) argc = words_of_input(&argv);
 	survey s = {0};
+	char *options = NULL, *refused = NULL;
+	size_t sizes[2];
+	if (argc == 1 && !strcmp(argv[0], "-")) argc = words_of_input(&argv, &s.lines);
 	if (argc < 1) return complain("sockets: expected PID...");
-	fputs("{\"sockets\":[", stdout);
-	for (int i = 0; i < argc; i++)
-		if (survey_process(&s, (pid_t)atoi(argv[i]))) return 1;
-	int code = check_unix_peers(&s.found, &s.unix_sockets, argc, argv);
+	s.options = open_memstream(&options, &sizes[0]);
+	s.refused = open_memstream(&refused, &sizes[1]);
+	if (!s.options || !s.refused) return complain("sockets: out of memory");
+	int code = survey_all(&s, argc, argv);
+	fclose(s.options);
+	fclose(s.refused);
 	fputs("],\"reasons\":[", stdout);
 	print_reasons(&s.found);
-	puts("]}");
+	printf("],\"options\":[%s],\"refused\":[%s]}\n", options, refused);
+	free(options);
+	free(refused);
+	free(s.lines.at);
+	free(s.lines.taken);
 	free(s.seen.at);
 	free(s.unix_sockets.at);
 	return code;

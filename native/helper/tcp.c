@@ -66,21 +66,35 @@ static sequences read_sequences(int fd)
 	return s;
 }
 
-static void print_end(const char *key, int fd, int (*name)(int, struct sockaddr *, socklen_t *))
+static bool put_end(const struct sockaddr_storage *end, char text[END_SIZE])
+{
+	char ip[INET6_ADDRSTRLEN] = "";
+	const struct sockaddr_in *in = (const struct sockaddr_in *)end;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)end;
+	if (end->ss_family == AF_INET) snprintf(text, END_SIZE, "%s:%u", inet_ntop(AF_INET, &in->sin_addr, ip, sizeof ip), ntohs(in->sin_port));
+	else snprintf(text, END_SIZE, "[%s]:%u", inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof ip), ntohs(in6->sin6_port));
+	return true;
+}
+
+bool local_end(int fd, char text[END_SIZE])
 {
 	struct sockaddr_storage end = {0};
 	socklen_t size = sizeof end;
-	char text[INET6_ADDRSTRLEN] = "";
-	printf(",\"%s\":", key);
-	if (name(fd, (struct sockaddr *)&end, &size)) {
-		fputs("null", stdout);
-	} else if (end.ss_family == AF_INET) {
-		struct sockaddr_in *in = (struct sockaddr_in *)&end;
-		printf("\"%s:%u\"", inet_ntop(AF_INET, &in->sin_addr, text, sizeof text), ntohs(in->sin_port));
-	} else {
-		struct sockaddr_in6 *in = (struct sockaddr_in6 *)&end;
-		printf("\"[%s]:%u\"", inet_ntop(AF_INET6, &in->sin6_addr, text, sizeof text), ntohs(in->sin6_port));
-	}
+	return getsockname(fd, (struct sockaddr *)&end, &size) == 0 && put_end(&end, text);
+}
+
+bool remote_end(int fd, char text[END_SIZE])
+{
+	struct sockaddr_storage end = {0};
+	socklen_t size = sizeof end;
+	return getpeername(fd, (struct sockaddr *)&end, &size) == 0 && put_end(&end, text);
+}
+
+static void print_end(const char *key, int fd, bool (*end_of)(int, char *))
+{
+	char text[END_SIZE];
+	if (end_of(fd, text)) printf(",\"%s\":\"%s\"", key, text);
+	else printf(",\"%s\":null", key);
 }
 
 static int queued(int fd, unsigned long request)
@@ -89,16 +103,17 @@ static int queued(int fd, unsigned long request)
 	return ioctl(fd, request, &n) ? 0 : n;
 }
 
-// glibc declares them with transparent unions; a plain pointer needs these.
-static int local_name(int fd, struct sockaddr *a, socklen_t *n) { return getsockname(fd, a, n); }
-static int remote_name(int fd, struct sockaddr *a, socklen_t *n) { return getpeername(fd, a, n); }
+bool is_listener(int fd)
+{
+	return state_of(fd) == LISTEN;
+}
 
 void print_tcp(int fd, uint64_t inode, int family, bool first)
 {
 	int state = state_of(fd);
 	printf("%s\n{\"inode\":%" PRIu64 ",\"family\":%d,\"state\":\"%s\"", first ? "" : ",", inode, family == AF_INET ? 4 : 6, states[state]);
-	print_end("local", fd, local_name);
-	print_end("remote", fd, remote_name);
+	print_end("local", fd, local_end);
+	print_end("remote", fd, remote_end);
 	sequences s = {0};
 	bool connected = state && state != LISTEN && strcmp(states[state], "CLOSE");
 	if (connected) s = read_sequences(fd);

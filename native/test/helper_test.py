@@ -234,7 +234,7 @@ print(ring, uffd, flush=True); sys.stdin.read()'''], stdin=subprocess.PIPE, stdo
     def test_ended_processes_are_left_out(self):
         child = subprocess.Popen(['true'])
         child.wait()
-        self.assertEqual(js('sockets', child.pid), {'sockets': [], 'reasons': []})
+        self.assertEqual(js('sockets', child.pid), {'sockets': [], 'reasons': [], 'options': [], 'refused': []})
 
     def test_ipv6_and_half_closed(self):
         listener = socket.create_server(('::1', 0), family=socket.AF_INET6)
@@ -355,6 +355,79 @@ class Garp(Case):
         mac = json.loads(run('ip', '-j', 'link', 'show', 'g0').stdout)[0]['address']
         known = lambda: json.loads(run(*inside, '-j', 'neigh', 'show', 'fd00::7').stdout)[0]['lladdr']
         wait_for(lambda: js('garp', 'g0', 'fd00::7') == {'sent': 1} and known() == mac)
+
+
+class Options(Case):
+    """Tells of a socket's options what criu leaves behind, and sets it again on another one with the same ends."""
+
+    def told(self, *lines):
+        pid = str(os.getpid())
+        text = '\n'.join([pid, *lines]) if lines else pid
+        done = subprocess.run([HELPER, 'sockets', '-'], input=text, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    def own(self, end):
+        name = '%s:%d' % end.getsockname()
+        return [line for line in self.told()['options'] if line.split()[1] == name]
+
+    def test_a_new_socket_has_none(self):
+        with socket.create_server(('127.0.0.1', 0)) as listener, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.bind(('127.0.0.1', 0))
+            self.assertEqual((self.own(listener), self.own(udp)), ([], []))
+
+    def test_a_connection_gets_its_own_again(self):
+        with socket.create_server(('127.0.0.1', 0)) as listener, socket.create_connection(listener.getsockname()) as one:
+            one.setsockopt(socket.IPPROTO_TCP, 18, 12345)
+            one.setsockopt(socket.IPPROTO_TCP, 25, 4096)
+            usual = one.getsockopt(socket.IPPROTO_TCP, 13, 16).rstrip(b'\0')
+            other = b'reno' if usual != b'reno' else b'cubic'
+            one.setsockopt(socket.IPPROTO_TCP, 13, other)
+            lines = self.own(one)
+            ends = '%s:%d %s:%d' % (*one.getsockname(), *one.getpeername())
+            self.assertEqual(lines, [f'tcp {ends} 6:18=12345 6:25=4096 6:13={other.decode()}'])
+            one.setsockopt(socket.IPPROTO_TCP, 18, 0)
+            one.setsockopt(socket.IPPROTO_TCP, 13, usual)
+            self.assertEqual(self.told('tcp 127.0.0.1:1 - 6:18=1', *lines)['refused'], [])
+            self.assertEqual(self.own(one), lines)
+
+    def test_listeners_of_one_port_each_take_one_line(self):
+        group = [socket.socket() for _ in range(2)]
+        port = 0
+        for number, listener in enumerate(group):
+            self.addCleanup(listener.close)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind(('127.0.0.1', port))
+            port = listener.getsockname()[1]
+            listener.listen()
+            listener.setsockopt(socket.IPPROTO_TCP, 23, number + 5)
+        lines = self.own(group[0])
+        self.assertEqual([line.split()[3] for line in lines], ['6:23=5', '6:23=6'])
+        for listener in group:
+            listener.setsockopt(socket.IPPROTO_TCP, 23, 0)
+        self.told(*lines)
+        self.assertEqual(sorted(listener.getsockopt(socket.IPPROTO_TCP, 23) for listener in group), [5, 6])
+
+    def test_groups_are_joined_again(self):
+        run('ip', 'link', 'set', 'lo', 'up')
+        run('ip', 'route', 'replace', '239.0.0.0/8', 'dev', 'lo')
+        self.addCleanup(run, 'ip', 'route', 'del', '239.0.0.0/8', 'dev', 'lo')
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.bind(('0.0.0.0', 0))
+            member = socket.inet_aton('239.1.2.3') + socket.inet_aton('0.0.0.0')
+            udp.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+            udp.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 4)
+            lines = self.own(udp)
+            self.assertEqual(lines, [f'udp 0.0.0.0:{udp.getsockname()[1]} - 0:33=4 join=239.1.2.3'])
+            udp.setsockopt(socket.IPPROTO_IP, socket.IP_DROP_MEMBERSHIP, member)
+            self.assertEqual(self.told(*lines)['refused'], [])
+            self.assertEqual(self.own(udp), lines)
+
+    def test_says_what_the_kernel_refuses(self):
+        with socket.create_server(('127.0.0.1', 0)) as listener:
+            key = 'tcp 127.0.0.1:%d -' % listener.getsockname()[1]
+            refused = self.told(f'{key} 6:13=nobodys 6:18=7')['refused']
+            self.assertEqual(refused, [f'{key} 6:13=nobodys: No such file or directory'])
+            self.assertEqual(self.own(listener), [f'{key} 6:18=7'])
 
 
 class Connect(Case):

@@ -154,6 +154,7 @@ export const PodMigrationStatus = z.object({
   sequenceDelta: z.int().optional(),
   refusals: z.array(Refusal).optional(),
   failure: z.object({ code: z.string(), message: z.string(), phase: z.string().optional() }).optional(),
+  warnings: z.array(z.string()).optional().describe('What the move could not take along or had to do otherwise, in sentences'),
   timeline: z
     .array(z.object({ step: z.string(), at: z.string(), node: z.string().optional() }))
     .optional()

@@ -11,6 +11,7 @@ export type Steps = MoveRecord['steps']
 export const destinationGone = 'DestinationGone'
 
 const longestTimeline = 100
+const mostWarnings = 20
 
 /** Steps of both sides by their real time; one that both sides tell is told once. */
 export function mergeSteps(...answers: readonly AgentAnswer[]): Steps {
@@ -71,7 +72,7 @@ export function recordIntoStatus(status: PodMigrationStatus, observed: Observed)
   const committed = steps.find(({ step }) => step === 'committed')
   if (committed && !next.committedAt && !isDestinationGone(status, observed)) next.committedAt = isoTime(committed.atMs)
   if (isGranted(status, observed)) next.granted = true
-  return { ...next, ...numbersOf(status, observed, steps) }
+  return { ...next, ...numbersOf(status, observed, steps), ...warningsOf(status, observed) }
 }
 
 /** Rules and routes of the relay are there when the destination is armed; its flows are seen in the table while they are held. */
@@ -90,6 +91,12 @@ function relayConditions(status: PodMigrationStatus, observed: Observed, steps: 
       return setCondition(next, { type, status: 'False', reason: 'NotNeeded', message: 'no flow needs a relay' }, done.atMs)
     return setCondition(next, { type, status: 'True', reason, message: through }, done.atMs)
   }, status)
+}
+
+function warningsOf(status: PodMigrationStatus, { source, destination }: Observed): Pick<PodMigrationStatus, 'warnings'> {
+  const told = [source, destination].filter(isRecord).flatMap(({ warnings }) => warnings)
+  const all = [...new Set([...(status.warnings ?? []), ...told])]
+  return all.length === 0 ? {} : { warnings: all.slice(0, mostWarnings) }
 }
 
 function timelineOf(status: PodMigrationStatus, steps: Steps): NonNullable<PodMigrationStatus['timeline']> {

@@ -1,7 +1,7 @@
 // TCP sockets of processes with their sequence numbers, as podmotion-helper reads them (native/README.md).
 import { z } from 'zod'
 import type { AgentConfig } from '../config.ts'
-import { SocketNumbers } from '../peer/wire.ts'
+import { SocketNumbers, SocketOptions } from '../peer/wire.ts'
 import { run } from '../run.ts'
 import { WaitingRun } from '../waiting-run.ts'
 
@@ -10,7 +10,14 @@ const reportLimitBytes = 64 << 20
 
 /** reasons: sentences about descriptors that cannot be moved, each with process and number. */
 const Reasons = z.object({ reasons: z.array(z.string()) })
-const SocketReport = z.object({ sockets: z.array(SocketNumbers), reasons: z.array(z.string()) })
+const SocketReport = z.object({
+  sockets: z.array(SocketNumbers),
+  reasons: z.array(z.string()),
+  /** Those that criu does not carry: told by a source, one line a socket. */
+  options: z.array(SocketOptions),
+  /** Told to a destination, and its kernel would not have them. */
+  refused: z.array(z.string()),
+})
 export type SocketReport = z.infer<typeof SocketReport>
 
 /** What a criu leaves that was killed in the middle of a dump: sockets in repair, which take and send nothing. */
@@ -28,11 +35,12 @@ export class SocketReader {
     this.#waiting = new WaitingRun(config.helper, ['sockets', '-'], reportLimitBytes)
   }
 
-  /** Once, and only of a frozen pod, or of one at the gate: the numbers are read in repair, and a `recv` that meets it fails. */
-  async read(pids: readonly number[]): Promise<SocketReport> {
-    const { exitCode, stdout } = await this.#waiting.finish(pids.join(' '))
+  /** With `options`: set first. Once, and only of a frozen pod, or of one at the gate: the numbers are read in repair, and a `recv` that meets it fails. */
+  async read(pids: readonly number[], options: readonly SocketOptions[] = []): Promise<SocketReport> {
+    const input = [pids.join(' '), ...options].join('\n')
+    const { exitCode, stdout } = await this.#waiting.finish(input)
     if (exitCode === 0) return SocketReport.parse(JSON.parse(stdout))
-    const again = await run(this.#config.helper, ['sockets', ...pids.map(String)])
+    const again = await run(this.#config.helper, ['sockets', '-'], { input })
     return SocketReport.parse(JSON.parse(again.stdout))
   }
 

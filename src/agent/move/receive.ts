@@ -15,7 +15,7 @@ import { ArmedRestore, discard, type ReceivedContainer, startStore } from '../cr
 import { SocketReader } from '../criu/sockets.ts'
 import { storeReady } from '../memory/store.ts'
 import { nowMs } from '../moves.ts'
-import type { Arm, ArmRestore, Committed, Outcome, Rearm, Restored, Standing, Steps, Stores } from '../peer/wire.ts'
+import type { Arm, ArmRestore, Committed, Outcome, Rearm, Restored, SocketOptions, Standing, Steps, Stores } from '../peer/wire.ts'
 import { outcomeOf } from '../protocol/destination.ts'
 import type { DestinationMove, Failure } from '../protocol/move.ts'
 import { sharedMemoryFolder } from '../runc/state.ts'
@@ -150,7 +150,7 @@ export class Receiver {
   }
 
   /** All containers side by side, to their gates. */
-  async restore(): Promise<Restored> {
+  async restore(options: readonly SocketOptions[] = []): Promise<Restored> {
     const { moves } = this.#context
     moves.decideDestination(this.#uid, { type: 'restore' })
     try {
@@ -163,7 +163,8 @@ export class Receiver {
       this.#containers = await Promise.all(this.#armed.map((armed) => armed.toGate(this.#restoring.signal)))
       moves.step(this.#uid, 'restored')
       const pids = (await Promise.all(this.#containers.map((container) => container.initPid()))).flatMap(treeOf)
-      const { sockets } = await reader.read(pids)
+      const { sockets, refused } = await reader.read(pids, options)
+      if (refused.length > 0) moves.warn(this.#uid, `Socket options that ${this.#context.config.nodeName} refuses: ${refused.join('; ')}`)
       moves.decideDestination(this.#uid, { type: 'held' })
       this.awaitGrant(defaultGrantWaitMs)
       return { sockets, missingFlows: (await missing).slice(0, namedFlows), steps: this.#move.steps }

@@ -13,7 +13,7 @@ import { MemoryAhead } from '../memory/memory-ahead.ts'
 import type { FinalCopy } from '../memory/tracker.ts'
 import { nowMs } from '../moves.ts'
 import type { Peer } from '../peer/client.ts'
-import { Committed, Nothing, Restored, Standing, Steps, Stores } from '../peer/wire.ts'
+import { Committed, Nothing, Restored, type SocketOptions, Standing, Steps, Stores } from '../peer/wire.ts'
 import type { PodNetwork } from '../rooms.ts'
 import { unaccepted, untilAccepted } from '../runc/accept-queues.ts'
 import { type DumpFolders, type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
@@ -43,6 +43,7 @@ const freezeTries = 3
 /** What the freeze has begun, and what it showed. */
 interface Frozen {
   sockets: Restored['sockets']
+  options: SocketOptions[]
   memory: FinalCopy | undefined
 }
 
@@ -90,7 +91,7 @@ export class Sending {
       await this.#handOver()
       const frozen = await this.#freezeAndLock()
       await this.#capture(frozen)
-      const restored = await this.#restoreThere()
+      const restored = await this.#restoreThere(frozen.options)
       this.#verify(compareSockets(frozen.sockets, restored.sockets), restored)
       await this.#grant()
     } finally {
@@ -277,9 +278,9 @@ export class Sending {
     this.#followed = this.#flows.follow('locked')
     this.#followed.catch(() => undefined)
     const pids = this.#pod.containers.flatMap(({ freezer }) => processesOf(freezer.folder))
-    const { sockets } = await (this.#sockets as SocketReader).read(pids)
+    const { sockets, options } = await (this.#sockets as SocketReader).read(pids)
     this.#signal.throwIfAborted()
-    return { sockets, memory }
+    return { sockets, options, memory }
   }
 
   #lastSync(): Promise<void> {
@@ -297,7 +298,13 @@ export class Sending {
       await untilAccepted(sandboxPid, acceptTimeoutMs)
       const frozenAtMs = nowMs()
       await freeze(freezers)
-      if (unaccepted(sandboxPid) === 0 || tries === freezeTries) return this.#frozen(frozenAtMs)
+      const waiting = unaccepted(sandboxPid)
+      if (waiting === 0) return this.#frozen(frozenAtMs)
+      if (tries === freezeTries)
+        throw new CodedError(
+          'UnacceptedConnections',
+          `Freezing ${this.#request.pod.name}: ${waiting} ${waiting === 1 ? 'connection waits' : 'connections wait'} at its listeners, and it does not accept them: try again when it does`,
+        )
       await thaw(freezers)
     }
   }
@@ -336,10 +343,10 @@ export class Sending {
       throw new CodedError('SourceThawed', 'Dumping: the source runs again although it should be frozen: something else thawed its cgroup')
   }
 
-  async #restoreThere(): Promise<Restored> {
+  async #restoreThere(options: SocketOptions[]): Promise<Restored> {
     const budgetMs = this.#request.freezeWindowBudgetMs
     await this.#withinBudget(this.#followed ?? Promise.resolve())
-    const restored = await this.#withinBudget(this.#call('restore', {}, Restored, budgetMs + 10_000))
+    const restored = await this.#withinBudget(this.#call('restore', { options }, Restored, budgetMs + 10_000))
     this.#take(restored)
     return restored
   }

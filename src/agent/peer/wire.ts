@@ -10,7 +10,7 @@ import { ContainerName } from '../transfer/names.ts'
 //   POST /v1/peer/:uid/rearm     Rearm            -> {}            flows that began or ended since
 //   POST /v1/peer/:uid/prepare-hold {}            -> {}            journals that the hold may begin
 //   POST /v1/peer/:uid/hold      {}               -> Steps
-//   POST /v1/peer/:uid/restore   {}               -> Restored      all gates reached
+//   POST /v1/peer/:uid/restore   Restore          -> Restored      all gates reached
 //   POST /v1/peer/:uid/grant     Grant            -> Committed     committed and running, or an error after which /outcome is asked
 //   POST /v1/peer/:uid/outcome   {}               -> Outcome       final once given
 //   POST /v1/peer/:uid/abort     { reason }       -> {}
@@ -70,6 +70,15 @@ export const SocketNumbers = z.object({
   rcvQueue: z.int().optional(),
 })
 export type SocketNumbers = z.infer<typeof SocketNumbers>
+
+/** `PROTOCOL LOCAL REMOTE|- LEVEL:NAME=VALUE… join=GROUP…`: options that criu does not carry (native/README.md, `sockets`). */
+export const SocketOptions = z
+  .string()
+  .max(4096)
+  .regex(/^(tcp|udp) \S+ \S+( (\d+:\d+=[\w-]+|join=[\d.]+))+$/)
+export type SocketOptions = z.infer<typeof SocketOptions>
+
+export const Restore = z.object({ options: z.array(SocketOptions).default([]) })
 
 export const WireStep = z.object({ step: z.enum(moveSteps), atMs: z.number(), node: z.string() })
 

@@ -11,7 +11,7 @@ import type { AgentConfig } from '../config.ts'
 import type { AgentContext } from '../context.ts'
 import { serveStore } from '../memory/store.ts'
 import type { Receiver } from '../move/receive.ts'
-import { Arm, ArmRestore, Divert, Grant, Rearm, StandingRequest } from '../peer/wire.ts'
+import { Arm, ArmRestore, Divert, Grant, Rearm, Restore, StandingRequest } from '../peer/wire.ts'
 import type { Registry } from '../registry.ts'
 import { fileStream } from '../storage/transport.ts'
 import { readFirstLine } from '../transfer/first-line.ts'
@@ -38,7 +38,7 @@ export function peerRoutes(context: AgentContext, registry: Registry): Router {
   post('rearm', async (uid, request) => await registry.receiver(uid).rearm(body(Rearm, request)))
   post('prepare-hold', async (uid) => registry.receiver(uid).prepareHold())
   post('hold', async (uid) => await registry.receiver(uid).hold())
-  post('restore', async (uid) => await registry.receiver(uid).restore())
+  post('restore', async (uid, request) => await registry.receiver(uid).restore(body(Restore, request).options))
   post('grant', async (uid, request) => await registry.receiver(uid).grant(body(Grant, request).deadlineMs))
   post('outcome', async (uid) => registry.receiverOrTombstone(uid).outcome())
   post('abort', async (uid, request) => await registry.receiver(uid).abort(body(AbortRequest, request).reason))

@@ -33,7 +33,7 @@ function describeMigration({ metadata, spec, status = {} }: PodMigration): strin
     ['Failure', status.failure && `${status.failure.code} in ${status.failure.phase ?? 'Pending'}: ${status.failure.message}`],
   ]
   const known = facts.flatMap(([name, value]) => (value ? [`${`${name}:`.padEnd(14)}${value}\n`] : []))
-  return [...known, refusals(status), conditions(status), freezeBars(status), timeline(status)].join('')
+  return [...known, refusals(status), warnings(status), conditions(status), freezeBars(status), timeline(status)].join('')
 }
 
 function place(pod: string | undefined, node: string | undefined): string | undefined {
@@ -53,6 +53,11 @@ function connections({ connections: counted, sequenceDelta }: PodMigrationStatus
 function refusals({ refusals: reasons }: PodMigrationStatus): string {
   if (!reasons?.length) return ''
   return `Reasons:\n${reasons.map(({ code, message, remedy }) => `  ${code}: ${message}${remedy ? ` (${remedy})` : ''}\n`).join('')}`
+}
+
+function warnings({ warnings: all }: PodMigrationStatus): string {
+  if (!all?.length) return ''
+  return `Warnings:\n${all.map((warning) => `  ${warning}\n`).join('')}`
 }
 
 function conditions({ conditions: all }: PodMigrationStatus): string {
