@@ -49,7 +49,7 @@ static bool is_for_criu(glance *g, const mapping *m)
 	g->code_seen |= m->executable;
 	uint64_t minimum = m->inode ? g->t->minimum / FILE_PART : g->t->minimum;
 	if (first_code || m->end - m->start < minimum) return true;
-	return is_left_by_flags(&g->p->smaps, m->start, m->end) || overlaps(&g->p->guarded, m->start, m->end);
+	return is_left_by_flags(&g->p->smaps, m->start, m->end);
 }
 
 static void on_page(void *context, uint64_t start, uint64_t end, uint64_t categories)

@@ -73,25 +73,12 @@ static void on_populated(void *context, uint64_t start, uint64_t end, uint64_t c
 	if (categories & PAGE_WRITTEN) add_run(c, start, end);
 }
 
-// Pages that read as zero anyway, and guards, are none. FRESH: the protection bits may be left over from elsewhere (kernels before
+// Pages that read as zero anyway, and guards, which criu dumps and restores by itself, are none. FRESH: the protection bits may be left over from elsewhere (kernels before
 // 6.13 keep them through mremap), so they are not asked.
 static page_query populated_query(bool fresh)
 {
 	uint64_t none = PAGE_ZERO_FRAME | PAGE_FILE | guard_bit();
 	return (page_query){.inverted = none, .all = none | (fresh ? 0 : PAGE_WRITTEN), .any = PAGE_PRESENT | PAGE_SWAPPED};
-}
-
-static void on_guard(void *context, uint64_t start, uint64_t end, uint64_t categories)
-{
-	add_span(context, start, end);
-}
-
-static void find_guards(process *p)
-{
-	page_query q = {.all = guard_bit(), .report = guard_bit()};
-	free_spans(&p->guarded);
-	if (!q.all) return;
-	for (size_t i = 0; i < p->area_count; i++) scan_pages(p->pagemap, p->areas[i].start, p->areas[i].end, &q, on_guard, &p->guarded);
 }
 
 static char *new_buffer(void)
@@ -115,7 +102,6 @@ void send_private(tracker *t, process *p)
 	}
 	flush_runs(&c);
 	p->rescan = failed;
-	find_guards(p);
 	free(c.buffer);
 }
 

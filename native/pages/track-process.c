@@ -82,7 +82,6 @@ static void close_process(process *p)
 	free(p->areas);
 	free(p->views);
 	free(p->maps);
-	free_spans(&p->guarded);
 	free_smaps(&p->smaps);
 	free(p);
 }

@@ -30,13 +30,6 @@ void add_span(spans *list, uint64_t start, uint64_t end)
 	list->at[list->count++] = (span){start, end};
 }
 
-bool overlaps(const spans *list, uint64_t start, uint64_t end)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (list->at[i].start < end && start < list->at[i].end) return true;
-	return false;
-}
-
 void free_spans(spans *list)
 {
 	free(list->at);

@@ -17,7 +17,6 @@ typedef struct {
 // Memory that is refused ends the program: there is nothing sensible left to do, and the agent dumps in full.
 void *grow(void *at, size_t *room, size_t needed, size_t size);
 void add_span(spans *list, uint64_t start, uint64_t end);
-bool overlaps(const spans *list, uint64_t start, uint64_t end);
 void free_spans(spans *list);
 
 // A file of /proc/PID, whole, with a NUL after it; NULL with errno. The caller frees it.

@@ -36,7 +36,6 @@ typedef struct {
 	view *views;
 	size_t view_count, view_room;
 	char *maps; // of the last look
-	spans guarded; // where guard pages were seen: left to criu
 	smaps_cache smaps;
 } process;
 

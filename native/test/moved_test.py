@@ -112,12 +112,13 @@ class Moved(Containers):
     def test_every_byte_arrives(self):
         self.start_memory()
         self.rounds()
-        before = self.ask('sum')
+        before, guard = self.ask('sum'), self.ask('guard')
         self.freeze_and_dump()
         self.agent.say(f'restore {self.dir}/images {self.dir}/rwork 1')
         self.reach_the_gate()
         self.let_live()
         self.check_moved(before)
+        self.assertEqual(self.ask('guard'), guard)
 
     def test_every_byte_arrives_at_a_restore_that_was_armed(self):
         self.start_memory()
