@@ -88,7 +88,7 @@ static bool begin_restore(store *s, char *why, size_t size)
 	if (ok) s->state = READY;
 	pthread_mutex_unlock(&s->lock);
 	if (!ok) return again;
-	unmap_segments(&s->segments);
+	// Segments stay mapped here: nobody writes to them any more, and taking 4 GB off the page tables took 140 ms of the freeze.
 	if (!prepare_images(s, why, size)) return fail_store(s, "%s", why), false;
 	await_restore(s);
 	return true;

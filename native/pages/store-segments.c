@@ -107,12 +107,3 @@ size_t count_segments(const segment_list *list)
 	for (size_t i = 0; i < list->count; i++) count += list->at[i].fd >= 0;
 	return count;
 }
-
-void unmap_segments(segment_list *list)
-{
-	for (size_t i = 0; i < list->count; i++) {
-		segment *s = &list->at[i];
-		if (s->data) munmap(s->data, s->size);
-		s->data = NULL;
-	}
-}

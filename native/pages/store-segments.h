@@ -27,5 +27,3 @@ bool zero_segment(segment *s, uint64_t offset, uint64_t length);
 // How many populated pages never came. The rest is made to read as zero; segments without a map are dropped.
 uint64_t settle_segments(segment_list *list);
 size_t count_segments(const segment_list *list);
-// No more pages come: what is mapped for filling goes, the descriptors stay.
-void unmap_segments(segment_list *list);
