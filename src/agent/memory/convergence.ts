@@ -14,11 +14,11 @@ const shrinkFactor = 0.7
 
 /** undefined: another round; else the sentence for the status. */
 export function endOfRounds(rounds: readonly PreCopyRound[], { maximumRounds, thresholdMB }: Limits): string | undefined {
-  const [last, before] = [rounds.at(-1), rounds.at(-2)]
+  // What the first one copied, which was everything, says nothing of what is left.
+  const [last, before] = [rounds.at(-1), rounds.slice(1).at(-2)]
   if (!last) return undefined
   const left = `${last.copiedMB.toFixed(1)} MB in round ${last.round}`
-  // What the first one copied says nothing of what is left.
-  if (before && last.copiedMB <= smallMB) return `converged: ${left}`
+  if (rounds.length > 1 && last.copiedMB <= smallMB) return `converged: ${left}`
   if (rounds.length >= maximumRounds) return `${rounds.length === 1 ? '1 round' : `${rounds.length} rounds`} used up: ${left}`
   // Between the threshold and almost nothing it goes on only while that pays.
   if (before && last.copiedMB > before.copiedMB * shrinkFactor) {

@@ -12,6 +12,7 @@ describe('rounds of copying ahead', () => {
     ['go on after the first, which copies everything', [1024], undefined],
     ['go on after a first that was small', [0.1], undefined],
     ['end when almost nothing is left', [1024, 1.5], /^converged: 1\.5 MB in round 2$/],
+    ['go on after a second that found most of it dirty again', [4100, 3700], undefined],
     ['go on while each leaves clearly less', [1024, 100, 50, 25], undefined],
     ['end below the threshold when they stop shrinking', [1024, 40, 39], /^converged: 39\.0 MB in round 3$/],
     [
