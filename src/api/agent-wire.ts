@@ -42,6 +42,8 @@ export const Inventory = z.object({
   connections: z.int().describe('TCP connections of the pod that have a peer outside it'),
   listeners: z.int(),
   memoryBytes: z.int().describe('Resident memory of all its processes'),
+  touchedBytes: z.int().default(0).describe('Of its memory, read or written within touchedInMs'),
+  touchedInMs: z.int().min(1).default(250),
   writableBytes: z.int().describe('Writable layers and emptyDirs'),
   processes: z.int(),
   /** Reasons against the move that only the node can see; for Strict all of them refuse, for BestEffort those with blocking=true. */

@@ -147,7 +147,14 @@ export const PodMigrationStatus = z.object({
       steps: z.array(z.object({ name: z.string(), ms: z.number() })).optional(),
     })
     .optional(),
-  estimate: z.object({ memoryMB: z.number(), freezeMs: z.number(), totalSeconds: z.number() }).optional(),
+  estimate: z
+    .object({
+      memoryMB: z.number(),
+      freezeMs: z.number(),
+      totalSeconds: z.number(),
+      pace: z.number().optional().describe('What the last moves took over what was reckoned, taken into freezeMs'),
+    })
+    .optional(),
   bytesMoved: z.int().optional(),
   connections: z.object({ source: z.int(), destination: z.int(), lost: z.int() }).optional(),
   flows: FlowCounts.optional().describe('Flows of the pod, TCP and UDP, by how they go on'),

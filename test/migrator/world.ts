@@ -78,6 +78,8 @@ export const inventory: Inventory = {
   connections: 3,
   listeners: 1,
   memoryBytes: 100 * 2 ** 20,
+  touchedBytes: 2 ** 20,
+  touchedInMs: 250,
   writableBytes: 2 ** 20,
   processes: 4,
   reasons: [],

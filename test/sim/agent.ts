@@ -105,7 +105,16 @@ export class SimAgent {
   }
 
   inventory(): Inventory {
-    return { connections: 3, listeners: 1, memoryBytes: 2 ** 26, writableBytes: 2 ** 20, processes: 2, reasons: [] }
+    return {
+      connections: 3,
+      listeners: 1,
+      memoryBytes: 2 ** 26,
+      touchedBytes: 0,
+      touchedInMs: 250,
+      writableBytes: 2 ** 20,
+      processes: 2,
+      reasons: [],
+    }
   }
 
   async await(uid: string, request: AwaitRequest): Promise<void> {

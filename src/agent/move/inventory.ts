@@ -7,21 +7,24 @@ import { readReasons } from '../criu/sockets.ts'
 import type { NodeReason } from '../rooms.ts'
 import { processesOf } from '../runc/freezer.ts'
 import { type RunningContainer, type RunningPod, readPod } from '../runc/state.ts'
+import { touchedMemory } from './touched.ts'
 
 export async function takeInventory({ config, network, storage }: AgentContext, request: InventoryRequest): Promise<Inventory> {
   const { pod, podCidrs, serviceIps } = request
   const running = await readPod(pod.containers)
   const pids = processesOfPod(running)
   const storagePod = { uid: pod.uid, containers: running.containers, volumes: pod.volumes }
-  const [survey, files, descriptors] = await Promise.all([
+  const [survey, files, descriptors, touched] = await Promise.all([
     network.survey({ ips: pod.ips, sandboxPid: running.sandboxPid, podCidrs, serviceIps }),
     storage.measure(storagePod),
     readReasons(config, pids),
+    touchedMemory(pids),
   ])
   return {
     connections: survey.connections,
     listeners: survey.listeners,
     memoryBytes: pids.reduce((sum, pid) => sum + residentBytes(pid), 0),
+    ...touched,
     writableBytes: files.writableBytes,
     processes: pids.length,
     reasons: [...survey.reasons, ...files.reasons, ...descriptors.map(descriptorReason), ...running.containers.flatMap(strangers)],

@@ -15,9 +15,9 @@ export function socketInventory(migration: Migration, observed: Observed, nowMs:
   const { status, spec } = migration
   const { inventory, sourcePod } = observed
   if (typeof inventory !== 'object') return waitForAgent(migration, observed, nowMs)
-  const estimate = estimateMove(inventory)
+  const estimate = estimateMove(inventory, spec, observed.migrations)
   const choice = chooseDestination(migration, observed)
-  const refusals = [...inventoryRefusals(inventory, spec), ...budgetRefusals(estimate, spec), ...choice.refusals]
+  const refusals = [...inventoryRefusals(inventory, spec), ...budgetRefusals(inventory, spec), ...choice.refusals]
   const counted = { ...inventoried(status, inventory, spec, nowMs), estimate }
   if (refusals.length > 0 || !choice.node || !sourcePod) return refuse(counted, refusals, nowMs)
   const reserved = reserve(counted, sourcePod, choice.node.nodeName)

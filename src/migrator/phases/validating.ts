@@ -20,8 +20,8 @@ export function validating(migration: Migration, observed: Observed, nowMs: Inst
     return stay({ ...status, message: `waiting for the agent on ${status.sourceNode}` })
   }
   const refusals = allRefusals(migration, observed, nowMs)
-  if (refusals.length > 0) return refuse(withEstimate(status, observed), refusals, nowMs)
-  if (spec.dryRun) return dryRunComplete(withEstimate(status, observed), observed, migration, nowMs)
+  if (refusals.length > 0) return refuse(withEstimate(status, observed, spec), refusals, nowMs)
+  if (spec.dryRun) return dryRunComplete(withEstimate(status, observed, spec), observed, migration, nowMs)
   return enter(
     'SocketInventory',
     intend({ ...status, message: 'counting sockets and memory' }, 'SocketInventoryComplete', 'the agent is asked', nowMs),
@@ -79,15 +79,15 @@ function inventoryReasons({ spec }: Migration, { inventory, inventoryProblem }: 
         remedy: 'check the agent pod there',
       },
     ]
-  return [...inventoryRefusals(inventory, spec), ...budgetRefusals(estimateMove(inventory), spec)]
+  return [...inventoryRefusals(inventory, spec), ...budgetRefusals(inventory, spec)]
 }
 
 function destinationRefusals(migration: Migration, observed: Observed): Refusal[] {
   return chooseDestination(migration, observed).refusals
 }
 
-function withEstimate(status: PodMigrationStatus, { inventory }: Observed): PodMigrationStatus {
-  return typeof inventory === 'object' ? { ...status, estimate: estimateMove(inventory) } : status
+function withEstimate(status: PodMigrationStatus, { inventory, migrations }: Observed, spec: Migration['spec']): PodMigrationStatus {
+  return typeof inventory === 'object' ? { ...status, estimate: estimateMove(inventory, spec, migrations) } : status
 }
 
 function dryRunComplete(status: PodMigrationStatus, observed: Observed, migration: Migration, nowMs: Instant): Decision {

@@ -1,0 +1,50 @@
+// What the estimate makes of memory and of how much of it is touched.
+import { expect } from 'chai'
+import { estimateMove } from '../../src/migrator/estimate.ts'
+import { inventory, makeMigration } from './world.ts'
+
+const rounds = { mode: 'PreCopy', preCopyMaxRounds: 5 } as const
+const heap = { ...inventory, processes: 1, memoryBytes: 4 * 2 ** 30, touchedBytes: 0, touchedInMs: 250 }
+const freezeMs = (change: Partial<typeof inventory>, spec: Parameters<typeof estimateMove>[1] = rounds): number =>
+  estimateMove({ ...heap, ...change }, spec).freezeMs
+
+describe('the estimate of a move', () => {
+  it('does not grow with memory that nobody touches', () => expect(freezeMs({})).to.equal(freezeMs({ memoryBytes: 50 * 2 ** 20 })))
+
+  it('grows with what is touched, and with fewer rounds', () => {
+    const [still, some, much] = [0, 25, 100].map((megabytes) => freezeMs({ touchedBytes: megabytes * 2 ** 20 }))
+    expect(some).to.be.greaterThan(still as number)
+    expect(much).to.be.greaterThan(some as number)
+    const touchedBytes = 100 * 2 ** 20
+    expect(freezeMs({ touchedBytes }, { ...rounds, preCopyMaxRounds: 2 })).to.be.greaterThan(much as number)
+  })
+
+  it('grows with the processes', () => expect(freezeMs({ processes: 18 })).to.be.greaterThan(freezeMs({}) + 100))
+
+  it('is no more than dumping all of it, whatever is touched', () => {
+    const touchedBytes = heap.memoryBytes
+    expect(freezeMs({ touchedBytes })).to.be.below(freezeMs({ touchedBytes }, { ...rounds, mode: 'Cold' }) + 1)
+  })
+
+  it('counts all memory into the freeze of mode Cold', () =>
+    expect(freezeMs({}, { ...rounds, mode: 'Cold' })).to.be.greaterThan(10 * freezeMs({})))
+
+  it('keeps to the pace of the last moves, and to that of its own correction', () => {
+    const moved = (freeze: number, estimated: number, pace?: number) => ({
+      ...makeMigration(),
+      status: {
+        phase: 'Complete' as const,
+        completedAt: '2026-01-01T00:00:00Z',
+        estimate: { memoryMB: 1, totalSeconds: 1, freezeMs: estimated, ...(pace ? { pace } : {}) },
+        freeze: { freezeMs: freeze },
+      },
+    })
+    const after = (...earlier: ReturnType<typeof moved>[]): number => estimateMove(heap, rounds, earlier).freezeMs
+    const still = freezeMs({})
+    expect(after(moved(200, 100), moved(200, 100), moved(900, 100))).to.be.closeTo(still * 2, 1)
+    expect(after(moved(100, 100, 2)), 'it was right').to.be.closeTo(still * 2, 1)
+    expect(after(moved(9000, 100)), 'within bounds').to.be.below(still * 3)
+  })
+
+  it('is finite for a pod without memory', () => expect(freezeMs({ memoryBytes: 0, touchedBytes: 0 })).to.be.below(1000))
+})
