@@ -34,9 +34,15 @@ export interface Trouble {
 }
 
 /** The PodMigration is created; what it does meanwhile is for the caller to watch. */
-export async function beginMove(world: World, pod: V1Pod, dice: Dice, wish: { spec: object; name?: string }): Promise<Scene> {
+export async function beginMove(
+  world: World,
+  pod: V1Pod,
+  dice: Dice,
+  wish: { spec: object; name?: string; targetNodeName?: string },
+): Promise<Scene> {
   const source = world.lab.node(pod.spec?.nodeName ?? '')
-  const destination = dice.pick(world.lab.nodes.filter(({ name }) => name !== source.name))
+  const others = world.lab.nodes.filter(({ name }) => name !== source.name)
+  const destination = others.find(({ name }) => name === wish.targetNodeName) ?? dice.pick(others)
   const wanted = world.migration({ podName: pod.metadata?.name, targetNodeName: destination.name, ...wish.spec }, wish.name)
   const applied = await world.apply(wanted)
   if (applied.exitCode !== 0) throw new Error(`Beginning a move: ${applied.all}`)

@@ -9,6 +9,7 @@ import { type Instant, untilStruck } from '../chaos/instants.ts'
 import { Oracle } from '../chaos/oracle.ts'
 import { beginMove, type Scene } from '../chaos/scene.ts'
 import { chaosApp, chaosManifests } from '../chaos/workload.ts'
+import { HeapPod, heapApp } from '../workloads/heap.ts'
 import { waitEligible } from './install.ts'
 import { freshPods } from './own-pods.ts'
 import { sharedWorld } from './shared-lab.ts'
@@ -28,9 +29,36 @@ describe("the source's node is destroyed for good", function () {
     await world.remove('podmigrations', '--all')
   })
 
+  it('10 ms after the commit, with a GB that still fills: the pod goes on with all of it, over the connection that it had', async () => {
+    const heap = await HeapPod.start(world, 'heap', ['1024', 'private'])
+    try {
+      // Away from its address's home, whose node carries the connection.
+      const pod = await world.pod(heapApp)
+      expect((await world.migrate(pod.metadata?.name ?? '', { targetNodeName: 'node-2', ...spec })).status?.phase).to.equal('Complete')
+      await heap.ask('dirty 20000')
+      const app = { app: heapApp, targetNodeName: 'node-3' }
+      await destroyedAt(
+        { side: 'destination', record: 'state:committed', delayMs: 10 },
+        async (scene) => {
+          expect(await heap.ask('verify')).to.equal(`ok ${1024 * 256}`)
+          expect((await ended(scene)).status?.phase).to.equal('Complete')
+          expect((await world.pod(heapApp)).spec?.nodeName).to.equal('node-3')
+        },
+        app,
+      )
+    } finally {
+      await heap.close()
+      await HeapPod.remove(world)
+    }
+  })
+
   /** Its processes end at once, and its Node object is deleted as an administrator or a cloud does it; what `check` needs comes back afterwards. */
-  async function destroyedAt(instant: Instant, check: (scene: Scene) => Promise<void>): Promise<void> {
-    const scene = await beginMove(world, await world.pod(chaosApp), new Dice(1), { spec })
+  async function destroyedAt(
+    instant: Instant,
+    check: (scene: Scene) => Promise<void>,
+    moved: { app: string; targetNodeName?: string } = { app: chaosApp },
+  ): Promise<void> {
+    const scene = await beginMove(world, await world.pod(moved.app), new Dice(1), { spec, ...moved })
     const over = new AbortController()
     const { name } = scene.source
     try {
