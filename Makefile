@@ -18,7 +18,7 @@ test: node_modules ## every ring of tests; ends with `N passed, N failed`
 check: node_modules ## the fast rings: types, lint, format, unused code, function length, generated files, units and transcripts
 	node --import tsx scripts/rings.ts types lint format unused functions generated unit
 
-bench: node_modules ## run one benchmark, NAME=freeze, flows, extender, planner, rebalance or unattended
+bench: node_modules ## run one benchmark, NAME=freeze, memory, flows, extender, planner, rebalance or unattended
 	node --import tsx bench/$(NAME).ts $(ARGS)
 
 sim: node_modules ## simulate moves with crashes and a bad network from 2,000 seeds (ARGS='--seeds N --moves M --minutes N --seed N')

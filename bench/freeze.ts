@@ -5,34 +5,24 @@
 // would write: files synced before, scripts started ahead, images in tmpfs, tar over one TCP connection between the nodes (no folder is visible
 // to both), the last rsync beside it, bash without a process for its clock, criu's feature cache warm. What it leaves out counts for it:
 // no routes, no connection tracking, no proof before the release.
-import { execa } from 'execa'
-import { Lab } from '../test/lab/lab.ts'
-import { projectRoot } from '../test/lab/layout.ts'
-import { installProduct } from '../test/lab/product/install.ts'
-import { World } from '../test/lab/product/world.ts'
+import type { Lab } from '../test/lab/lab.ts'
+import type { World } from '../test/lab/product/world.ts'
 import { initializePgbench } from '../test/lab/workloads/bench-client.ts'
 import { postgresManifests } from '../test/lab/workloads/postgres.ts'
 import { type FreezeOptions, freezeOptions } from './freeze/options.ts'
 import { ourMove } from './freeze/our-move.ts'
 import { plainMove } from './freeze/plain-move.ts'
+import { inProductLab } from './freeze/product-lab.ts'
 import { conclude, say, sayRound } from './freeze/report.ts'
 import { type Round, underLoad } from './freeze/round.ts'
 
 const app = 'postgres'
-const name = process.env.LAB_NAME ?? 'bench'
 
 async function main(options: FreezeOptions): Promise<void> {
-  await execa('make', ['--no-print-directory', 'bundle', 'native'], { cwd: projectRoot, stdout: 'ignore' })
-  const wasUp = Lab.isUp(name)
-  const lab = wasUp ? Lab.attach(name) : await Lab.up({ name })
-  try {
-    await lab.loadImages()
-    await installProduct(lab, { restart: wasUp })
-    const rounds = await moveBackAndForth(new World(lab), options)
-    process.exitCode = (await conclude(rounds, lab.versions)) > 0 ? 1 : 0
-  } finally {
-    if (!options.keep) await lab.down()
-  }
+  await inProductLab(options.keep, async (world) => {
+    const rounds = await moveBackAndForth(world, options)
+    process.exitCode = (await conclude(rounds, world.lab.versions)) > 0 ? 1 : 0
+  })
 }
 
 async function moveBackAndForth(world: World, options: FreezeOptions): Promise<Round[]> {

@@ -14,7 +14,10 @@ export interface Moved {
 }
 
 export async function ourMove(world: World, podName: string, targetNodeName: string): Promise<Moved> {
-  const { status } = await migrateQuietly(world, { podName, targetNodeName, freezeWindowBudgetMs: 10_000 })
+  return movedBy(await migrateQuietly(world, { podName, targetNodeName, freezeWindowBudgetMs: 10_000 }))
+}
+
+export function movedBy({ status }: PodMigration): Moved {
   const steps = (status?.timeline ?? []).map(({ step, at }) => ({ step, atMs: Date.parse(at) }))
   const complete = status?.phase === 'Complete'
   return {
@@ -27,7 +30,7 @@ export async function ourMove(world: World, podName: string, targetNodeName: str
 }
 
 /** One kubectl that waits: asking again and again takes a good part of two cores, and the plain move is not asked either. */
-async function migrateQuietly(world: World, spec: Record<string, unknown>): Promise<PodMigration> {
+export async function migrateQuietly(world: World, spec: Record<string, unknown>): Promise<PodMigration> {
   const wanted = world.migration(spec)
   const applied = await world.apply(wanted)
   if (applied.exitCode !== 0) throw new Error(`applying a PodMigration of ${spec.podName}: ${applied.all}`)

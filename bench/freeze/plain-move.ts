@@ -15,28 +15,28 @@ const base = '/run/plain-move'
 const placeName = 'plain-move-place'
 const moveTimeoutMs = 30_000
 
-/** The copy is thrown away, so a plain move may be repeated from wherever the pod is. */
-export async function plainMove(world: World, pod: V1Pod, targetNodeName: string): Promise<Moved> {
+/** The copy is thrown away, so a plain move may be repeated from wherever the pod is. `verify`: the script that judges it. */
+export async function plainMove(world: World, pod: V1Pod, targetNodeName: string, verify = 'verify-postgres.sh'): Promise<Moved> {
   const source = world.lab.node(pod.spec?.nodeName ?? '')
   const destination = world.lab.node(targetNodeName)
   try {
     await Promise.all([source, destination].map(installScripts))
     const place = await preparePlace(world, pod, targetNodeName)
     await run(destination, 'prepare.sh', [containerId(place), pod.status?.podIP ?? '', volumeOf(place)])
-    return await moveAndVerify(source, destination, [containerId(pod), volumeOf(pod), addressOf(targetNodeName)])
+    return await moveAndVerify(source, destination, [containerId(pod), volumeOf(pod), addressOf(targetNodeName)], verify)
   } finally {
     await Promise.all([source, destination].map((node) => run(node, 'clean.sh', [])))
     await world.remove(`pod/${placeName}`, '--grace-period=0', '--force')
   }
 }
 
-async function moveAndVerify(source: Machine, destination: Machine, args: string[]): Promise<Moved> {
+async function moveAndVerify(source: Machine, destination: Machine, args: string[], verify: string): Promise<Moved> {
   const serving = said(destination.run('bash', [`${base}/serve.sh`], { reject: false, timeout: moveTimeoutMs * 2 }))
   await listening(destination)
   const { stdout } = await said(source.run('bash', [`${base}/move.sh`, ...args], { reject: false, timeout: moveTimeoutMs }))
   const { steps, failure } = readNotes(stdout)
   const freezeMs = between(steps, 'held', 'restored')
-  const lives = freezeMs === undefined ? undefined : await verify(destination)
+  const lives = freezeMs === undefined ? undefined : await whatLives(destination, verify)
   // One that was never asked to restore waits on, until `clean.sh` ends it.
   if (failure === undefined) await serving
   return {
@@ -48,10 +48,9 @@ async function moveAndVerify(source: Machine, destination: Machine, args: string
 }
 
 /** What the restored copy has to show, or undefined when it does not live. */
-async function verify(destination: Machine): Promise<string | undefined> {
-  const { stdout, exitCode } = await said(destination.run('bash', [`${base}/verify.sh`], { reject: false }))
-  const [connections, rows] = stdout.split(' ')
-  return exitCode === 0 && Number(rows) > 0 ? `copy lives: ${connections} connections, ${rows} rows` : undefined
+async function whatLives(destination: Machine, verify: string): Promise<string | undefined> {
+  const { stdout, exitCode } = await said(destination.run('bash', [`${base}/${verify}`], { reject: false }))
+  return exitCode === 0 ? `copy lives: ${stdout}` : undefined
 }
 
 async function listening(destination: Machine): Promise<void> {
