@@ -97,12 +97,34 @@ static void put_udp_options(FILE *out, int fd, int ordinary, int family, pid_t p
 	put_groups(out, fd, pid);
 }
 
-static const char *key_of(int fd, int protocol, char key[KEY_SIZE])
+// How many sockets with this key came before this one. Only those without a peer can be alike, which are few.
+static unsigned alike_before(const char *key)
+{
+	static struct alike {
+		struct alike *next;
+		unsigned count;
+		char key[KEY_SIZE];
+	} *all;
+	for (struct alike *one = all; one; one = one->next)
+		if (!strcmp(one->key, key)) return one->count++;
+	struct alike *first = calloc(1, sizeof *first);
+	if (!first) abort();
+	*first = (struct alike){.next = all, .count = 1};
+	strcpy(first->key, key);
+	all = first;
+	return 0;
+}
+
+// Sockets are looked at in the order of processes and descriptors on both sides, so the second of its kind is the second there, too.
+static bool key_of(int fd, int protocol, char key[KEY_SIZE])
 {
 	char local[END_SIZE] = "", remote[END_SIZE] = "";
-	if (!local_end(fd, local)) return NULL;
-	snprintf(key, KEY_SIZE, "%s %s %s", protocol == IPPROTO_UDP ? "udp" : "tcp", local, remote_end(fd, remote) ? remote : "-");
-	return key;
+	if (!local_end(fd, local)) return false;
+	bool connected = remote_end(fd, remote);
+	int length = snprintf(key, KEY_SIZE, "%s %s %s", protocol == IPPROTO_UDP ? "udp" : "tcp", local, connected ? remote : "-");
+	unsigned before = connected ? 0 : alike_before(key);
+	if (before) snprintf(key + length, KEY_SIZE - (size_t)length, "%u", before + 1);
+	return true;
 }
 
 void print_options(FILE *out, int fd, int family, int protocol, pid_t pid)
@@ -117,7 +139,7 @@ void print_options(FILE *out, int fd, int family, int protocol, pid_t pid)
 	put_table(all, fd, ordinary, for_ipv4);
 	if (family == AF_INET6) put_table(all, fd, ordinary, for_ipv6);
 	fclose(all);
-	if (size && key_of(fd, protocol, key)) fprintf(out, "%s\"%s%s\"", ftell(out) ? "," : "", key, text);
+	if (key_of(fd, protocol, key) && size) fprintf(out, "%s\"%s%s\"", ftell(out) ? "," : "", key, text);
 	free(text);
 }
 
@@ -128,10 +150,7 @@ static int by_text(const void *a, const void *b)
 
 void sort_options(option_lines *lines)
 {
-	if (!lines->count) return;
-	qsort(lines->at, lines->count, sizeof *lines->at, by_text);
-	lines->taken = calloc(lines->count, sizeof *lines->taken);
-	if (!lines->taken) abort();
+	if (lines->count) qsort(lines->at, lines->count, sizeof *lines->at, by_text);
 }
 
 // The first line that is not before KEY.
@@ -175,9 +194,7 @@ void set_options(FILE *out, option_lines *lines, int fd, int protocol)
 	char key[KEY_SIZE];
 	if (!lines->count || !key_of(fd, protocol, key)) return;
 	size_t length = strlen(key);
-	for (size_t i = place_of(lines, key, length); i < lines->count && !strncmp(lines->at[i], key, length); i++) {
-		if (lines->taken[i] || lines->at[i][length] != ' ') continue;
-		lines->taken[i] = true;
-		return set_words(out, fd, key, lines->at[i] + length);
-	}
+	// `-` sorts right before `-2`, and a port before a longer one, because a space comes before all that a key is made of.
+	size_t i = place_of(lines, key, length);
+	if (i < lines->count && !strncmp(lines->at[i], key, length) && lines->at[i][length] == ' ') set_words(out, fd, key, lines->at[i] + length);
 }

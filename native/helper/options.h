@@ -5,10 +5,9 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-// Lines `PROTOCOL LOCAL REMOTE|- LEVEL:NAME=VALUE… join=GROUP…` (native/README.md), sorted; of equal sockets each takes one.
+// Lines `PROTOCOL LOCAL REMOTE|- LEVEL:NAME=VALUE… join=GROUP…` (native/README.md), sorted.
 typedef struct {
 	char **at;
-	bool *taken;
 	size_t count;
 } option_lines;
 

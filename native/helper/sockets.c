@@ -147,7 +147,6 @@ int sockets_command(int argc, char **argv)
 	free(options);
 	free(refused);
 	free(s.lines.at);
-	free(s.lines.taken);
 	free(s.seen.at);
 	free(s.unix_sockets.at);
 	return code;
