@@ -7,8 +7,8 @@
 // no routes, no connection tracking, no proof before the release.
 import type { Lab } from '../test/lab/lab.ts'
 import type { World } from '../test/lab/product/world.ts'
-import { initializePgbench } from '../test/lab/workloads/bench-client.ts'
-import { postgresManifests } from '../test/lab/workloads/postgres.ts'
+import { initializePgbench, warmPgbench } from '../test/lab/workloads/bench-client.ts'
+import { postgresManifests, usualSharedBuffers } from '../test/lab/workloads/postgres.ts'
 import { type FreezeOptions, freezeOptions } from './freeze/options.ts'
 import { ourMove } from './freeze/our-move.ts'
 import { plainMove } from './freeze/plain-move.ts'
@@ -21,13 +21,15 @@ const app = 'postgres'
 async function main(options: FreezeOptions): Promise<void> {
   await inProductLab(options.keep, async (world) => {
     const rounds = await moveBackAndForth(world, options)
-    process.exitCode = (await conclude(rounds, world.lab.versions)) > 0 ? 1 : 0
+    process.exitCode = (await conclude(rounds, world.lab.versions, options.sharedBuffers)) > 0 ? 1 : 0
   })
 }
 
 async function moveBackAndForth(world: World, options: FreezeOptions): Promise<Round[]> {
-  const address = await deploy(world, options.scale)
-  say(`${world.lab.versions}; pgbench -c 8 -j 8 on ${address}, scale ${options.scale}, ${options.rounds} rounds of one move each`)
+  const address = await deploy(world, options)
+  say(
+    `${world.lab.versions}; pgbench -c 8 -j 8 on ${address}, scale ${options.scale}, shared_buffers ${options.sharedBuffers}, ${options.rounds} rounds of one move each`,
+  )
   const rounds: Round[] = []
   for (let number = 1; number <= options.rounds; number++) {
     for (const kind of ['ours', 'plain'] as const) {
@@ -54,12 +56,13 @@ function nextNode(lab: Lab, nodeName: string): string {
   return names[(names.indexOf(nodeName) + 1) % names.length] ?? nodeName
 }
 
-async function deploy(world: World, scale: number): Promise<string> {
+async function deploy(world: World, { scale, sharedBuffers }: FreezeOptions): Promise<string> {
   await world.remove(`deployment/${app}`, `service/${app}`)
-  await world.apply(postgresManifests({ name: app, namespace: 'default', movable: true, nodeName: 'node-1' }))
+  await world.apply(postgresManifests({ name: app, namespace: 'default', movable: true, nodeName: 'node-1', sharedBuffers }))
   await world.pod(app)
   const address = await world.serviceAddress(app)
   await initializePgbench(world.lab, address, scale)
+  if (sharedBuffers !== usualSharedBuffers) await warmPgbench(world.lab, address)
   return address
 }
 

@@ -1,11 +1,13 @@
 // What can be chosen about the freeze benchmark.
 import { parseArgs } from 'node:util'
+import { usualSharedBuffers } from '../../test/lab/workloads/postgres.ts'
 
 export interface FreezeOptions {
   rounds: number
   keep: boolean
   /** Of pgbench's tables; each adds about 16 MB of files. */
   scale: number
+  sharedBuffers: string
 }
 
 export function freezeOptions(args: readonly string[]): FreezeOptions {
@@ -14,10 +16,16 @@ export function freezeOptions(args: readonly string[]): FreezeOptions {
     options: {
       rounds: { type: 'string', default: '10' },
       scale: { type: 'string', default: '5' },
+      'shared-buffers': { type: 'string', default: usualSharedBuffers },
       keep: { type: 'boolean', default: false },
     },
   })
-  return { rounds: positive('--rounds', values.rounds), scale: positive('--scale', values.scale), keep: values.keep }
+  return {
+    rounds: positive('--rounds', values.rounds),
+    scale: positive('--scale', values.scale),
+    sharedBuffers: values['shared-buffers'],
+    keep: values.keep,
+  }
 }
 
 function positive(name: string, text: string): number {

@@ -1,6 +1,7 @@
 // What the freeze benchmark prints and keeps: a line a round, the spreads, the last line.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { usualSharedBuffers } from '../../test/lab/workloads/postgres.ts'
 import { picture } from './picture.ts'
 import type { Round } from './round.ts'
 import { lastLine, ms, spread } from './statistics.ts'
@@ -23,7 +24,7 @@ export function sayRound(number: number, round: Round): void {
 }
 
 /** Prints spreads and the last line, keeps all under bench/results; returns how many failures count. */
-export async function conclude(rounds: readonly Round[], versions: string): Promise<number> {
+export async function conclude(rounds: readonly Round[], versions: string, sharedBuffers: string): Promise<number> {
   const [ours, plain] = [of(rounds, 'ours'), of(rounds, 'plain')]
   const failed = sum(ours.map((round) => round.failed + (round.failure === undefined ? 0 : 1)))
   say('')
@@ -38,10 +39,11 @@ export async function conclude(rounds: readonly Round[], versions: string): Prom
   const unmoved = plain.filter(({ failure }) => failure !== undefined).length
   say(`plain moves that failed: ${unmoved}; clients that plain moves failed: ${sum(plain.map((round) => round.failed))}`)
   say(lastLine(measured(ours), measured(plain), failed))
+  const name = sharedBuffers === usualSharedBuffers ? 'freeze' : `freeze-${sharedBuffers}`
   await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, 'freeze.txt'), `${lines.join('\n')}\n`)
-  await writeFile(join(folder, 'freeze.json'), `${JSON.stringify({ versions, failed, rounds }, undefined, 1)}\n`)
-  await writeFile(join(folder, 'freeze.svg'), picture(rounds.map(barOf)))
+  await writeFile(join(folder, `${name}.txt`), `${lines.join('\n')}\n`)
+  await writeFile(join(folder, `${name}.json`), `${JSON.stringify({ versions, failed, rounds }, undefined, 1)}\n`)
+  await writeFile(join(folder, `${name}.svg`), picture(rounds.map(barOf)))
   return failed
 }
 

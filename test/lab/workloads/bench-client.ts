@@ -5,6 +5,7 @@ import { type Said, said } from '../said.ts'
 import { type PgbenchReport, parsePgbenchLog, parsePgbenchReport, parseProgress, type Transaction } from './pgbench.ts'
 
 const pgbench = '/usr/lib/postgresql/18/bin/pgbench'
+const psql = '/usr/lib/postgresql/18/bin/psql'
 
 export interface BenchOptions {
   address: string
@@ -31,6 +32,12 @@ export async function initializePgbench(lab: Lab, address: string, scale = 5): P
     await sleep(500)
   }
   throw new Error(`Filling PostgreSQL at ${address}: pgbench -i kept failing (${last.slice(-300)})`)
+}
+
+/** All of the accounts in the shared buffers, as after hours of use. */
+export async function warmPgbench(lab: Lab, address: string): Promise<void> {
+  const sql = "CREATE EXTENSION IF NOT EXISTS pg_prewarm; SELECT pg_prewarm('pgbench_accounts')"
+  await said(lab.client.run(psql, ['-h', address, '-U', 'postgres', '-qAt', '-c', sql, 'postgres']))
 }
 
 export class BenchClient {

@@ -8,10 +8,13 @@ export interface PostgresOptions {
   movable: boolean
   nodeName?: string
   replicas?: number
+  sharedBuffers?: string
 }
 
+export const usualSharedBuffers = '128MB'
+
 // Started as root because the uid of `postgres` is the image's affair; PostgreSQL itself runs as that user.
-const startPostgres = `set -e
+const startPostgres = (sharedBuffers: string): string => `set -e
 export PATH=/usr/lib/postgresql/18/bin:$PATH
 as="setpriv --reuid=postgres --regid=postgres --clear-groups"
 if [ ! -d /data/pg ]; then
@@ -19,7 +22,7 @@ if [ ! -d /data/pg ]; then
   $as initdb -D /data/pg -A trust -U postgres --no-sync >/dev/null
   echo "host all all 0.0.0.0/0 trust" >> /data/pg/pg_hba.conf
 fi
-exec $as postgres -D /data/pg -c listen_addresses=* -c unix_socket_directories=/tmp -c shared_buffers=128MB -c io_method=worker -c max_connections=200`
+exec $as postgres -D /data/pg -c listen_addresses=* -c unix_socket_directories=/tmp -c shared_buffers=${sharedBuffers} -c io_method=worker -c max_connections=200`
 
 /** The manifests, as objects ready for `kubectl apply -f -`. */
 export function postgresManifests(options: PostgresOptions): object {
@@ -51,7 +54,7 @@ function podSpec(options: PostgresOptions): object {
         name: 'postgres',
         image: 'podmotion.local/app:1',
         imagePullPolicy: 'IfNotPresent',
-        command: ['/bin/sh', '-c', startPostgres],
+        command: ['/bin/sh', '-c', startPostgres(options.sharedBuffers ?? usualSharedBuffers)],
         ports: [{ containerPort: 5432 }],
         volumeMounts: [{ name: 'data', mountPath: '/data' }],
         resources: { requests: { cpu: '100m', memory: '256Mi' } },
