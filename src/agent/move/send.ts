@@ -15,17 +15,16 @@ import { nowMs } from '../moves.ts'
 import type { Peer } from '../peer/client.ts'
 import { Committed, Nothing, Restored, type SocketOptions, Standing, Steps, Stores } from '../peer/wire.ts'
 import type { PodNetwork } from '../rooms.ts'
-import { unaccepted, untilAccepted } from '../runc/accept-queues.ts'
 import { type DumpFolders, type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
-import { freeze, isFrozen, processesOf, thaw } from '../runc/freezer.ts'
+import { isFrozen, processesOf } from '../runc/freezer.ts'
 import { type RunningContainer, type RunningPod, readPod, sharedMemoryFolder } from '../runc/state.ts'
-import { unread, untilRead } from '../runc/unread-datagrams.ts'
 import { type ImageFolder, ImageSender } from '../transfer/image-sender.ts'
 import { RateLimit } from '../transfer/rate-limit.ts'
 import { ContainerLogs } from './container-logs.ts'
 import { dumpAll, sendWhile } from './dumping.ts'
 import { FilePasses } from './file-passes.ts'
 import { MoveFlows } from './flows.ts'
+import { freezePod } from './freeze-pod.ts'
 import { writeMarker } from './marker.ts'
 import { compareSockets, type Verification } from './verify.ts'
 
@@ -35,11 +34,6 @@ const standingPollMs = 50
 const grantDeadlineMs = 5000
 const warmConnections = 3
 const armRestoreTimeoutMs = 30_000
-/** A busy pod accepts within milliseconds; one that never does makes the dump fail, which says so. */
-const acceptTimeoutMs = 50
-const datagramTimeoutMs = 20
-const freezeTries = 3
-
 /** What the freeze has begun, and what it showed. */
 interface Frozen {
   sockets: Restored['sockets']
@@ -270,7 +264,9 @@ export class Sending {
   /** Memory stands still from the freeze on: its last round begins at once, beside all that follows. */
   async #freezeAndLock(): Promise<Frozen> {
     const { moves, network } = this.#context
-    await this.#freezeWithNoneWaiting()
+    const { atMs, unreadSockets } = await freezePod(this.#pod, this.#request.pod.name)
+    moves.step(this.#uid, 'frozen', atMs)
+    if (unreadSockets > 0) moves.warn(this.#uid, `Datagrams that waited unread at the freeze are lost (UDP sockets: ${unreadSockets})`)
     this.#limit.lift()
     const memory = this.#memory?.final()
     await network.lock({ uid: this.#uid, sandboxPid: this.#pod.sandboxPid })
@@ -287,34 +283,6 @@ export class Sending {
     const synced = this.#files.last().then(() => this.#context.moves.step(this.#uid, 'synced'))
     synced.catch(() => undefined)
     return synced
-  }
-
-  /** What came in just before the diversion and is not taken cannot be dumped: the pod runs a moment longer for it, for a connection again. */
-  async #freezeWithNoneWaiting(): Promise<void> {
-    const { sandboxPid } = this.#pod
-    const freezers = this.#pod.containers.map(({ freezer }) => freezer)
-    await untilRead(sandboxPid, datagramTimeoutMs)
-    for (let tries = 1; ; tries++) {
-      await untilAccepted(sandboxPid, acceptTimeoutMs)
-      const frozenAtMs = nowMs()
-      await freeze(freezers)
-      const waiting = unaccepted(sandboxPid)
-      if (waiting === 0) return this.#frozen(frozenAtMs)
-      if (tries === freezeTries)
-        throw new CodedError(
-          'UnacceptedConnections',
-          `Freezing ${this.#request.pod.name}: ${waiting} ${waiting === 1 ? 'connection waits' : 'connections wait'} at its listeners, and it does not accept them: try again when it does`,
-        )
-      await thaw(freezers)
-    }
-  }
-
-  #frozen(atMs: number): void {
-    const { moves } = this.#context
-    moves.step(this.#uid, 'frozen', atMs)
-    const sockets = unread(this.#pod.sandboxPid)
-    if (sockets > 0)
-      moves.warn(this.#uid, `Datagrams that waited unread in ${sockets} UDP ${sockets === 1 ? 'socket' : 'sockets'} at the freeze are lost`)
   }
 
   /** Dump, files and transfer side by side; large images leave while criu still writes them. The dump takes longest, so nothing goes before it. */

@@ -127,7 +127,7 @@ describe('the sockets of a moving pod', () => {
 
     const status = await move()
     expect(status?.phase, status?.message).to.equal('Complete')
-    expect(status?.warnings).to.deep.equal(['Datagrams that waited unread in 1 UDP socket at the freeze are lost'])
+    expect(status?.warnings).to.deep.equal(['Datagrams that waited unread at the freeze are lost (UDP sockets: 1)'])
     expect([await prompt.inPod(optionsNow), await prompt.inPod(listenerNow), await prompt.inPod(groupsNow)]).to.deep.equal(before)
 
     await prompt.outside('conns["ended here"].send(b"still")')
