@@ -85,7 +85,7 @@ export class Destination {
   }
 
   restoredSockets(sockets: object[]): void {
-    writeFileSync(this.config.helper, `#!/bin/sh\necho '${JSON.stringify({ sockets, reasons: [] })}'\n`)
+    writeFileSync(this.config.helper, `#!/bin/sh\necho '${JSON.stringify({ sockets, reasons: [], options: [], refused: [] })}'\n`)
     chmodSync(this.config.helper, 0o755)
   }
 
