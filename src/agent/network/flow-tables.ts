@@ -4,7 +4,7 @@ import type { AgentConfig } from '../config.ts'
 import type { FlowChange, FlowSurvey, Leg } from '../rooms.ts'
 import { run } from '../run.ts'
 import { Conntrack } from './conntrack.ts'
-import type { ConntrackEntry } from './conntrack-entries.ts'
+import { type ConntrackEntry, inverse, type Tuple } from './conntrack-entries.ts'
 import { familyOf } from './family.ts'
 import { isTranslated, translatedForms } from './flow-legs.ts'
 import { changeOf, surveyFlows } from './flows.ts'
@@ -57,7 +57,7 @@ export class FlowTables {
   async prepare(uid: string, ips: readonly string[], legs: readonly Leg[]): Promise<void> {
     this.#told.set(uid, [...legs])
     this.#conntrack.startDump(this.#waiting, uid, ips)
-    await this.follow({ added: [...legs], ended: [] })
+    await this.follow(ips, { added: [...legs], ended: [] })
   }
 
   async changed(uid: string, pod: SurveyedPod, again: boolean): Promise<FlowChange> {
@@ -70,9 +70,20 @@ export class FlowTables {
   }
 
   /** Source: what `prepare` did, for flows that began since. */
-  async follow({ added }: FlowChange): Promise<void> {
+  async follow(ips: readonly string[], { added }: FlowChange): Promise<void> {
     const translated = added.filter((leg) => leg.destinationNat ?? this.#nodeIps.includes(leg.relayThrough ?? ''))
-    if (translated.length > 0) await Promise.all([this.#untrack(added), this.#conntrack.apply(loosenLines(translated))])
+    if (translated.length > 0)
+      await Promise.all([this.#untrack(this.untrackedHere(ips, added)), this.#conntrack.apply(loosenLines(translated))])
+  }
+
+  /**
+   * Source. Also flows in which this node stands in for an end, as the pod sees them: packets that waited on the destination come back in that
+   * form, and tracked they would be new flows whose answers the kernel takes for those of the translated ones.
+   */
+  untrackedHere(ips: readonly string[], legs: readonly Leg[]): UntrackedFlow[] {
+    const standsIn = legs.filter(({ relayThrough = '' }) => this.#nodeIps.includes(relayThrough))
+    const towardsPod = standsIn.map((leg) => ({ protocol: leg.protocol, tuple: ips.includes(leg.source) ? inverse(leg) : tupleOf(leg) }))
+    return [...untrackedOf(legs), ...towardsPod]
   }
 
   /**
@@ -114,7 +125,7 @@ export class FlowTables {
   async rearm(uid: string, ips: readonly string[], change: FlowChange, plan: LegPlan): Promise<void> {
     const ended = new Set(change.ended.map(textOf))
     this.#told.set(uid, [...(this.#told.get(uid) ?? []).filter((leg) => !ended.has(textOf(leg))), ...change.added])
-    await this.#untrack(change.added)
+    await this.#untrack(untrackedOf(change.added))
     await this.#conntrack.apply(plan.lines)
     await nft(armRuleSet(await this.#armed(ips, { knownPorts: portsOf(ips, change.added) })))
   }
@@ -155,8 +166,8 @@ export class FlowTables {
     return await this.#relays.sweep(left, keep)
   }
 
-  async #untrack(legs: readonly Leg[]): Promise<void> {
-    await nft(untrackRuleSet(await standInAddresses(this.#nodeIps), untrackedOf(legs)))
+  async #untrack(flows: readonly UntrackedFlow[]): Promise<void> {
+    await nft(untrackRuleSet(await standInAddresses(this.#nodeIps), flows))
   }
 
   async #armed(ips: readonly string[], { knownPorts = [], untracked = [] }: LeftFlows): Promise<ArmedPod> {
@@ -205,6 +216,10 @@ export function untrackedOf(legs: readonly Leg[]): UntrackedFlow[] {
 /** Of the pod to itself through a Service. */
 export function ownOf(legs: readonly Leg[]): UntrackedFlow[] {
   return untrackedOf(legs.filter(({ sourceNat }) => sourceNat !== undefined))
+}
+
+function tupleOf({ source, sourcePort, destination, destinationPort }: Leg): Tuple {
+  return { source, sourcePort, destination, destinationPort }
 }
 
 function textOf({ protocol, source, sourcePort, destination, destinationPort }: Leg): string {

@@ -64,7 +64,7 @@ class NodePodNetwork implements PodNetwork {
 
   async prepare({ uid, ips, legs }: { uid: string; ips: string[]; legs: Leg[] }): Promise<void> {
     const { record } = await this.#ownership.of(uid, ips, 'source')
-    await this.#records.write({ ...record, untracked: untrackedOf(legs), own: ownOf(legs) })
+    await this.#records.write({ ...record, untracked: this.#flows.untrackedHere(ips, legs), own: ownOf(legs) })
     await this.#flows.prepare(uid, ips, legs)
   }
 
@@ -76,10 +76,10 @@ class NodePodNetwork implements PodNetwork {
     const change = await this.#flows.changed(uid, pod, again)
     const { record } = await this.#ownership.of(uid, pod.ips, 'source')
     if (change.added.length > 0) {
-      const untracked = [...(record.untracked ?? []), ...untrackedOf(change.added)]
+      const untracked = [...(record.untracked ?? []), ...this.#flows.untrackedHere(pod.ips, change.added)]
       await this.#records.write({ ...record, untracked, own: [...(record.own ?? []), ...ownOf(change.added)] })
     }
-    await this.#flows.follow(change)
+    await this.#flows.follow(pod.ips, change)
     return change
   }
 

@@ -126,6 +126,32 @@ describe('the network of a moving pod', function () {
     }
   })
 
+  it('gives back what came for a flow that this node masquerades, without taking it for a new one', async () => {
+    nodes.in('a', masquerade)
+    await nodes.serve('c')
+    const own = nodes.client('pa')
+    await own.ask(`connect ${clientIp} 7000`)
+    const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
+    const { legs, openPorts } = await nodes.survey('a', source)
+    await nodes.call('a', 'prepare', { ...move, legs })
+    await nodes.call('b', 'arm', { ...move, legs, openPorts })
+    const answered = own.ask('say push 700')
+    await sleep(100)
+    await nodes.call('b', 'hold', { ...move, attached: destination.attached })
+    await nodes.call('a', 'divert', { ...move, destinationNodeIps: [nodeIps.b], role: 'source', sandboxPid: source.pid })
+    await nodes.call('a', 'lock', { uid: 'm1', sandboxPid: source.pid })
+    await sleep(800)
+    // Twice by now; the next time would be 1.4 s after the first.
+    const sentAgain = tcpCount('c', 'RetransSegs')
+    await nodes.call('a', 'unlock', { uid: 'm1', sandboxPid: source.pid })
+    await nodes.call('a', 'undo', { ...move, role: 'source', sandboxPid: source.pid, otherNodeIps: [nodeIps.b] })
+    await nodes.call('b', 'undo', { ...move, role: 'destination', otherNodeIps: [nodeIps.a] })
+    expect(await answered).to.match(/^push 700 \d+ c$/)
+    expect(await own.ask('say again')).to.match(/^again \d+ c$/)
+    expect(tcpCount('c', 'RetransSegs'), 'sent again').to.equal(sentAgain)
+    expect(await own.ask('stats')).to.deep.equal({ errors: [], lines: [] })
+  })
+
   it('undoes a move so that no connection notices and nothing is left', async () => {
     const lease = path.join(nodes.folder, 'a/cni/networks/lab', podIp)
     writeFileSync(lease, 'abc123\neth0')
@@ -439,8 +465,12 @@ describe('the network of a moving pod', function () {
 
   /** Connections that were open there and ended by a reset. */
   function resetsIn(namespace: string): number {
+    return tcpCount(namespace, 'EstabResets')
+  }
+
+  function tcpCount(namespace: string, name: string): number {
     const [names = '', values = ''] = nodes.in(namespace, 'grep ^Tcp: /proc/net/snmp').split('\n')
-    return Number(values.split(' ')[names.split(' ').indexOf('EstabResets')])
+    return Number(values.split(' ')[names.split(' ').indexOf(name)])
   }
 
   it('relays what the first node masqueraded, on later moves too, and until the flow ends', async () => {
