@@ -90,9 +90,12 @@ export interface PodNetwork {
   missingFlows(move: { uid: string; ips: string[] }): Promise<string[]>
   /** Destination: neighbour entries removed, a route of just each address to the veth: the hold starts, packets queue in the kernel. */
   hold(move: { uid: string; ips: string[]; attached: Attached }): Promise<void>
-  /** Source or home node: the addresses via the destination; source: veth out of the bridge; home: proxy neighbour + gratuitous ARP. */
   /** All of `divert` that changes no route, ahead of the hold. */
   prepareDivert(move: Diversion): Promise<void>
+  /**
+   * Source or home node: the addresses via the destination; home: proxy neighbour + gratuitous ARP. Source: the veth out of the bridge, which
+   * may take until `lock`.
+   */
   divert(move: Diversion): Promise<void>
   /** Source: drop everything in and out of the pod's namespace (after the freeze), and undo of it. */
   lock(move: { uid: string; sandboxPid: number }): Promise<void>

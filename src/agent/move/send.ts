@@ -34,6 +34,7 @@ const standingPollMs = 50
 const grantDeadlineMs = 5000
 const warmConnections = 3
 const armRestoreTimeoutMs = 30_000
+
 /** What the freeze has begun, and what it showed. */
 interface Frozen {
   sockets: Restored['sockets']
