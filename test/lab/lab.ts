@@ -148,8 +148,8 @@ export class Lab {
       if (stdout !== '0') pids.add(stdout)
       await sleep(200)
     }
-    // More than what one start writes: the process that runs now may not have come to its reason yet.
-    const log = await this.control.run('tail', ['-n', '40', '/var/log/lab/kube-scheduler.log'])
+    // A start first writes its flags, more than fit here, and the process that runs now may not have come to its reason.
+    const log = await this.control.run('sh', ['-c', 'grep -v FLAG: /var/log/lab/kube-scheduler.log | tail -n 20'])
     throw new Error(`Restarting the scheduler: it does not get healthy with this configuration:\n${log.stdout}`)
   }
 

@@ -140,8 +140,8 @@ describe('the network of a moving pod', function () {
     await nodes.call('b', 'hold', { ...move, attached: destination.attached })
     await nodes.call('a', 'divert', { ...move, destinationNodeIps: [nodeIps.b], role: 'source', sandboxPid: source.pid })
     await nodes.call('a', 'lock', { uid: 'm1', sandboxPid: source.pid })
-    await sleep(800)
-    // Twice by now; the next time would be 1.4 s after the first.
+    // The wait doubles with each: after the third the next one is over a second away.
+    while (tcpCount('c', 'RetransSegs') < 3) await sleep(10)
     const sentAgain = tcpCount('c', 'RetransSegs')
     await nodes.call('a', 'unlock', { uid: 'm1', sandboxPid: source.pid })
     await nodes.call('a', 'undo', { ...move, role: 'source', sandboxPid: source.pid, otherNodeIps: [nodeIps.b] })
