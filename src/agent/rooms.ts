@@ -88,10 +88,20 @@ export interface PodNetwork {
   rearm(move: { uid: string; ips: string[]; change: FlowChange }): Promise<void>
   /** Destination, held: armed flows that its kernel does not have as they should be, in words. */
   missingFlows(move: { uid: string; ips: string[] }): Promise<string[]>
-  /** Destination: neighbour entries removed, a route of just each address to the veth: the hold starts, packets queue in the kernel. */
+  /**
+   * Destination, ahead of the hold: neighbour entries removed, whoever opens a connection to the pod from here on, or by way of this node, waits in
+   * the kernel.
+   */
+  prepareHold(move: { uid: string; ips: string[]; attached: Attached }): Promise<void>
+  /** A route of just each address to the veth: all packets queue in the kernel. */
   hold(move: { uid: string; ips: string[]; attached: Attached }): Promise<void>
   /** All of `divert` that changes no route, ahead of the hold. */
   prepareDivert(move: Diversion): Promise<void>
+  /**
+   * Source, when both are prepared: whoever opens a connection waits on the destination. Returns, when those that were half open have ended or after
+   * `withinMs`, how many still are.
+   */
+  sendNewOn(move: Diversion & { sandboxPid: number; withinMs: number }): Promise<number>
   /**
    * Source or home node: the addresses via the destination; home: proxy neighbour + gratuitous ARP. Source: the veth out of the bridge, which
    * may take until `lock`.

@@ -9,6 +9,7 @@ export const NodeMigrationCapacityStatus = z.object({
   reasons: z.array(Refusal),
   warnings: z.array(Refusal).optional(),
   agentVersion: z.string().optional(),
+  peerProtocol: z.int().optional().describe('How the agent speaks with others: between nodes where it differs no pod moves; absent: 1'),
   agentAddress: z.string().optional().describe('host:port of the agent'),
   observedAt: z.string().optional().describe('When the agent last looked; older than two minutes: the agent is away'),
   kernel: z.string().optional(),

@@ -37,6 +37,7 @@ export function compatibilityRefusals(source: NodeFacts, destination: NodeFacts)
   if (!from || !to) return []
   const refusals = [
     differing('Architecture', 'CPU architecture', from.architecture, to.architecture),
+    otherProtocol(from, to),
     differing('CgroupVersion', 'cgroup version', from.cgroupVersion, to.cgroupVersion),
     older('Kernel', 'kernel', from, to, 'kernel'),
     older('Criu', 'CRIU', from, to, 'criuVersion'),
@@ -48,6 +49,17 @@ export function compatibilityRefusals(source: NodeFacts, destination: NodeFacts)
 function differing(code: string, what: string, from: string | number | undefined, to: string | number | undefined): Refusal | undefined {
   if (from === undefined || to === undefined || from === to) return undefined
   return { code, message: `the ${what} is ${to}, the pod runs on ${from}`, remedy: `choose a node with ${what} ${from}` }
+}
+
+/** While agents are being updated. */
+function otherProtocol(from: NodeMigrationCapacityStatus, to: NodeMigrationCapacityStatus): Refusal | undefined {
+  const [here, there] = [from, to].map(({ peerProtocol = 1 }) => peerProtocol)
+  if (here === there) return undefined
+  return {
+    code: 'AgentProtocol',
+    message: `its agent speaks protocol ${there} with other agents, the one of the pod's node ${here}`,
+    remedy: 'wait until the agents of both nodes are of one version',
+  }
 }
 
 function older(

@@ -69,6 +69,6 @@ export class CompatibleShares {
 }
 
 function keyOf({ status }: NodeMigrationCapacity): string {
-  const { architecture, cgroupVersion, kernel, criuVersion, cpuFeatures } = status ?? {}
-  return JSON.stringify([architecture, cgroupVersion, kernel, criuVersion, [...(cpuFeatures ?? [])].sort()])
+  const { peerProtocol, architecture, cgroupVersion, kernel, criuVersion, cpuFeatures } = status ?? {}
+  return JSON.stringify([peerProtocol, architecture, cgroupVersion, kernel, criuVersion, [...(cpuFeatures ?? [])].sort()])
 }

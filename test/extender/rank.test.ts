@@ -118,6 +118,7 @@ describe('fit of a destination', () => {
     ['a newer kernel', { capacities: [capacity('a'), capacity('b', { kernel: '7.0.1' })] }, cart, []],
     ['an older CRIU', { capacities: [capacity('a'), capacity('b', { criuVersion: '3.17' })] }, cart, ['Criu']],
     ['another architecture', { capacities: [capacity('a'), capacity('b', { architecture: 'arm64' })] }, cart, ['Architecture']],
+    ['an agent of another version', { capacities: [capacity('a', { peerProtocol: 2 }), capacity('b')] }, cart, ['AgentProtocol']],
     ['another cgroup version', { capacities: [capacity('a'), capacity('b', { cgroupVersion: 1 })] }, cart, ['CgroupVersion']],
     ['a CPU feature less', { capacities: [capacity('a'), capacity('b', { cpuFeatures: ['sse2'] })] }, cart, ['CpuFeatures']],
     ['a CPU feature more', { capacities: [capacity('a'), capacity('b', { cpuFeatures: ['sse2', 'avx2', 'avx512f'] })] }, cart, []],

@@ -7,6 +7,7 @@ import { isIpv6 } from '../../runtime/addresses.ts'
 import { log } from '../../runtime/log.ts'
 import type { AgentConfig } from '../config.ts'
 import { keepNodeSettings, restoreNodeNetwork } from '../network/node-settings.ts'
+import { peerProtocol } from '../peer/wire.ts'
 import { type NodeFacts, reasonsAgainst, warningsAbout } from './checks.ts'
 import { type CniPlaces, cniPlaces, installCni, keepChained, uninstallCni } from './cni.ts'
 import { dumpConfiguration, installRuntime, uninstallRuntime } from './containerd.ts'
@@ -55,6 +56,7 @@ export async function observeCapacity(config: AgentConfig): Promise<NodeMigratio
     reasons,
     warnings: warningsAbout(known),
     agentVersion: config.version,
+    peerProtocol,
     agentAddress: isIpv6(config.nodeIp) ? `[${config.nodeIp}]:${config.agentPort}` : `${config.nodeIp}:${config.agentPort}`,
     nodeIp: config.nodeIp,
     kernel: known.kernel,

@@ -136,9 +136,10 @@ export class Receiver {
   }
 
   /** The decision is on disk before the hold begins, so that the hold does not wait for the disk. */
-  prepareHold(): void {
+  async prepareHold(): Promise<void> {
     collectAhead(this.#context.moves, this.#uid)
     if (this.#move.state === 'standing') this.#context.moves.decideDestination(this.#uid, { type: 'hold' })
+    await this.#context.network.prepareHold({ uid: this.#uid, ips: this.#pod.pod.ips, attached: this.#pod.attached() })
   }
 
   async hold(): Promise<Steps> {

@@ -34,6 +34,8 @@ const standingPollMs = 50
 const grantDeadlineMs = 5000
 const warmConnections = 3
 const armRestoreTimeoutMs = 30_000
+/** A round trip round the world; new connections wait for it, and those that never answer are waited for as well. */
+const handshakesMs = 300
 
 /** What the freeze has begun, and what it showed. */
 interface Frozen {
@@ -134,6 +136,7 @@ export class Sending {
     ])
     collectAhead(moves, this.#uid)
     await prepared
+    await this.#sendNewOn()
   }
 
   async #untilStanding(): Promise<Standing> {
@@ -243,6 +246,14 @@ export class Sending {
     const { pod, destination } = this.#request
     const { sandboxPid } = this.#pod
     return { uid: this.#uid, ips: pod.ips, destinationNodeIps: destination.nodeIps, role: 'source', sandboxPid }
+  }
+
+  /** Who has begun to connect is let in; who begins now waits for the other node. */
+  async #sendNewOn(): Promise<void> {
+    const { sandboxPid } = this.#pod
+    const halfOpen = await this.#context.network.sendNewOn({ ...this.#diversion(), sandboxPid, withinMs: handshakesMs })
+    if (halfOpen > 0) this.#context.moves.warn(this.#uid, `Handshakes that took over ${handshakesMs} ms will be reset (${halfOpen})`)
+    this.#signal.throwIfAborted()
   }
 
   /** The network moves first: the peers' packets start to wait on the destination. Destination first, else routes loop. */

@@ -15,6 +15,7 @@ import { Relays } from './relays.ts'
 import {
   type ArmedPod,
   armRuleSet,
+  awaitRuleSet,
   disarmRuleSet,
   fixedIn,
   fixedRuleSet,
@@ -114,6 +115,11 @@ export class FlowTables {
     await nft(armRuleSet(await this.#armed(ips, { knownPorts: armed.knownPorts, untracked: untrackedOf(armed.legs) })))
     await this.fix(ips)
     await this.#conntrack.apply(armed.plan.lines)
+  }
+
+  /** Destination, ahead of the hold. */
+  async await(ips: readonly string[]): Promise<void> {
+    await nft(awaitRuleSet(await standInAddresses(this.#nodeIps), ips))
   }
 
   async planChange(ips: readonly string[], change: FlowChange): Promise<LegPlan> {

@@ -29,16 +29,20 @@ export interface Holding {
   standIns: readonly string[]
 }
 
-/** The neighbour entries gone, then the routes: from here the kernel's neighbour queue holds packets until `releaseBatch`. */
-export function holdBatch({ ips, hostVeth, podMac, standIns }: Holding): string {
+/** Without neighbour entries the kernel's neighbour queue holds whatever is routed to the veth, until `releaseBatch`. */
+export function forgetNeighbours({ ips, hostVeth, podMac }: Omit<Holding, 'standIns'>): string {
   return lines(
     ...ips.flatMap((ip) => [
       // `neigh del` of an absent entry would end the batch; replaced first, it is always there.
       `neigh replace ${ip} lladdr ${podMac} dev ${hostVeth} nud stale`,
       `neigh del ${ip} dev ${hostVeth}`,
-      `route replace ${ownRange(ip)} dev ${hostVeth} proto ${routeProtocol}${sourceOf(ip, standIns)}`,
     ]),
   )
+}
+
+/** From here the queue has all packets. */
+export function holdBatch({ ips, hostVeth, standIns }: Omit<Holding, 'podMac'>): string {
+  return lines(...ips.map((ip) => `route replace ${ownRange(ip)} dev ${hostVeth} proto ${routeProtocol}${sourceOf(ip, standIns)}`))
 }
 
 export function releaseBatch(ips: readonly string[], hostVeth: string, podMac: string): string {

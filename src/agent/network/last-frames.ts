@@ -3,10 +3,13 @@ import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { run } from '../run.ts'
 import { familyOf, ipv4 } from './family.ts'
+import { closeTables, tablesNow } from './netdev-tables.ts'
 import type { NetworkRecord } from './records.ts'
-import { type Route, routeTo } from './route-table.ts'
+import type { Route } from './route-table.ts'
 import { type UntrackedFlow, untrackedElement } from './rule-sets.ts'
-import type { Way } from './ways.ts'
+import { hopOf, type Way } from './ways.ts'
+
+const prefix = 'podmotion_frames_'
 
 export interface LastFrames {
   veth: string
@@ -32,8 +35,8 @@ export function ownFrames(
   const own = flows.filter(({ tuple }) => familyOf(tuple.destination) === ipv4)
   const [to] = diverted.filter(({ ip }) => familyOf(ip) === ipv4)
   if (to === undefined || own.length === 0) return undefined
-  const uplink = to.way.device ?? routeTo(routes, to.way.gateway)?.device
-  return uplink === undefined ? undefined : { ip: to.ip, flows: own, uplink }
+  const hop = hopOf(to.way, routes)
+  return hop && { ip: to.ip, flows: own, uplink: hop.uplink }
 }
 
 /**
@@ -43,7 +46,7 @@ export function ownFrames(
  * whose address stands in for the pod; so it never leaves: until the freeze the pod is here. The egress hook is in Linux since 5.16.
  */
 export function lastFramesRuleSet({ veth, bridged, own }: LastFrames): string {
-  const table = tableOf(veth)
+  const table = framesTable(veth)
   return [
     `table netdev ${table} {`,
     ...(bridged ? [`  chain frames { type filter hook ingress device "${veth}" priority 0; policy accept; }`] : []),
@@ -61,13 +64,9 @@ function ownRule({ ip, flows }: OwnFrames, veth: string): string {
   return `ip saddr . meta l4proto . th sport . ip daddr . th dport { ${elements} } fwd ip to ${ip} device "${veth}"`
 }
 
-/** Declared before it is deleted, so that it never fails. */
-function noFramesRuleSet(veth: string): string {
-  return `table netdev ${tableOf(veth)} {\n}\ndelete table netdev ${tableOf(veth)}\n`
-}
-
-function tableOf(veth: string): string {
-  return `podmotion_frames_${veth.replaceAll(/\W/g, '_')}`
+/** What a move does to the frames of a pod that leaves; its name is its device's. */
+export function framesTable(veth: string): string {
+  return `${prefix}${veth.replaceAll(/\W/g, '_')}`
 }
 
 /** A kernel that cannot loses these until the pod is frozen; the pod sends them again, a second later. */
@@ -81,7 +80,15 @@ export async function takeFrames(frames: LastFrames): Promise<void> {
   )
 }
 
-export async function leaveFrames({ veth, own = [] }: Pick<NetworkRecord, 'veth' | 'own'>): Promise<void> {
-  if (veth && (veth.bridge !== undefined || own.length > 0))
-    await run('nft', ['-f', '-'], { input: noFramesRuleSet(veth.name), reject: false })
+export async function leaveFrames({ veth }: Pick<NetworkRecord, 'veth'>): Promise<void> {
+  if (veth) await closeTables([framesTable(veth.name)])
+}
+
+/** Of moves that have no record any more: `records` are read after the tables, and each is written before its table is made. Returns their names. */
+export async function sweepFrames(records: () => Promise<NetworkRecord[]>, dryRun: boolean): Promise<string[]> {
+  const tables = await tablesNow(prefix)
+  const owned = new Set((await records()).flatMap(({ veth }) => (veth ? [framesTable(veth.name)] : [])))
+  const left = tables.filter((table) => !owned.has(table))
+  if (!dryRun) await closeTables(left)
+  return left
 }

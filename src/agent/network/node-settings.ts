@@ -7,6 +7,7 @@ import { readText, writeIfDifferent } from '../install/host-files.ts'
 import { run } from '../run.ts'
 import { deleteRoute, proxyNeighbour } from './ip-batches.ts'
 import { listBridges, readRoutes, readSysctls, uplinksOf, writeSysctls } from './kernel-files.ts'
+import { sweepFrames } from './last-frames.ts'
 import { AddressLeases } from './leases.ts'
 import { readNodeNetwork } from './node-network.ts'
 import { removeAllRelays } from './relays.ts'
@@ -37,6 +38,7 @@ export async function restoreNodeNetwork(config: AgentConfig): Promise<void> {
   if (commands.length > 0) await run('ip', ['-batch', '-'], { input: `${commands.join('\n')}\n` })
   await run('nft', ['-f', '-'], { input: deleteNodeTables(config.nodeIps) })
   await new WaysBack().sweep(false)
+  await sweepFrames(async () => [], false)
   await removeAllRelays()
   await writeSysctls(await keptSettings(config))
   await new AddressLeases(config.cniStateDir).freeUnwanted(new Set())

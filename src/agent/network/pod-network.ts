@@ -7,10 +7,11 @@ import { applyWish } from './apply-wish.ts'
 import { Calm } from './calm.ts'
 import { Diversions, type DivertMove } from './diversions.ts'
 import { FlowTables, ownOf, portsOf, type SurveyedPod, untrackedOf } from './flow-tables.ts'
-import { holdBatch, proxyNeighbour, releaseBatch, restoreBatch } from './ip-batches.ts'
+import { forgetNeighbours, holdBatch, proxyNeighbour, releaseBatch, restoreBatch } from './ip-batches.ts'
 import { deviceExists, hostVethOf, readRoutes, writeSysctls } from './kernel-files.ts'
-import { leaveFrames } from './last-frames.ts'
+import { leaveFrames, sweepFrames } from './last-frames.ts'
 import { AddressLeases } from './leases.ts'
+import { sendOn, WaitingRoutes } from './new-connections.ts'
 import { homesOf, Ownership } from './ownership.ts'
 import { standInAddresses } from './read-ways.ts'
 import { ipsOf, type NetworkRecord, NetworkRecords, type RecordedAddress } from './records.ts'
@@ -25,6 +26,7 @@ import { WaysBack } from './way-back.ts'
 type ArmedMove = Parameters<PodNetwork['arm']>[0]
 type FollowedMove = Parameters<PodNetwork['rearm']>[0]
 type HeldMove = Parameters<PodNetwork['hold']>[0]
+type SentOnMove = Parameters<PodNetwork['sendNewOn']>[0]
 type UndoneMove = Parameters<PodNetwork['undo']>[0]
 
 export function createPodNetwork(config: AgentConfig): PodNetwork {
@@ -44,6 +46,9 @@ class NodePodNetwork implements PodNetwork {
   readonly #flows: FlowTables
   readonly #ownership: Ownership
   readonly #diversions: Diversions
+  readonly #waitingRoutes = new WaitingRoutes()
+  /** Migrations whose new connections wait here. */
+  readonly #awaited = new Set<string>()
 
   constructor(config: AgentConfig) {
     this.#config = config
@@ -115,6 +120,21 @@ class NodePodNetwork implements PodNetwork {
     return await this.#flows.missing(uid, ips)
   }
 
+  async prepareHold(move: HeldMove): Promise<void> {
+    await this.#moves.change(move.uid, () => this.#prepareHold(move))
+  }
+
+  async #prepareHold({ uid, ips, attached: { hostVeth, podMac } }: HeldMove): Promise<void> {
+    this.#waiting.start(uid, 'release', ipBatch)
+    const { record } = await this.#ownership.of(uid, ips, 'destination')
+    await this.#records.write({ ...record, heldVeth: hostVeth })
+    await writeSysctls(holdSysctls(hostVeth))
+    await batch(forgetNeighbours({ ips, hostVeth, podMac }))
+    await this.#waitingRoutes.lay(ips, hostVeth)
+    await this.#flows.await(ips)
+    this.#awaited.add(uid)
+  }
+
   async hold(move: HeldMove): Promise<void> {
     await this.#moves.change(move.uid, () => this.#hold(move))
   }
@@ -122,20 +142,22 @@ class NodePodNetwork implements PodNetwork {
   async #hold(move: HeldMove): Promise<void> {
     this.#calm.begin(move.uid)
     const { uid, ips } = move
-    const { hostVeth, podMac } = move.attached
+    const { hostVeth } = move.attached
+    if (!this.#awaited.has(uid)) await this.#prepareHold(move)
     const standIns = await standInAddresses(this.#config.nodeIps)
-    this.#waiting.start(uid, 'release', ipBatch)
-    const { record, bridgeOf } = await this.#ownership.of(uid, ips, 'destination')
-    await this.#records.write({ ...record, heldVeth: hostVeth })
-    await writeSysctls(holdSysctls(hostVeth))
+    const { bridgeOf } = await this.#ownership.of(uid, ips, 'destination')
     // The pod comes home: its neighbours on the bridge go on asking the node for it, because it is no port of the bridge any more.
     const proxies = homesOf(ips, bridgeOf).map(({ ip, bridge }) => `${proxyNeighbour('replace', ip, bridge)}\n`)
-    await this.#waiting.finish(uid, 'hold', ipBatch, `${proxies.join('')}${holdBatch({ ips, hostVeth, podMac, standIns })}`)
+    await this.#waiting.finish(uid, 'hold', ipBatch, `${proxies.join('')}${holdBatch({ ips, hostVeth, standIns })}`)
   }
 
   /** Everything about a diversion that changes no route; the hold has not begun. */
   async prepareDivert(move: DivertMove): Promise<void> {
     await this.#moves.change(move.uid, () => this.#diversions.prepare(move))
+  }
+
+  async sendNewOn(move: SentOnMove): Promise<number> {
+    return await this.#moves.change(move.uid, async () => await sendOn(move, await this.#records.read(move.uid)))
   }
 
   async divert(move: DivertMove): Promise<void> {
@@ -182,6 +204,7 @@ class NodePodNetwork implements PodNetwork {
     }
     for (const { lease } of record.addresses) if (lease) await this.#leases.restore(lease)
     await this.#flows.undo(move.uid, ips, record)
+    if (record.heldVeth !== undefined) await this.#waitingRoutes.takeAway(record.heldVeth)
     await this.#records.remove(move.uid)
   }
 
@@ -190,6 +213,7 @@ class NodePodNetwork implements PodNetwork {
     this.#calm.end(uid)
     this.#waiting.cancel(uid)
     this.#diversions.forget(uid)
+    this.#awaited.delete(uid)
   }
 
   async wayBackEnds(ips: string[]): Promise<void> {
@@ -228,7 +252,8 @@ class NodePodNetwork implements PodNetwork {
     // Only the ownership goes: what the routes should be is then the controller's wish again.
     if (!dryRun) await Promise.all(closed.map((record) => this.settle(record.uid)))
     const records = closed.map((record) => `network record of migration ${record.uid} (${record.role} of ${ipsOf(record).join(', ')})`)
-    return [...records, ...ways.map((table) => `way back ${table}`)]
+    const frames = await sweepFrames(() => this.#records.list(), dryRun)
+    return [...records, ...ways.map((table) => `way back ${table}`), ...frames.map((table) => `rules ${table} of a pod that has left`)]
   }
 
   async sweepRelays(): Promise<Map<string, number>> {
@@ -248,6 +273,7 @@ class NodePodNetwork implements PodNetwork {
     const routes = await readRoutes()
     if (record.role === 'source' && !ips.some((ip) => isAttached(routes, ip))) await this.#flows.leave(ips)
     await this.#flows.settle(record.uid, ips, record)
+    if (record.heldVeth !== undefined) await this.#waitingRoutes.takeAway(record.heldVeth)
   }
 
   async #restore(record: NetworkRecord): Promise<void> {

@@ -10,6 +10,7 @@ export interface PodSocket {
 }
 
 const establishedState = 1
+const halfOpenState = 3
 const listenState = 10
 /** ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING: a peer still counts on these. */
 const liveStates = new Set([1, 4, 5, 8, 9, 11])
@@ -49,6 +50,11 @@ function groupsIn(hex: string): number[] {
 
 export function isListener(socket: PodSocket): boolean {
   return socket.state === listenState
+}
+
+/** A handshake whose last segment has not come. */
+export function isHalfOpen(socket: PodSocket): boolean {
+  return socket.state === halfOpenState
 }
 
 export function isEstablished(socket: PodSocket): boolean {

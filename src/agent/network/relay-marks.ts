@@ -7,6 +7,8 @@ const anchorMask = 0xff00_00ff
 const firstTable = 0x7000
 export const relayPriority = 90
 export const lastAnchor = 255
+/** No node's number: on the destination of a move, new connections that wait ahead of the hold (new-connections.ts). */
+export const waitingNumber = 0
 
 /** For `conntrack dump --mark`. */
 export const relayMarkPattern = `${relayMark}/${relayMask}`
@@ -23,6 +25,10 @@ export function markOf(anchor: number): number {
 export function anchorNumber(mark: number): number {
   return mark & 0xff
 }
+
+/** The rest of a packet's mark is kube-proxy's and others'. */
+export const setWaitingMark = `meta mark set meta mark & 0x${hex(~anchorMask >>> 0)} | 0x${hex(markOf(waitingNumber))}`
+export const clearRelayMark = `meta mark set meta mark & 0x${hex(~anchorMask >>> 0)}`
 
 export function tableOf(anchor: number): number {
   return firstTable + anchor

@@ -10,7 +10,7 @@ import { type Family, families, familyOf, ipv4 } from './family.ts'
 import { nextHop, routeProtocol } from './ip-batches.ts'
 import { readRoutes } from './kernel-files.ts'
 import { readWays } from './read-ways.ts'
-import { anchorNumber, lastAnchor, markOf, relayPriority, ruleOf, tableOf } from './relay-marks.ts'
+import { anchorNumber, lastAnchor, markOf, relayPriority, ruleOf, tableOf, waitingNumber } from './relay-marks.ts'
 import type { Way, WayTo } from './ways.ts'
 
 const Anchors = z.record(z.union([z.ipv4(), z.ipv6()]), z.int().min(1).max(lastAnchor))
@@ -98,7 +98,7 @@ export class Relays {
 export async function removeAllRelays(): Promise<void> {
   for (const family of families) {
     const tables = await tablesOf(family)
-    for (let number = 1; number <= lastAnchor; number++) {
+    for (let number = waitingNumber; number <= lastAnchor; number++) {
       if (tables.has(String(tableOf(number)))) await removeWay(family, number, tables)
     }
   }

@@ -2,7 +2,7 @@
 import { ofItsFamily } from '../../runtime/addresses.ts'
 import type { Protocol, Tuple } from './conntrack-entries.ts'
 import { type Family, families, familyOf, ipv6 } from './family.ts'
-import { relayMarkTest } from './relay-marks.ts'
+import { clearRelayMark, relayMarkTest, setWaitingMark } from './relay-marks.ts'
 
 const tableName = 'podmotion'
 const lockTable = 'podmotion_lock'
@@ -17,6 +17,8 @@ const sets = ({ type }: Family): string[] => [
   `  set guarded { type ${type}; }`,
   `  set known { type ${type} . inet_service; }`,
   `  set untracked { type ${type} . inet_proto . inet_service . ${type} . inet_service; flags timeout; }`,
+  // Pods that come here and are not held yet: who opens a connection waits already.
+  `  set awaited { type ${type}; }`,
   // Devices to other nodes and to the outside.
   '  set outer { type iface_index; }',
 ]
@@ -27,6 +29,10 @@ const sets = ({ type }: Family): string[] => [
  */
 const guardRule = ({ ip }: Words): string => `${ip} daddr @guarded tcp flags & (syn | ack) != syn ${ip} daddr . tcp dport != @known drop`
 
+/** The first segment of a handshake. */
+export const opensConnection = 'tcp flags & (fin | syn | rst | ack) == syn'
+const waitingRule = ({ ip }: Words): string => `${ip} daddr @awaited ${opensConnection} ${setWaitingMark}`
+
 interface Words {
   /** Header of the family. */
   ip: Family['nft']
@@ -35,14 +41,18 @@ interface Words {
 
 const chains: Record<string, { hook: string; rules: (words: Words) => string[] }> = {
   /**
-   * Before connection tracking (flow-legs.ts, translatedForms). Second rule: this node only hands on what is for a pod that lives elsewhere, and
-   * the answers go another way. Tracked, half of a flow is INVALID to the kernel, and kube-proxy's iptables mode drops that.
+   * Before connection tracking. Second rule: this node only hands on what is for a pod that lives elsewhere, and the answers go another way.
+   * Tracked, half of a flow is INVALID to the kernel, and kube-proxy's iptables mode drops that. First rule: new connections that wait for a pod
+   * that comes here are not handed on. Last rule: flow-legs.ts, translatedForms. Not for who opens a connection from a port under which a node
+   * stands in for such a flow: tracking gives it another port, untracked it would speak to the flow's own socket and wait for seconds.
    */
   untracked: {
     hook: 'type filter hook prerouting priority -300',
     rules: ({ ip }) => [
-      `${ip} saddr . meta l4proto . th sport . ${ip} daddr . th dport @untracked notrack`,
+      `${ip} daddr @awaited ${opensConnection} accept`,
       `iif @outer ${ip} daddr @movable fib daddr oif @outer notrack`,
+      `${opensConnection} accept`,
+      `${ip} saddr . meta l4proto . th sport . ${ip} daddr . th dport @untracked notrack`,
     ],
   },
   /** After connection tracking and before the routing decision. Only the pod's own packets: answers would come back here for ever. */
@@ -50,10 +60,14 @@ const chains: Record<string, { hook: string; rules: (words: Words) => string[] }
     hook: 'type filter hook prerouting priority -149',
     rules: ({ ip }) => [`${ip} saddr @movable ${relayMarkTest('ct')} meta mark set ct mark`],
   },
+  /** After kube-proxy has chosen the endpoint, before the routing decision: by a table of their own, into the queue of the hold. */
+  awaited: { hook: 'type filter hook prerouting priority -90', rules: (words) => [waitingRule(words)] },
+  /** A changed mark is a new routing decision. */
+  awaitedLocal: { hook: 'type route hook output priority -90', rules: (words) => [waitingRule(words)] },
   /** A tunnel's outer packet inherits the mark and would be routed by it once more. */
   unmark: {
     hook: 'type filter hook postrouting priority -150',
-    rules: () => [`${relayMarkTest('meta')} meta mark set 0`],
+    rules: () => [`${relayMarkTest('meta')} ${clearRelayMark}`],
   },
   guard: { hook: 'type filter hook forward priority -10', rules: (words) => [guardRule(words)] },
   guardLocal: { hook: 'type filter hook output priority -10', rules: (words) => [guardRule(words), ...noRedirects(words)] },
@@ -162,12 +176,18 @@ export function untrackRuleSet(standIns: readonly string[], untracked: readonly 
   return lines(...tables(standIns), ...elementsOf('add', 'untracked', untracked.map(untrackedElement)))
 }
 
+/** The destination, ahead of the hold; taken back by `disarmRuleSet`. */
+export function awaitRuleSet(standIns: readonly string[], ips: readonly string[]): string {
+  return lines(...tables(standIns), ...elementsOf('add', 'awaited', ips))
+}
+
 /** Added before they are deleted, so that it never fails. `afterSeconds`: the other node may still translate packets on the way. */
 export function disarmRuleSet({ standIns, ips, knownPorts, untracked }: ArmedPod, afterSeconds = 0): string {
   const flows = untracked.map(untrackedElement)
   const later = afterSeconds > 0 ? flows.map((flow) => `${flow} timeout ${afterSeconds}s`) : []
   return lines(
     ...tables(standIns),
+    ...again('awaited', ips),
     ...again('guarded', ips),
     ...again('known', knownOf(ips, knownPorts)),
     ...again('untracked', flows),

@@ -1,20 +1,18 @@
 // The way back of the packets that waited on the destination of a move that goes back: out of the held veth to the source, and there also
 // past its stack, where that would refuse them. Without it peers send again when their timer says so: 0.2, 0.6, 1.4, 3 s after the first time.
-import { createSocket } from 'node:dgram'
-import { isIpv6, ofItsFamily } from '../../runtime/addresses.ts'
-import { messageOf } from '../../runtime/errors.ts'
+import { ofItsFamily } from '../../runtime/addresses.ts'
 import { log } from '../../runtime/log.ts'
 import { run } from '../run.ts'
 import { familyOf } from './family.ts'
 import { releaseBatch } from './ip-batches.ts'
 import { deviceExists, readRoutes } from './kernel-files.ts'
+import { learnNeighbour } from './neighbours.ts'
+import { closeTables, tablesNow } from './netdev-tables.ts'
 import { readWays } from './read-ways.ts'
 import { ipsOf, type NetworkRecord } from './records.ts'
-import { routeTo } from './route-table.ts'
+import { hopOf } from './ways.ts'
 
 const prefix = 'podmotion_back_'
-/** Nobody answers there. */
-const discardPort = 9
 /** Frames under it leave the held veth another way, or not at all. */
 const noMac = '02:00:00:00:00:00'
 
@@ -68,28 +66,8 @@ function ruleSet(ip: string, hook: string, rules: readonly string[]): string {
   ].join('\n')
 }
 
-/** Declared before it is deleted, so that it never fails. */
-export function closeRuleSet(tables: readonly string[]): string {
-  return tables.map((table) => `table netdev ${table} {\n}\ndelete table netdev ${table}\n`).join('')
-}
-
 function tableOf(ip: string): string {
   return `${prefix}${ip.replaceAll(/[.:]/g, '_')}`
-}
-
-/** From `nft -j list tables netdev`. */
-export function tablesIn(json: string): string[] {
-  const { nftables } = JSON.parse(json) as { nftables: { table?: { name: string } }[] }
-  return nftables.flatMap(({ table }) => (table?.name.startsWith(prefix) ? [table.name] : []))
-}
-
-/**
- * The kernel asks for its next hop now, and knows it when the rules are there: what `fwd` has to keep until then goes the way of its route after
- * all, out of the held veth. Agents speak to each other in one family only, so the other one's hop may be unknown.
- */
-function learnNeighbour(gateway: string): Promise<void> {
-  const socket = createSocket(isIpv6(gateway) ? 'udp6' : 'udp4')
-  return new Promise((resolve) => socket.send('', discardPort, gateway, () => socket.close(() => resolve())))
 }
 
 /** Ways back are open for seconds, and belong to this life of the agent. */
@@ -104,9 +82,9 @@ export class WaysBack {
   async #openFor(ip: string, { role, veth, heldVeth }: NetworkRecord, otherNodeIp: string | undefined): Promise<void> {
     if (otherNodeIp === undefined) return
     const routes = await readRoutes()
-    const { gateway, device } = (await readWays(routes))(otherNodeIp)
-    const uplink = device ?? routeTo(routes, otherNodeIp)?.device
-    if (uplink === undefined) return
+    const hop = hopOf((await readWays(routes))(otherNodeIp), routes)
+    if (hop === undefined) return
+    const { gateway, uplink } = hop
     if (role === 'source' && veth && (await deviceExists(veth.name)))
       await this.#lay(ip, takeRuleSet({ ip, device: veth.bridge ?? veth.name, uplink }))
     if (role !== 'destination' || heldVeth === undefined || !(await deviceExists(heldVeth))) return
@@ -125,18 +103,14 @@ export class WaysBack {
 
   async close(ips: readonly string[]): Promise<void> {
     const tables = ips.map(tableOf)
-    await run('nft', ['-f', '-'], { input: closeRuleSet(tables), reject: false })
+    await closeTables(tables)
     for (const table of tables) this.#open.delete(table)
   }
 
   /** Those of another life of the agent. Returns their names. */
   async sweep(dryRun: boolean): Promise<string[]> {
-    const { exitCode, stdout } = await run('nft', ['-j', 'list', 'tables', 'netdev'], { reject: false })
-    const left = exitCode === 0 ? tablesIn(stdout).filter((table) => !this.#open.has(table)) : []
-    if (!dryRun && left.length > 0)
-      await run('nft', ['-f', '-'], { input: closeRuleSet(left) }).catch((error: unknown) =>
-        log.warn({ reason: messageOf(error) }, 'closing ways back failed'),
-      )
+    const left = (await tablesNow(prefix)).filter((table) => !this.#open.has(table))
+    if (!dryRun) await closeTables(left)
     return left
   }
 }

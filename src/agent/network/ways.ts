@@ -1,12 +1,18 @@
 // How another node is reached for a pod's address: directly, or through the tunnel by which this node reaches that node's own pods. Pure.
 import { z } from 'zod'
 import { areOfOneFamily } from '../../runtime/addresses.ts'
-import { isConnected, type Route } from './route-table.ts'
+import { isConnected, type Route, routeTo } from './route-table.ts'
 
 /** `device`: a tunnel, and the gateway is its far end, which no connected route leads to. */
 export interface Way {
   gateway: string
   device?: string
+}
+
+/** For `fwd` of nftables, which knows no routes. */
+export interface Hop {
+  gateway: string
+  uplink: string
 }
 
 export type WayTo = (nodeIp: string) => Way
@@ -24,6 +30,11 @@ export function wayTo(nodeIp: string, routes: readonly Route[], ends: readonly T
   const addresses = [nodeIp, ...ends.filter((end) => end.nodeIp === nodeIp).map(({ address }) => address)]
   const route = tunnelRoutes(routes).find(({ gateway }) => addresses.includes(gateway))
   return route ? { gateway: route.gateway, device: route.device } : { gateway: nodeIp }
+}
+
+export function hopOf({ gateway, device }: Way, routes: readonly Route[]): Hop | undefined {
+  const uplink = device ?? routeTo(routes, gateway)?.device
+  return uplink === undefined ? undefined : { gateway, uplink }
 }
 
 export function tunnelDevices(routes: readonly Route[]): string[] {

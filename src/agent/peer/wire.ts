@@ -8,7 +8,7 @@ import { ContainerName } from '../transfer/names.ts'
 //   POST /v1/peer/:uid/arm-restore ArmRestore     -> {}            criu has started and waits for the images
 //   POST /v1/peer/:uid/arm       Arm              -> Steps
 //   POST /v1/peer/:uid/rearm     Rearm            -> {}            flows that began or ended since
-//   POST /v1/peer/:uid/prepare-hold {}            -> {}            journals that the hold may begin
+//   POST /v1/peer/:uid/prepare-hold {}            -> {}            journals that the hold may begin; new connections wait from here on
 //   POST /v1/peer/:uid/hold      {}               -> Steps
 //   POST /v1/peer/:uid/restore   Restore          -> Restored      all gates reached
 //   POST /v1/peer/:uid/grant     Grant            -> Committed     committed and running, or an error after which /outcome is asked
@@ -18,6 +18,9 @@ import { ContainerName } from '../transfer/names.ts'
 //   Upgrade /v1/peer/:uid/images                                   transfer/frame.ts
 //   Upgrade /v1/peer/:uid/pages/:container                         memory ahead (native/README.md), from tracker to store
 //   Upgrade /v1/peer/:uid/files                                    one rsync each, its token first (storage/transport.ts)
+
+/** Goes up when an agent of before would take a word, or the order of words, for something else. */
+export const peerProtocol = 2
 
 const address = z.union([z.ipv4(), z.ipv6()])
 const addresses = z.array(address).min(1).max(2)

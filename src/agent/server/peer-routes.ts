@@ -36,7 +36,7 @@ export function peerRoutes(context: AgentContext, registry: Registry): Router {
   post('arm-restore', async (uid, request) => await registry.receiver(uid).armRestore(body(ArmRestore, request)))
   post('arm', async (uid, request) => await registry.receiver(uid).arm(body(Arm, request)))
   post('rearm', async (uid, request) => await registry.receiver(uid).rearm(body(Rearm, request)))
-  post('prepare-hold', async (uid) => registry.receiver(uid).prepareHold())
+  post('prepare-hold', async (uid) => await registry.receiver(uid).prepareHold())
   post('hold', async (uid) => await registry.receiver(uid).hold())
   post('restore', async (uid, request) => await registry.receiver(uid).restore(body(Restore, request).options))
   post('grant', async (uid, request) => await registry.receiver(uid).grant(body(Grant, request).deadlineMs))

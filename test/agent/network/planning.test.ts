@@ -4,7 +4,14 @@ import type { ConntrackEntry, Tuple } from '../../../src/agent/network/conntrack
 import { parseEntries, refusedLines } from '../../../src/agent/network/conntrack-entries.ts'
 import { translatedForms } from '../../../src/agent/network/flow-legs.ts'
 import { changeOf, type SurveyInput, surveyFlows } from '../../../src/agent/network/flows.ts'
-import { divertBatch, holdBatch, leaveBridgeBatch, releaseBatch, restoreBatch } from '../../../src/agent/network/ip-batches.ts'
+import {
+  divertBatch,
+  forgetNeighbours,
+  holdBatch,
+  leaveBridgeBatch,
+  releaseBatch,
+  restoreBatch,
+} from '../../../src/agent/network/ip-batches.ts'
 import { fixedLines, missingLegs, planChange, planLegs } from '../../../src/agent/network/leg-plan.ts'
 import { parseProxies, parseRoutes } from '../../../src/agent/network/node-network.ts'
 import { parseSockets } from '../../../src/agent/network/pod-sockets.ts'
@@ -356,13 +363,13 @@ eth0\t0502F40A\t02001EAC\t0007\t0\t0\t0\tFFFFFFFF\t0\t0\t0
 })
 
 describe('the texts for ip and nft', () => {
-  it('hold', () => {
-    expect(holdBatch({ ips: [pod], hostVeth: 'veth1', podMac: '02:00:00:00:00:01', standIns: [nodeIp] }).split('\n')).to.deep.equal([
-      'neigh replace 10.244.1.5 lladdr 02:00:00:00:00:01 dev veth1 nud stale',
-      'neigh del 10.244.1.5 dev veth1',
-      'route replace 10.244.1.5/32 dev veth1 proto 112 src 172.30.0.1',
-      '',
-    ])
+  it('hold: the queue first, then what leads to it', () => {
+    expect(forgetNeighbours({ ips: [pod], hostVeth: 'veth1', podMac: '02:00:00:00:00:01' })).to.equal(
+      'neigh replace 10.244.1.5 lladdr 02:00:00:00:00:01 dev veth1 nud stale\nneigh del 10.244.1.5 dev veth1\n',
+    )
+    expect(holdBatch({ ips: [pod], hostVeth: 'veth1', standIns: [nodeIp] })).to.equal(
+      'route replace 10.244.1.5/32 dev veth1 proto 112 src 172.30.0.1\n',
+    )
   })
 
   it('divert: a point-to-point pod needs the route alone, a bridged one leaves the bridge after it', () => {
@@ -419,8 +426,8 @@ describe('the texts for a pod with an address of each family', () => {
   const standIns = [nodeIp, 'fd00:30::1']
 
   it('hold and release both', () => {
-    const text = holdBatch({ ips, hostVeth: 'veth1', podMac: 'm', standIns })
-    expect(text).to.contain(`neigh del ${pod6} dev veth1\nroute replace ${pod6}/128 dev veth1 proto 112 src fd00:30::1\n`)
+    expect(forgetNeighbours({ ips, hostVeth: 'veth1', podMac: 'm' })).to.contain(`neigh del ${pod6} dev veth1\n`)
+    expect(holdBatch({ ips, hostVeth: 'veth1', standIns })).to.contain(`route replace ${pod6}/128 dev veth1 proto 112 src fd00:30::1\n`)
     expect(releaseBatch(ips, 'veth1', 'm').trim().split('\n')).to.deep.equal(
       ips.map((ip) => `neigh replace ${ip} lladdr m dev veth1 nud permanent`),
     )

@@ -119,8 +119,11 @@ describe('the network of a moving pod', function () {
       expect(source.output.seen.slice(before)).to.deep.equal(counts)
       await nodes.call('a', 'wayBackEnds', [podIp])
       // As a killed agent leaves one.
-      nodes.in('b', 'nft add table netdev podmotion_back_10_244_1_9; nft add table netdev somebodys')
-      expect(await nodes.call('b', 'sweep', [])).to.deep.equal(['way back podmotion_back_10_244_1_9'])
+      nodes.in('b', 'for t in podmotion_back_10_244_1_9 podmotion_frames_veth9 somebodys; do nft add table netdev $t; done')
+      expect(await nodes.call('b', 'sweep', [])).to.deep.equal([
+        'way back podmotion_back_10_244_1_9',
+        'rules podmotion_frames_veth9 of a pod that has left',
+      ])
       nodes.in('b', 'nft delete table netdev somebodys')
       for (const node of ['a', 'b']) expect(nodes.in(node, 'nft list tables netdev')).to.equal('')
     }
@@ -435,6 +438,7 @@ describe('the network of a moving pod', function () {
       const own = nodes.client('pa')
       await own.ask('connect 10.96.0.1 7000')
       await nodes.call('b', 'arm', { ...move, legs: [], openPorts: [7000] })
+      await nodes.call('b', 'prepareHold', { ...move, attached: destination.attached })
       if (!guarded) nodes.in('b', 'nft flush chain ip podmotion guard; nft flush chain ip podmotion guardLocal')
       void own.ask('say push 700')
       await sleep(300)

@@ -1,6 +1,7 @@
 // The way back of waiting packets: its texts. The kernel has its say in nodes.ts of this folder.
 import { expect } from 'chai'
-import { closeRuleSet, giveRuleSet, tablesIn, takeRuleSet } from '../../../src/agent/network/way-back.ts'
+import { closeRuleSet, tablesIn } from '../../../src/agent/network/netdev-tables.ts'
+import { giveRuleSet, takeRuleSet } from '../../../src/agent/network/way-back.ts'
 
 describe('the way back of packets that waited', () => {
   it('leads out of the held veth to the source', () => {
@@ -29,7 +30,7 @@ describe('the way back of packets that waited', () => {
     const listed = {
       nftables: [{ metainfo: {} }, ...['podmotion_back_10_0_0_1', 'somebodys'].map((name) => ({ table: { family: 'netdev', name } }))],
     }
-    expect(tablesIn(JSON.stringify(listed))).to.deep.equal(['podmotion_back_10_0_0_1'])
+    expect(tablesIn(JSON.stringify(listed), 'podmotion_back_')).to.deep.equal(['podmotion_back_10_0_0_1'])
     expect(closeRuleSet(['podmotion_back_10_0_0_1'])).to.match(
       /^table netdev podmotion_back_10_0_0_1 \{\n\}\ndelete table netdev podmotion_back_10_0_0_1\n$/,
     )

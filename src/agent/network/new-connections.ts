@@ -1,0 +1,128 @@
+// New connections wait on the destination ahead of the hold, so that those that had begun can finish where they began: criu carries no half-open
+// one, and the last segment of its handshake would be answered by a reset on the destination.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ofItsFamily } from '../../runtime/addresses.ts'
+import { messageOf } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
+import type { PodNetwork } from '../rooms.ts'
+import { run } from '../run.ts'
+import { type Family, families, familyOf, ipv4, ownRange } from './family.ts'
+import { routeProtocol } from './ip-batches.ts'
+import { readPodSockets, readRoutes } from './kernel-files.ts'
+import { framesTable } from './last-frames.ts'
+import { learnNeighbour } from './neighbours.ts'
+import { isHalfOpen } from './pod-sockets.ts'
+import { readWays } from './read-ways.ts'
+import type { NetworkRecord } from './records.ts'
+import { relayPriority, ruleOf, tableOf, waitingNumber } from './relay-marks.ts'
+import { opensConnection } from './rule-sets.ts'
+import { Turn } from './turn.ts'
+import { type Hop, hopOf } from './ways.ts'
+
+type SentOn = Parameters<PodNetwork['sendNewOn']>[0]
+
+const table = String(tableOf(waitingNumber))
+const lookEveryMs = 5
+
+/** Destination: a table whose routes only a packet with the mark of `rule-sets.ts` takes. Moves share the rule that leads there. */
+export class WaitingRoutes {
+  readonly #turn = new Turn()
+
+  lay(ips: readonly string[], hostVeth: string): Promise<void> {
+    return this.#turn.take(async () => {
+      for (const family of families) {
+        const own = ips.filter((ip) => familyOf(ip) === family)
+        if (own.length === 0) continue
+        const routes = own.map((ip) => `route replace ${ownRange(ip)} dev ${hostVeth} table ${table} proto ${routeProtocol}\n`)
+        const rule = (await hasRule(family)) ? '' : `rule add ${ruleOf(waitingNumber)}\n`
+        await run('ip', [family.option, '-batch', '-'], { input: `${routes.join('')}${rule}` })
+      }
+    })
+  }
+
+  /** The routes go with their device, if that is gone. The rule goes with the last of them. */
+  takeAway(hostVeth: string): Promise<void> {
+    return this.#turn.take(async () => {
+      for (const family of families) {
+        await run('ip', [family.option, 'route', 'flush', 'table', table, 'dev', hostVeth], { reject: false })
+        if ((await hasRule(family)) && !(await hasRoutes(family)))
+          await run('ip', [family.option, 'rule', 'del', ...ruleOf(waitingNumber).split(' ')])
+      }
+    })
+  }
+}
+
+/** A kernel without IPv6 has no rules of it. */
+async function hasRule(family: Family): Promise<boolean> {
+  const { stdout } = await run('ip', [family.option, 'rule', 'show', 'pref', String(relayPriority)], { reject: family === ipv4 })
+  return stdout.split('\n').some((rule) => rule.trim().endsWith(`lookup ${table}`))
+}
+
+/** A table that never had a route is an error to `ip`. */
+async function hasRoutes(family: Family): Promise<boolean> {
+  const { stdout } = await run('ip', [family.option, 'route', 'show', 'table', table], { reject: false })
+  return stdout.trim() !== ''
+}
+
+export interface WayOn extends Hop {
+  ip: string
+}
+
+/**
+ * Source: on the last step of the way into the pod, whoever sent it and whatever this node has translated. The next hop's MAC and the TTL are
+ * `fwd`'s. The egress hook is in Linux since 5.16. Goes with the table (last-frames.ts).
+ */
+export function sendOnRuleSet(veth: string, ways: readonly WayOn[]): string {
+  const name = framesTable(veth)
+  return [
+    `table netdev ${name} {`,
+    `  chain opening { type filter hook egress device "${veth}" priority 0; policy accept; }`,
+    '}',
+    `flush chain netdev ${name} opening`,
+    ...ways.map(({ ip, gateway, uplink }) => {
+      const { nft } = familyOf(ip)
+      return `add rule netdev ${name} opening ${nft} daddr ${ip} ${opensConnection} fwd ${nft} to ${gateway} device "${uplink}"`
+    }),
+    '',
+  ].join('\n')
+}
+
+/**
+ * Source, when the destination is ready for them. Returns how many handshakes had not ended after `withinMs`: their clients are a long way off,
+ * or never answer.
+ */
+export async function sendOn(
+  { ips, destinationNodeIps, sandboxPid, withinMs }: SentOn,
+  record: NetworkRecord | undefined,
+): Promise<number> {
+  const veth = record?.veth?.name
+  if (veth === undefined) return 0
+  const ways = await waysOn(ips, destinationNodeIps)
+  await Promise.all(ways.map(({ gateway }) => learnNeighbour(gateway)))
+  try {
+    await run('nft', ['-f', '-'], { input: sendOnRuleSet(veth, ways) })
+  } catch (error) {
+    log.warn({ veth, reason: messageOf(error) }, 'connections that open just before the freeze may be reset')
+    return 0
+  }
+  return await untilNoneIsHalfOpen(sandboxPid, withinMs)
+}
+
+async function waysOn(ips: readonly string[], destinationNodeIps: readonly string[]): Promise<WayOn[]> {
+  const routes = await readRoutes()
+  const wayTo = await readWays(routes)
+  return ips.flatMap((ip) => {
+    const nodeIp = ofItsFamily(ip, destinationNodeIps)
+    const hop = nodeIp === undefined ? undefined : hopOf(wayTo(nodeIp), routes)
+    return hop === undefined ? [] : [{ ip, ...hop }]
+  })
+}
+
+async function untilNoneIsHalfOpen(sandboxPid: number, withinMs: number): Promise<number> {
+  const deadlineMs = performance.now() + withinMs
+  for (;;) {
+    const halfOpen = (await readPodSockets(sandboxPid)).filter(isHalfOpen).length
+    if (halfOpen === 0 || performance.now() > deadlineMs) return halfOpen
+    await sleep(lookEveryMs)
+  }
+}
