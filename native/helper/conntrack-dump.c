@@ -3,6 +3,7 @@
 #include "conntrack.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,11 +26,15 @@ static bool is_asked_for(const dump_request *request, const flow *orig, const fl
 	return !request->only_count;
 }
 
-static void print_entry(const struct nlattr *const *a, const flow *orig, const flow *reply, bool first)
+// The state is 0 for UDP.
+static bool is_over(const struct nlattr *const *tcp)
 {
-	const struct nlattr *info[CTA_PROTOINFO_MAX + 1], *tcp[CTA_PROTOINFO_TCP_MAX + 1];
-	read_nest(info, CTA_PROTOINFO_MAX, a[CTA_PROTOINFO]);
-	read_nest(tcp, CTA_PROTOINFO_TCP_MAX, info[CTA_PROTOINFO_TCP]);
+	uint8_t state = read_u8(tcp[CTA_PROTOINFO_TCP_STATE]);
+	return state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE;
+}
+
+static void print_entry(const struct nlattr *const *a, const struct nlattr *const *tcp, const flow *orig, const flow *reply, bool first)
+{
 	printf("%s\n{\"proto\":\"%s\",\"orig\":", first ? "" : ",", orig->protocol == IPPROTO_TCP ? "tcp" : "udp");
 	print_flow(stdout, orig);
 	fputs(",\"reply\":", stdout);
@@ -42,14 +47,17 @@ static void print_entry(const struct nlattr *const *a, const flow *orig, const f
 static bool on_entry(struct nlmsghdr *m, void *arg)
 {
 	dump *d = arg;
-	const struct nlattr *a[CTA_MAX + 1];
+	const struct nlattr *a[CTA_MAX + 1], *info[CTA_PROTOINFO_MAX + 1], *tcp[CTA_PROTOINFO_TCP_MAX + 1];
 	flow orig, reply;
 	if (m->nlmsg_type == NLMSG_DONE) return false;
 	if (m->nlmsg_type == NLMSG_ERROR) return d->error = -((struct nlmsgerr *)NLMSG_DATA(m))->error, false;
 	read_message(a, CTA_MAX, m, 4);
 	if (!read_flow(a[CTA_TUPLE_ORIG], &orig) || !read_flow(a[CTA_TUPLE_REPLY], &reply)) return true;
 	if (!is_asked_for(d->request, &orig, &reply)) return true;
-	print_entry(a, &orig, &reply, d->count++ == 0);
+	read_nest(info, CTA_PROTOINFO_MAX, a[CTA_PROTOINFO]);
+	read_nest(tcp, CTA_PROTOINFO_TCP_MAX, info[CTA_PROTOINFO_TCP]);
+	if (d->request->open && is_over(tcp)) return true;
+	print_entry(a, tcp, &orig, &reply, d->count++ == 0);
 	return true;
 }
 

@@ -31,12 +31,13 @@ static int dump_command(int argc, char **argv)
 	dump_request request = {0};
 	for (int i = 0; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : "";
-		if (!strcmp(argv[i], "--wait")) {
-			request.wait = true;
+		bool *word = !strcmp(argv[i], "--wait") ? &request.wait : !strcmp(argv[i], "--open") ? &request.open : NULL;
+		if (word) {
+			*word = true;
 			continue;
 		}
 		bool good = !strcmp(argv[i], "--ip") ? read_only(value, &request) : !strcmp(argv[i], "--mark") && *value && read_mark(argv[i + 1], &request);
-		if (!good) return complain("conntrack dump: expected [--ip ADDRESS]... [--mark VALUE/MASK] [--wait] at %s %s", argv[i], value);
+		if (!good) return complain("conntrack dump: expected [--ip ADDRESS]... [--mark VALUE/MASK] [--open] [--wait] at %s %s", argv[i], value);
 		i++;
 	}
 	return dump_conntrack(&request);
@@ -46,5 +47,5 @@ int conntrack_command(int argc, char **argv)
 {
 	if (argc == 1 && !strcmp(argv[0], "apply")) return apply_conntrack(stdin);
 	if (argc > 0 && !strcmp(argv[0], "dump")) return dump_command(argc - 1, argv + 1);
-	return complain("conntrack: expected dump [--ip A]... [--mark V/M] [--wait] or apply");
+	return complain("conntrack: expected dump [--ip A]... [--mark V/M] [--open] [--wait] or apply");
 }

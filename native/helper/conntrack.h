@@ -8,6 +8,7 @@ typedef struct {
 	address only[ONLY_LIMIT]; // entries with one of these in either tuple; none: all
 	unsigned only_count;
 	uint32_t mark, mask; // a mask: entries with this mark, picked by the kernel
+	bool open; // without TCP flows that are over (TIME_WAIT, CLOSE): of a busy server they are nearly all
 	bool wait; // ask the kernel when stdin ends, not before
 } dump_request;
 

@@ -122,9 +122,13 @@ class Conntrack(Case):
         run('ip', 'netns', 'exec', 'ct', sys.executable, '-c', '''
 import socket
 l = socket.create_server(("10.9.9.1", 700)); c = socket.create_connection(("10.9.9.1", 700)); a = l.accept()
-import subprocess; open("/run/ct.json", "w").write(subprocess.run(["%s", "conntrack", "dump"], capture_output=True, text=True).stdout)''' % HELPER)
-        entry = json.loads(read('/run/ct.json'))[0]
-        self.assertEqual((entry['orig'][2:], entry['state'], entry['proto']), (['10.9.9.1', 700], 3, 'tcp'))
+d = socket.create_connection(("10.9.9.1", 700)); b = l.accept()[0]; d.close(); b.recv(1); b.close()
+import subprocess
+for name, words in ("all", []), ("open", ["--open"]):
+    open("/run/ct-" + name, "w").write(subprocess.run(["%s", "conntrack", "dump", *words], capture_output=True, text=True).stdout)''' % HELPER)
+        every, still = json.loads(read('/run/ct-all')), json.loads(read('/run/ct-open'))
+        self.assertEqual([(entry['orig'][2:], entry['state'], entry['proto']) for entry in still], [(['10.9.9.1', 700], 3, 'tcp')])
+        self.assertEqual(sorted(entry['state'] for entry in every), [3, 7])
 
 
 class Sockets(Case):

@@ -99,9 +99,9 @@ export interface PodNetwork {
   prepareDivert(move: Diversion): Promise<void>
   /**
    * Source, when both are prepared: whoever opens a connection waits on the destination. Returns, when those that were half open have ended or after
-   * `withinMs`, how many still are.
+   * `withinMs`, whose still are (`address port`).
    */
-  sendNewOn(move: Diversion & { sandboxPid: number; withinMs: number }): Promise<number>
+  sendNewOn(move: Diversion & { sandboxPid: number; withinMs: number }): Promise<string[]>
   /**
    * Source or home node: the addresses via the destination; home: proxy neighbour + gratuitous ARP. Source: the veth out of the bridge, which
    * may take until `lock`.

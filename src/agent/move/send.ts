@@ -36,6 +36,8 @@ const warmConnections = 3
 const armRestoreTimeoutMs = 30_000
 /** A round trip round the world; new connections wait for it, and those that never answer are waited for as well. */
 const handshakesMs = 300
+/** Of those whose handshake takes longer. */
+const namedPeers = 5
 
 /** What the freeze has begun, and what it showed. */
 interface Frozen {
@@ -252,7 +254,9 @@ export class Sending {
   async #sendNewOn(): Promise<void> {
     const { sandboxPid } = this.#pod
     const halfOpen = await this.#context.network.sendNewOn({ ...this.#diversion(), sandboxPid, withinMs: handshakesMs })
-    if (halfOpen > 0) this.#context.moves.warn(this.#uid, `Handshakes that took over ${handshakesMs} ms will be reset (${halfOpen})`)
+    const named = halfOpen.slice(0, namedPeers).join(', ')
+    const warning = `Handshakes that took over ${handshakesMs} ms will be reset: ${halfOpen.length}, of ${named}`
+    if (halfOpen.length > 0) this.#context.moves.warn(this.#uid, warning)
     this.#signal.throwIfAborted()
   }
 

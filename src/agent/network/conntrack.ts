@@ -18,11 +18,16 @@ export class Conntrack {
     return parseEntries((await run(this.#helper, dumpOf(ips))).stdout)
   }
 
+  /** Without TCP flows that are over: a busy server leaves thousands of them, for two minutes each. */
+  async openEntriesOf(ips: readonly string[]): Promise<ConntrackEntry[]> {
+    return parseEntries((await run(this.#helper, [...dumpOf(ips), '--open'])).stdout)
+  }
+
   async relayed(): Promise<ConntrackEntry[]> {
     return parseEntries((await run(this.#helper, ['conntrack', 'dump', '--mark', relayMarkPattern])).stdout)
   }
 
-  /** A dump that is started ahead and asked for inside the freeze. */
+  /** Of open ones, started ahead and asked for inside the freeze. */
   startDump(waiting: WaitingCommands, uid: string, ips: readonly string[]): void {
     waiting.start(uid, 'dump', this.#waitingDump(ips))
   }
@@ -44,7 +49,7 @@ export class Conntrack {
   }
 
   #waitingDump(ips: readonly string[]): Command {
-    return { command: this.#helper, args: [...dumpOf(ips), '--wait'] }
+    return { command: this.#helper, args: [...dumpOf(ips), '--open', '--wait'] }
   }
 }
 

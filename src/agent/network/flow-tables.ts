@@ -51,7 +51,7 @@ export class FlowTables {
   }
 
   async survey(pod: SurveyedPod): Promise<FlowSurvey> {
-    return await this.#surveyed(pod, await this.#conntrack.entriesOf(pod.ips), [])
+    return await this.#surveyed(pod, await this.#conntrack.openEntriesOf(pod.ips), [])
   }
 
   /** Source. */
@@ -102,7 +102,7 @@ export class FlowTables {
   /** Destination: what `arm` will change. */
   async plan(ips: readonly string[], legs: readonly Leg[]): Promise<LegPlan> {
     await this.#relays.lay(legs)
-    return planLegs(ips, legs, await this.#conntrack.entriesOf(ips), (leg) => this.#relays.markOf(leg))
+    return planLegs(ips, legs, await this.#conntrack.openEntriesOf(ips), (leg) => this.#relays.markOf(leg))
   }
 
   /** Untracked first: between the two a translated packet would make an entry. */
@@ -124,7 +124,7 @@ export class FlowTables {
 
   async planChange(ips: readonly string[], change: FlowChange): Promise<LegPlan> {
     await this.#relays.lay(change.added)
-    return planChange(change, await this.#conntrack.entriesOf(ips), (leg) => this.#relays.markOf(leg))
+    return planChange(change, await this.#conntrack.openEntriesOf(ips), (leg) => this.#relays.markOf(leg))
   }
 
   /** The ports last: until then the guard keeps what would arrive untranslated. */
@@ -137,7 +137,11 @@ export class FlowTables {
   }
 
   async missing(uid: string, ips: readonly string[]): Promise<string[]> {
-    return missingLegs(this.#told.get(uid) ?? [], await this.#conntrack.entriesOf(ips), (leg) => this.#relays.markOf(leg))
+    const told = this.#told.get(uid) ?? []
+    const markOf = (leg: Leg): number => this.#relays.markOf(leg)
+    const missing = missingLegs(told, await this.#conntrack.openEntriesOf(ips), markOf)
+    // Ended by its peer while it is held: over, not missing.
+    return missing.length === 0 ? [] : missingLegs(told, await this.#conntrack.entriesOf(ips), markOf)
   }
 
   /** Rolled back. The entries first: after them nothing here translates any more. */

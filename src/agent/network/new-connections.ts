@@ -88,22 +88,22 @@ export function sendOnRuleSet(veth: string, ways: readonly WayOn[]): string {
 }
 
 /**
- * Source, when the destination is ready for them. Returns how many handshakes had not ended after `withinMs`: their clients are a long way off,
- * or never answer.
+ * Source, when the destination is ready for them. Returns whose handshakes had not ended after `withinMs`, as `address port`: they are a long way
+ * off, or never answer.
  */
 export async function sendOn(
   { ips, destinationNodeIps, sandboxPid, withinMs }: SentOn,
   record: NetworkRecord | undefined,
-): Promise<number> {
+): Promise<string[]> {
   const veth = record?.veth?.name
-  if (veth === undefined) return 0
+  if (veth === undefined) return []
   const ways = await waysOn(ips, destinationNodeIps)
   await Promise.all(ways.map(({ gateway }) => learnNeighbour(gateway)))
   try {
     await run('nft', ['-f', '-'], { input: sendOnRuleSet(veth, ways) })
   } catch (error) {
     log.warn({ veth, reason: messageOf(error) }, 'connections that open just before the freeze may be reset')
-    return 0
+    return []
   }
   return await untilNoneIsHalfOpen(sandboxPid, withinMs)
 }
@@ -118,11 +118,11 @@ async function waysOn(ips: readonly string[], destinationNodeIps: readonly strin
   })
 }
 
-async function untilNoneIsHalfOpen(sandboxPid: number, withinMs: number): Promise<number> {
+async function untilNoneIsHalfOpen(sandboxPid: number, withinMs: number): Promise<string[]> {
   const deadlineMs = performance.now() + withinMs
   for (;;) {
-    const halfOpen = (await readPodSockets(sandboxPid)).filter(isHalfOpen).length
-    if (halfOpen === 0 || performance.now() > deadlineMs) return halfOpen
+    const halfOpen = (await readPodSockets(sandboxPid)).filter(isHalfOpen)
+    if (halfOpen.length === 0 || performance.now() > deadlineMs) return halfOpen.map(({ remote, remotePort }) => `${remote} ${remotePort}`)
     await sleep(lookEveryMs)
   }
 }

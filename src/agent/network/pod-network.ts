@@ -156,7 +156,7 @@ class NodePodNetwork implements PodNetwork {
     await this.#moves.change(move.uid, () => this.#diversions.prepare(move))
   }
 
-  async sendNewOn(move: SentOnMove): Promise<number> {
+  async sendNewOn(move: SentOnMove): Promise<string[]> {
     return await this.#moves.change(move.uid, async () => await sendOn(move, await this.#records.read(move.uid)))
   }
 

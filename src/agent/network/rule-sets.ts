@@ -43,15 +43,14 @@ const chains: Record<string, { hook: string; rules: (words: Words) => string[] }
   /**
    * Before connection tracking. Second rule: this node only hands on what is for a pod that lives elsewhere, and the answers go another way.
    * Tracked, half of a flow is INVALID to the kernel, and kube-proxy's iptables mode drops that. First rule: new connections that wait for a pod
-   * that comes here are not handed on. Last rule: flow-legs.ts, translatedForms. Not for who opens a connection from a port under which a node
-   * stands in for such a flow: tracking gives it another port, untracked it would speak to the flow's own socket and wait for seconds.
+   * that comes here are not handed on. Last rule: flow-legs.ts, translatedForms; all of a flow or nothing: SYNs are no exception (a new connection
+   * under the port of such a flow waits for seconds, half tracked it would be reset).
    */
   untracked: {
     hook: 'type filter hook prerouting priority -300',
     rules: ({ ip }) => [
       `${ip} daddr @awaited ${opensConnection} accept`,
       `iif @outer ${ip} daddr @movable fib daddr oif @outer notrack`,
-      `${opensConnection} accept`,
       `${ip} saddr . meta l4proto . th sport . ${ip} daddr . th dport @untracked notrack`,
     ],
   },

@@ -111,7 +111,7 @@ export class Destination {
       hold: note('hold'),
       prepareHold: note('prepareHold'),
       prepareDivert: note('prepareDivert'),
-      sendNewOn: async () => 0,
+      sendNewOn: async () => [],
       divert: note('divert'),
       lock: note('lock'),
       unlock: note('unlock'),
