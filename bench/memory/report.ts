@@ -1,6 +1,7 @@
 // What the memory benchmark prints and keeps: a line a move, a line a case, the last line.
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { PreCopyRound } from '../../src/api/pod-migration.ts'
 import { ms } from '../freeze/statistics.ts'
 import { byCase, caseLine, lastLine, nameOf } from './figures.ts'
 import type { Measured } from './measure.ts'
@@ -17,12 +18,15 @@ export function sayMove(move: Measured): void {
   const { by, from, to, freezeMs, frozenMs, estimatedMs, localMs, rounds = [], breakdown, failure } = move
   say(`${nameOf(move).padEnd(22)} ${by.padEnd(5)} ${from} → ${to}  ${ms(freezeMs).padStart(8)}  ${breakdown}`)
   if (by === 'ours') {
-    const copied = rounds.map(({ copiedMB, durationMs }) => `${Math.round(copiedMB)} MB in ${ms(durationMs)}`).join(', ')
     say(
-      `      frozen ${ms(frozenMs)}, estimated ${ms(estimatedMs)} · all local after ${ms(localMs)} · ${copied}; ${move.reason ?? ''} · ${move.movedMB} MB in all`,
+      `      frozen ${ms(frozenMs)}, estimated ${ms(estimatedMs)} · all local after ${ms(localMs)} · ${copiedIn(rounds)}; ${move.reason ?? ''} · ${move.movedMB} MB in all`,
     )
   }
   if (failure !== undefined) say(`      FAILED: ${failure}`)
+}
+
+export function copiedIn(rounds: readonly PreCopyRound[]): string {
+  return rounds.map(({ copiedMB, durationMs }) => `${Math.round(copiedMB)} MB in ${ms(durationMs)}`).join(', ')
 }
 
 /** The moves of the last run, and its lines. */

@@ -6,6 +6,7 @@ import { HeapPod } from '../../test/lab/workloads/heap.ts'
 import { median, ms } from '../freeze/statistics.ts'
 import { at } from '../freeze/timeline.ts'
 import { moveHeap } from './measure.ts'
+import { copiedIn } from './report.ts'
 
 const sizeMB = 1024
 const sampleMs = 100
@@ -48,12 +49,13 @@ async function oneMove(world: World, heap: HeapPod, bandwidthLimitMbps: number):
     console.log(`FAILED: ${failure ?? 'no timeline'}`)
     return []
   }
-  // All rounds but the last were before that step; tracked all the time from the first on.
-  const trackedFromMs = presyncMs - rounds.slice(0, -1).reduce((sum, { durationMs }) => sum + durationMs, 0)
+  // Tracked all the time from the first round on. All were before that step, but for one at the end that it did without if that was of no use.
+  const isRefreshed = heldMs - presyncMs > (rounds.at(-1)?.durationMs ?? 0)
+  const trackedFromMs = presyncMs - rounds.slice(0, isRefreshed ? -1 : undefined).reduce((sum, { durationMs }) => sum + durationMs, 0)
   const own = perSecond(samples, startedMs - beforeMs, startedMs)
   const tracked = perSecond(samples, trackedFromMs, heldMs)
   console.log(
-    `own ${millions(own)}, tracked for ${ms(heldMs - trackedFromMs)} ${millions(tracked)} pages a second: ${(tracked / own).toFixed(2)} · ${rounds.length} rounds · freeze ${ms(freezeMs)}`,
+    `own ${millions(own)}, tracked for ${ms(heldMs - trackedFromMs)} ${millions(tracked)} pages a second: ${(tracked / own).toFixed(2)} · ${copiedIn(rounds)} · freeze ${ms(freezeMs)}`,
   )
   return [tracked / own]
 }

@@ -5,6 +5,7 @@
 #include "lines.h"
 #include "track-answer.h"
 #include "track-kernel.h"
+#include "track-pace.h"
 #include "track.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -15,6 +16,8 @@
 #include <sys/socket.h>
 
 enum { MINIMUM_BYTES = 64 << 10, COMMAND_SIZE = 64, SEND_ROOM = 4 << 20 };
+// The next one after so many bytes is over soon, and the sooner the less is left for the freeze: it does not give way.
+enum { SHORT_ROUND = 32 << 20 };
 
 static void start_step(tracker *t)
 {
@@ -89,6 +92,8 @@ static void check_obstacles(tracker *t)
 static void run_round(tracker *t)
 {
 	int64_t start = clock_us();
+	// Of the step before.
+	bool long_round = !t->round || t->out->bytes > SHORT_ROUND;
 	start_step(t);
 	if (is_frozen(&t->freezer)) stop_with("round %d: the processes of %s are frozen", t->round, t->freezer.folder);
 	attach_new(t);
@@ -99,9 +104,11 @@ static void run_round(tracker *t)
 	thaw(&t->freezer);
 	pause = clock_us() - pause;
 	size_t suspect = count_suspect(t);
+	if (long_round) give_way();
 	copy_all(t);
 	check_obstacles(t);
 	send_and_wait(t->out, PAGES_SYNC);
+	come_first();
 	printf("{\"round\":%d,\"processes\":%zu,\"untracked\":[", t->round++, t->process_count);
 	print_untracked(t);
 	answer("],\"pages\":%" PRIu64 ",\"zeroPages\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"segments\":%zu,\"suspect\":%zu,\"compared\":%" PRIu64 ",\"pauseUs\":%" PRId64 ",\"stopUs\":%" PRId64 ",\"elapsedUs\":%" PRId64 "}",

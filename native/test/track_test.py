@@ -1,5 +1,5 @@
 """podmotion-pages track: what arrives at the destination is what the frozen processes have, page for page."""
-import ctypes, json, os, re, signal, socket, struct, subprocess, threading, time, unittest
+import ctypes, json, os, re, select, signal, socket, struct, subprocess, threading, time, unittest
 from support import Case, program, read, run, wait_for, FIXTURES
 
 PAGE = 4096
@@ -325,6 +325,23 @@ class Tracking(Case):
         self.assertLess(final['pages'], 100)
         self.assertEqual((final['missing'], final['compared']), (0, 0))
         self.check_all(t, self.first_pid())
+
+    def test_it_gives_way_while_it_copies_and_only_then(self):
+        self.memory(64, 0, 2)
+        t = self.tracker()
+        nice = lambda: os.getpriority(os.PRIO_PROCESS, t.process.pid)
+        before, seen = nice(), set()
+        t.send('round')
+        while not select.select([t.process.stdout], [], [], 0.001)[0]:
+            seen.add(nice())
+        t.hear()
+        self.assertEqual((seen, before), ({before, 10}, nice()))
+        self.freeze()
+        t.send('final')
+        seen = set()
+        while not select.select([t.process.stdout], [], [], 0)[0]:
+            seen.add(nice())
+        self.assertLessEqual(seen, {before}, 'in the freeze')
 
     def test_a_tracker_that_is_killed_at_any_instant_leaves_nothing(self):
         p = self.memory(16, 3000, 3, 'churn', 'forks')

@@ -3,8 +3,8 @@
 // finished, and each buffer taken meanwhile waits for 5 to 10 ms of marking: up to 250 ms of processor time in a freeze of 500 (perf).
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import type { MoveState } from '../api/agent-wire.ts'
 import type { Moves } from './moves.ts'
+import { isWaitedFor } from './priority.ts'
 
 // Not --no-concurrent-marking and the --no-parallel ones as well: set while the program runs they made V8 end it (a check in its cppgc).
 setFlagsFromString('--no-incremental-marking')
@@ -13,10 +13,7 @@ setFlagsFromString('--heap-growing-percent=100')
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-/** States in which a pod waits for this agent: it does not wait for a collection too. */
-const waitedFor = new Set<MoveState>(['frozen', 'granted', 'holding', 'restoring', 'held', 'committed'])
-
 /** Blocks for some 30 ms, and is left where another move would wait for that. */
 export function collectAhead(moves: Moves, uid: string): void {
-  if (!moves.list().some((move) => move.uid !== uid && waitedFor.has(move.state))) collect()
+  if (!isWaitedFor(moves, uid)) collect()
 }

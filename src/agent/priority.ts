@@ -1,11 +1,24 @@
-// The agent's own work comes first on its node: while it dumps and sends, a pod stands still, and every lost time slice is its freeze.
+// The agent's share of its node's processor. While it dumps and sends, a pod stands still, and every lost time slice is its freeze: then its
+// work comes first. While it copies memory of a pod that runs, it is the pod that would lose the slices: then the agent takes what is left.
 import { existsSync, writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
+import type { MoveState } from '../api/agent-wire.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { log } from '../runtime/log.ts'
 import type { AgentConfig } from './config.ts'
+import type { Moves } from './moves.ts'
+import { isToBeUndone } from './protocol/source.ts'
 
-const nice = -15
+const firstNice = -15
+/** As the tracker's (track-pace.c): a tenth of the weight of an ordinary thread. */
+const aheadNice = 10
+
+/** States in which a pod waits for this agent. */
+const waitedFor = new Set<MoveState>(['frozen', 'granted', 'holding', 'restoring', 'held', 'committed'])
+
+/** The main thread's nice, which does all that the agent does itself; undefined: not ours to set. */
+let nice: number | undefined
+let copies = 0
 
 /**
  * Out of the pod's share (and throttling) of the processor, with all programs it starts; memory and pids stay accounted to the pod.
@@ -15,8 +28,48 @@ export function takePriority({ cgroupDir }: AgentConfig): void {
   const processes = `${cgroupDir}/cpu/cgroup.procs`
   try {
     if (existsSync(processes)) writeFileSync(processes, String(process.pid))
-    setPriority(nice)
+    setPriority(firstNice)
+    nice = firstNice
   } catch (error) {
     log.warn({ reason: messageOf(error) }, 'taking priority on the processor failed')
+  }
+}
+
+/** Whether a pod waits for this agent, be it to be thawed, in a move other than that of UID. */
+export function isWaitedFor(moves: Moves, uid?: string): boolean {
+  return moves.list().some((move) => move.uid !== uid && (waitedFor.has(move.state) || (move.role === 'source' && isToBeUndone(move))))
+}
+
+/** While WORK copies memory of a pod that runs, unless another pod waits. */
+export async function copyAhead<T>(moves: Moves, work: () => Promise<T>): Promise<T> {
+  copies++
+  review(moves)
+  try {
+    return await work()
+  } finally {
+    copies--
+    review(moves)
+  }
+}
+
+/** A move has come to where a pod waits for this agent, or waits no longer. */
+export function review(moves: Moves): void {
+  const wanted = copies > 0 && !isWaitedFor(moves) ? aheadNice : firstNice
+  if (nice === undefined || nice === wanted) return
+  try {
+    setPriority(wanted)
+    nice = wanted
+  } catch (error) {
+    log.warn({ reason: messageOf(error) }, 'changing the priority on the processor failed')
+  }
+}
+
+/** A program is as urgent as the agent at most is, whenever it was started: some wait for the freeze. */
+export function putFirst(pid: number | undefined): void {
+  if (nice !== aheadNice || pid === undefined) return
+  try {
+    setPriority(pid, firstNice)
+  } catch {
+    // It has ended, or keeps what it has.
   }
 }

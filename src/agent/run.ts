@@ -1,5 +1,6 @@
 // The one place of the agent that starts programs: in its own container, in the host's namespaces, or in a pod's network namespace.
 import { execa } from 'execa'
+import { putFirst } from './priority.ts'
 
 export interface RunOptions {
   input?: string | Uint8Array
@@ -24,7 +25,7 @@ const defaultTimeoutMs = 30_000
 /** Runs a program of the agent's own image (nft, ip, rsync, podmotion-helper …). Throws with the reason first, the command second. */
 export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const startedMs = performance.now()
-  const result = await execa(command, [...args], {
+  const child = execa(command, [...args], {
     reject: false,
     timeout: options.timeoutMs ?? defaultTimeoutMs,
     forceKillAfterDelay: 2000,
@@ -34,6 +35,8 @@ export async function run(command: string, args: readonly string[], options: Run
     ...(options.signal ? { cancelSignal: options.signal } : {}),
     ...(options.env ? { env: options.env } : {}),
   })
+  putFirst(child.pid)
+  const result = await child
   const outcome = {
     exitCode: result.exitCode ?? 128,
     stdout: result.stdout,

@@ -1,5 +1,6 @@
 // A program started ahead that waits for its standard input: inside a freeze or a hold only the work itself is left to do, not the start.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { putFirst } from './priority.ts'
 
 export interface WaitingResult {
   exitCode: number
@@ -18,6 +19,7 @@ export class WaitingRun {
   /** Of longer output the end is kept. */
   constructor(command: string, args: readonly string[], outputLimit = usualOutputLimit) {
     this.#child = spawn(command, args, { stdio: 'pipe' })
+    putFirst(this.#child.pid)
     this.#child.stdin.on('error', () => undefined)
     this.#ended = this.#collect(outputLimit)
   }

@@ -4,15 +4,18 @@ import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { PreCopyRound } from '../../api/pod-migration.ts'
 import type { AgentConfig } from '../config.ts'
+import type { Moves } from '../moves.ts'
+import { copyAhead } from '../priority.ts'
 import type { RunningContainer } from '../runc/state.ts'
 import { FileTransport } from '../transfer/file-transport.ts'
 import type { RateLimit } from '../transfer/rate-limit.ts'
-import { endOfRounds, type Limits } from './convergence.ts'
+import { endOfRounds, isShort, type Limits } from './convergence.ts'
 import { type FinalCopy, Tracker, type TrackerRound } from './tracker.ts'
 
 const megabyte = 2 ** 20
 
 export interface AheadWays {
+  moves: Moves
   config: AgentConfig
   uid: string
   containers: readonly RunningContainer[]
@@ -24,18 +27,23 @@ export interface AheadWays {
 }
 
 export class MemoryAhead {
+  readonly #moves: Moves
   readonly #trackers: Tracker[] = []
   readonly #transports: FileTransport[] = []
   readonly rounds: PreCopyRound[] = []
   #bytes = 0
+
+  private constructor(moves: Moves) {
+    this.#moves = moves
+  }
 
   get bytes(): number {
     return this.#bytes
   }
 
   /** Everything once. What fails here leaves the pod as it was: it is then dumped whole. */
-  static async start({ config, uid, containers, skipFolder, open, limit }: AheadWays): Promise<MemoryAhead> {
-    const ahead = new MemoryAhead()
+  static async start({ moves, config, uid, containers, skipFolder, open, limit }: AheadWays): Promise<MemoryAhead> {
+    const ahead = new MemoryAhead(moves)
     try {
       for (const { name, freezer } of containers) {
         const skip = skipFolder(name)
@@ -89,7 +97,8 @@ export class MemoryAhead {
   /** Containers side by side: they share what they dirty, time. */
   async #round(): Promise<void> {
     const startedMs = performance.now()
-    const answers = await Promise.all(this.#trackers.map((tracker) => tracker.round()))
+    const copy = (): Promise<TrackerRound[]> => Promise.all(this.#trackers.map((tracker) => tracker.round()))
+    const answers = await (isShort(this.rounds) ? copy() : copyAhead(this.#moves, copy))
     const round = toRound(this.rounds.length + 1, answers, performance.now() - startedMs)
     for (const { bytes } of answers) this.#bytes += bytes
     this.rounds.push(round)

@@ -3,6 +3,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import { CodedError } from '../../runtime/errors.ts'
+import { putFirst } from '../priority.ts'
 
 const roundTimeoutMs = 600_000
 const finalTimeoutMs = 30_000
@@ -53,6 +54,7 @@ export class Tracker {
 
   constructor({ program, freezer, stream, skip }: TrackerPlaces) {
     this.#child = spawn(program, ['track', '--freezer', freezer, '--stream', stream, '--skip', skip], { stdio: 'pipe' })
+    putFirst(this.#child.pid)
     this.#child.stdin.on('error', () => undefined)
     this.#child.stderr.on('data', (chunk: Buffer) => {
       this.#said = (this.#said + chunk.toString()).slice(-1000)

@@ -9,11 +9,13 @@ import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { collectAhead } from '../collect-ahead.ts'
 import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
 import { SocketReader } from '../criu/sockets.ts'
+import { findsEverything } from '../memory/convergence.ts'
 import { MemoryAhead } from '../memory/memory-ahead.ts'
 import type { FinalCopy } from '../memory/tracker.ts'
 import { nowMs } from '../moves.ts'
 import type { Peer } from '../peer/client.ts'
 import { Committed, Nothing, Restored, type SocketOptions, Standing, Steps, Stores } from '../peer/wire.ts'
+import { review } from '../priority.ts'
 import type { PodNetwork } from '../rooms.ts'
 import { type DumpFolders, type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
 import { isFrozen, processesOf } from '../runc/freezer.ts'
@@ -131,6 +133,7 @@ export class Sending {
     await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
     moves.decideSource(this.#uid, { type: 'freeze' })
+    review(moves)
     const prepared = Promise.all([
       this.#call('prepare-hold', {}, Nothing),
       this.#context.network.prepareDivert(this.#diversion()),
@@ -175,6 +178,7 @@ export class Sending {
     if (!available) return this.#noRounds('the destination cannot take memory ahead: see podmotion-pages in native/README.md')
     try {
       this.#memory = await MemoryAhead.start({
+        moves: this.#context.moves,
         config: this.#context.config,
         uid: this.#uid,
         containers: this.#pod.containers,
@@ -203,7 +207,8 @@ export class Sending {
   /** What the pod wrote while its files were looked at. */
   async #refresh(reason: string): Promise<void> {
     if (!this.#memory) return
-    if (this.#memory.rounds.length < this.#request.preCopyMaxRounds) await this.#memory.refresh()
+    const { rounds } = this.#memory
+    if (rounds.length < this.#request.preCopyMaxRounds && !findsEverything(rounds)) await this.#memory.refresh()
     this.#context.moves.facts(this.#uid, { preCopy: { rounds: this.#memory.rounds, reason } })
   }
 

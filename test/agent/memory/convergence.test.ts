@@ -1,6 +1,6 @@
 // When rounds of copying ahead end.
 import { expect } from 'chai'
-import { endOfRounds } from '../../../src/agent/memory/convergence.ts'
+import { endOfRounds, isShort } from '../../../src/agent/memory/convergence.ts'
 import { toRound } from '../../../src/agent/memory/memory-ahead.ts'
 
 const limits = { maximumRounds: 5, thresholdMB: 64 }
@@ -13,6 +13,12 @@ describe('rounds of copying ahead', () => {
     ['go on after a first that was small', [0.1], undefined],
     ['end when almost nothing is left', [1024, 1.5], /^converged: 1\.5 MB in round 2$/],
     ['go on after a second that found most of it dirty again', [4100, 3700], undefined],
+    [
+      'end after a second that found everything written again',
+      [1024, 1020],
+      /^everything is written again in each round: 1020\.0 MB in round 2, over the threshold of 64 MB$/,
+    ],
+    ['end below the threshold when everything is written again', [50, 49], /^converged: 49\.0 MB in round 2$/],
     ['go on while each leaves clearly less', [1024, 100, 50, 25], undefined],
     ['end below the threshold when they stop shrinking', [1024, 40, 39], /^converged: 39\.0 MB in round 3$/],
     [
@@ -29,6 +35,12 @@ describe('rounds of copying ahead', () => {
       else expect(end).to.match(expected)
     })
   }
+
+  it('are short after one that copied little', () => {
+    expect(isShort([])).to.equal(false)
+    expect(isShort(rounds(1024))).to.equal(false)
+    expect(isShort(rounds(1024, 32))).to.equal(true)
+  })
 
   it('may be the first one alone', () =>
     expect(endOfRounds(rounds(1024), { ...limits, maximumRounds: 1 })).to.equal('1 round used up: 1024.0 MB in round 1'))

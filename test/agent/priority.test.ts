@@ -1,0 +1,63 @@
+// The agent's own nice through the states of its moves. Raising it again needs root, which the tests have.
+
+import { spawn } from 'node:child_process'
+import { getPriority, setPriority } from 'node:os'
+import { expect } from 'chai'
+import type { AgentConfig } from '../../src/agent/config.ts'
+import type { Moves } from '../../src/agent/moves.ts'
+import { copyAhead, isWaitedFor, putFirst, review, takePriority } from '../../src/agent/priority.ts'
+import type { MoveState } from '../../src/api/agent-wire.ts'
+
+function movesIn(...states: MoveState[]): Moves {
+  return { list: () => states.map((state, index) => ({ uid: String(index), role: 'source', settled: false, state })) } as unknown as Moves
+}
+
+describe('the priority on the processor', () => {
+  const before = getPriority()
+  beforeEach(() => takePriority({ cgroupDir: '/nonexistent' } as AgentConfig))
+  after(() => setPriority(before))
+
+  it('comes first, but not while memory of pods that run is copied', async () => {
+    expect(getPriority()).to.equal(-15)
+    const moves = movesIn('moving')
+    await copyAhead(moves, async () => {
+      await copyAhead(moves, async () => expect(getPriority()).to.equal(10))
+      expect(getPriority(), 'another copy has not ended').to.equal(10)
+    })
+    expect(getPriority()).to.equal(-15)
+  })
+
+  it('comes first again when a copy fails', async () => {
+    const copying = copyAhead(movesIn(), async () => await Promise.reject(new Error('broken')))
+    await copying.catch(() => undefined)
+    expect(getPriority()).to.equal(-15)
+  })
+
+  it('comes first as long as any pod waits', async () => {
+    await copyAhead(movesIn('moving'), async () => {
+      review(movesIn('moving', 'holding'))
+      expect(getPriority(), 'held').to.equal(-15)
+      review(movesIn('moving', 'live'))
+      expect(getPriority(), 'released').to.equal(10)
+      await copyAhead(movesIn('moving', 'frozen'), async () => expect(getPriority(), 'frozen').to.equal(-15))
+    })
+  })
+
+  it('starts programs that come first, whenever it starts them', async () => {
+    await copyAhead(movesIn(), async () => {
+      const child = spawn('sleep', ['60'])
+      expect(getPriority(child.pid)).to.equal(10)
+      putFirst(child.pid)
+      expect(getPriority(child.pid)).to.equal(-15)
+      child.kill()
+    })
+    putFirst(undefined)
+  })
+
+  it('counts those that a pod waits in, but not the one that asks', () => {
+    expect(isWaitedFor(movesIn('holding'), '0')).to.equal(false)
+    expect(isWaitedFor(movesIn('holding', 'granted'), '0')).to.equal(true)
+    expect(isWaitedFor(movesIn('awaiting', 'standing', 'live'))).to.equal(false)
+    expect(isWaitedFor(movesIn('moving', 'aborted')), 'to be thawed').to.equal(true)
+  })
+})
