@@ -86,6 +86,7 @@ async function moveAround(world: World, { moves, rollback }: FlowOptions): Promi
     console.log(
       `move ${number}: ${status?.phase}, ${status?.sourceNode} to ${status?.destinationNode}, freeze ${ms(move.freezeMs)} (held ${ms(move.untilMs - move.fromMs)}), relayed ${move.relayed}`,
     )
+    for (const warning of status?.warnings ?? []) console.log(`  warning: ${warning}`)
     done.push(move)
     await sleep(betweenMovesMs)
   }
