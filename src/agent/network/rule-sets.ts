@@ -41,17 +41,17 @@ interface Words {
 
 const chains: Record<string, { hook: string; rules: (words: Words) => string[] }> = {
   /**
-   * Before connection tracking. Second rule: this node only hands on what is for a pod that lives elsewhere, and the answers go another way.
-   * Tracked, half of a flow is INVALID to the kernel, and kube-proxy's iptables mode drops that. First rule: new connections that wait for a pod
-   * that comes here are not handed on. Last rule: flow-legs.ts, translatedForms; all of a flow or nothing: SYNs are no exception (a new connection
-   * under the port of such a flow waits for seconds, half tracked it would be reset).
+   * Before connection tracking. First rule: flow-legs.ts, translatedForms; all of a flow or nothing: SYNs are no exception (a new connection under
+   * the port of such a flow waits until the move is settled; half tracked it would be reset). Last rule: this node only hands on what is for a pod
+   * that lives elsewhere, and the answers go another way. Tracked, half of a flow is INVALID to the kernel, and kube-proxy's iptables mode drops
+   * that. New connections that wait for a pod that comes here are not handed on.
    */
   untracked: {
     hook: 'type filter hook prerouting priority -300',
     rules: ({ ip }) => [
+      `${ip} saddr . meta l4proto . th sport . ${ip} daddr . th dport @untracked notrack accept`,
       `${ip} daddr @awaited ${opensConnection} accept`,
       `iif @outer ${ip} daddr @movable fib daddr oif @outer notrack`,
-      `${ip} saddr . meta l4proto . th sport . ${ip} daddr . th dport @untracked notrack`,
     ],
   },
   /** After connection tracking and before the routing decision. Only the pod's own packets: answers would come back here for ever. */
