@@ -3,6 +3,7 @@
 #include "files.h"
 #include "lines.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,9 +28,18 @@ static bool carry(int from, int to)
 	}
 }
 
+// rsync leaves its remote shell's output non-blocking. A reader that is slower than the other end, as with the checksums of large files, is waited
+// for.
+static bool wait_for_reader(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	return flags >= 0 && (!(flags & O_NONBLOCK) || !fcntl(fd, F_SETFL, flags & ~O_NONBLOCK));
+}
+
 // Two processes, so that a full buffer one way never stops the other: both ends may be writing at once.
 static int shuttle(int socket)
 {
+	if (!wait_for_reader(STDOUT_FILENO)) return complain("connect: its output: %s", strerror(errno));
 	pid_t up = fork();
 	if (up < 0) return complain("connect: fork: %s", strerror(errno));
 	if (up == 0) _exit(!carry(STDIN_FILENO, socket));

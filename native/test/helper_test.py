@@ -473,6 +473,18 @@ class Connect(Case):
         self.assertEqual((done.returncode, self.got), (0, [b'token-1\n']))
         self.assertEqual(done.stdout, data[::-1] * 2)
 
+    def test_waits_for_a_reader_whose_end_does_not_block(self):
+        data = os.urandom(8 << 20)
+        path = self.serve(lambda c, f: f.write(data))
+        ours, its = socket.socketpair()
+        with ours, its:
+            its.setblocking(False)  # as rsync leaves its remote shell's output
+            child = subprocess.Popen([HELPER, 'connect', path, 't'], stdin=subprocess.PIPE, stdout=its, stderr=subprocess.PIPE)
+            its.close()
+            time.sleep(0.5)
+            got = b''.join(iter(lambda: ours.recv(1 << 20), b''))
+        self.assertEqual((child.communicate()[1], child.returncode, got == data), (b'', 0, True))
+
     def test_both_ends_may_write_before_they_read(self):
         data = os.urandom(8 << 20)
 
