@@ -16,6 +16,7 @@ import { SocketReader } from '../criu/sockets.ts'
 import { storeReady } from '../memory/store.ts'
 import { nowMs } from '../moves.ts'
 import type { Arm, ArmRestore, Committed, Outcome, Rearm, Restored, SocketOptions, Standing, Steps, Stores } from '../peer/wire.ts'
+import { review } from '../priority.ts'
 import { outcomeOf } from '../protocol/destination.ts'
 import type { DestinationMove, Failure } from '../protocol/move.ts'
 import { sharedMemoryFolder } from '../runc/state.ts'
@@ -139,6 +140,7 @@ export class Receiver {
   async prepareHold(): Promise<void> {
     collectAhead(this.#context.moves, this.#uid)
     if (this.#move.state === 'standing') this.#context.moves.decideDestination(this.#uid, { type: 'hold' })
+    review(this.#context.moves)
     await this.#context.network.prepareHold({ uid: this.#uid, ips: this.#pod.pod.ips, attached: this.#pod.attached() })
   }
 

@@ -36,7 +36,7 @@ const standingPollMs = 50
 const grantDeadlineMs = 5000
 const warmConnections = 3
 const armRestoreTimeoutMs = 30_000
-/** A round trip round the world; new connections wait for it, and those that never answer are waited for as well. */
+/** A round trip round the world: new connections wait for it, and those that never answer are waited for as well. */
 const handshakesMs = 300
 /** Of those whose handshake takes longer. */
 const namedPeers = 5
