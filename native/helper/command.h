@@ -8,6 +8,7 @@ int sockets_command(int argc, char **argv);
 int reasons_command(int argc, char **argv);
 int unrepair_command(int argc, char **argv);
 int connect_command(int argc, char **argv);
+int blocks_command(int argc, char **argv);
 int freeze_command(int argc, char **argv);
 int thaw_command(int argc, char **argv);
 

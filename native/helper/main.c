@@ -15,6 +15,7 @@ static const struct {
 	{"reasons", reasons_command, "reasons PID..."},
 	{"unrepair", unrepair_command, "unrepair PID..."},
 	{"connect", connect_command, "connect [--args] SOCKET TOKEN [ARGS...]"},
+	{"blocks", blocks_command, "blocks < KEY, REQUESTS"},
 	{"freeze", freeze_command, "freeze CGROUP..."},
 	{"thaw", thaw_command, "thaw CGROUP..."},
 };

@@ -13,6 +13,102 @@ def js(*words, **kw):
     return json.loads(helper(*words, **kw).stdout)
 
 
+class Blocks(Case):
+    """Two ends of a copy; what the one finds changed is written to the other."""
+    KEY = os.urandom(514 * 8)
+
+    def setUp(self):
+        super().setUp()
+        self.here, self.there = (os.path.join(self.dir, name) for name in ('here', 'there'))
+
+    def start(self):
+        end = subprocess.Popen([HELPER, 'blocks'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(lambda: (end.kill(), end.wait()))
+        end.stdin.write(self.KEY)
+        return end
+
+    def ask(self, end, line, data=b''):
+        end.stdin.write(line.encode() + b'\n' + data)
+        end.stdin.flush()
+
+    def digests(self, path):
+        end = self.start()
+        self.ask(end, f'digests {path}')
+        size, = struct.unpack('Q', end.stdout.read(8))
+        return size, end.stdout.read(-(-size // 4096) * 32)
+
+    def changes(self, end, path=None):
+        """Writes them there; their places, in order."""
+        self.ask(end, f'changes 7 {path or self.here}')
+        places = []
+        with open(self.there, 'r+b') as there:
+            while True:
+                at, length = struct.unpack('=QI', end.stdout.read(12))
+                if not length: break
+                there.seek(at)
+                there.write(end.stdout.read(length))
+                places.append((at, length))
+            there.truncate(at)
+        return sorted(places)
+
+    def knowing(self, there):
+        open(self.there, 'wb').write(there)
+        end = self.start()
+        size, digests = self.digests(self.there)
+        self.assertEqual(size, len(there))
+        self.ask(end, f'know 7 {len(digests) // 32}', digests)
+        return end
+
+    def assertSame(self):
+        self.assertEqual(open(self.there, 'rb').read(), open(self.here, 'rb').read())
+
+    def test_finds_what_differs_in_a_file_read_by_several_threads(self):
+        data = bytearray(os.urandom((9 << 20) + 1234))
+        end = self.knowing(data)
+        for at in (0, 4095, 5 << 20, (9 << 20) + 1233): data[at] ^= 1
+        open(self.here, 'wb').write(data)
+        self.assertEqual(self.changes(end), [(0, 4096), (5 << 20, 4096), (9 << 20, 1234)])
+        self.assertSame()
+        self.assertEqual(self.changes(end), [])
+
+    def test_files_that_grow_shrink_and_grow_again(self):
+        end = self.knowing(b'x' * 100)
+        for content in (b'x' * 100 + b'\0' * 9000, b'x' * 100 + b'\0' * 9000 + b'y', b'', b'\0' * 5000, b'x' * 10000, b'x' * 5000, b'x' * 10000):
+            open(self.here, 'wb').write(content)
+            self.changes(end)
+            self.assertSame()
+
+    def test_random_contents_of_few_words(self):
+        import random
+        words = [b'\0' * 8, b'\1' + b'\0' * 7, b'\xff' * 8, b'\0' * 7 + b'\x80']
+        make = lambda: bytearray(b''.join(random.choices(words, k=2048)))
+        end = self.knowing(make())
+        for _ in range(50):
+            content = make()
+            del content[random.randrange(1, len(content)):]
+            open(self.here, 'wb').write(content)
+            self.changes(end)
+            self.assertSame()
+
+    def test_a_swap_of_two_words_shows(self):
+        data = bytearray(struct.pack('512Q', *range(512)))
+        for i, j in ((0, 8), (0, 16), (8, 16), (0, 4088)):
+            end = self.knowing(data)
+            other = bytearray(data)
+            other[i:i + 8], other[j:j + 8] = data[j:j + 8], data[i:i + 8]
+            open(self.here, 'wb').write(other)
+            self.assertEqual(self.changes(end), [(0, 4096)])
+
+    def test_nonsense_ends_it(self):
+        for line, said in (('know 7 99999999999999', '64 GiB'), ('know 4096 1', 'not understood'), ('changes 1 /none', '/none: No such file'),
+                           ('changes 1 /proc', 'no plain file'), ('digests', 'not understood'), ('', 'not understood')):
+            end = self.start()
+            self.ask(end, line)
+            end.stdin.close()
+            self.assertIn(said, end.stderr.read().decode())
+            self.assertEqual(end.wait(), 1)
+
+
 class Conntrack(Case):
     def setUp(self):
         super().setUp()

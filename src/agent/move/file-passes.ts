@@ -13,6 +13,8 @@ import { FileTransport } from '../transfer/file-transport.ts'
 const quickPassMs = 300
 const maximumPasses = 5
 const passTries = 3
+/** What changed in a shorter time than this is not worth a look. */
+const freshMs = 300
 
 export interface FilesToMove {
   context: AgentContext
@@ -31,6 +33,7 @@ export class FilePasses {
   readonly #transport: FileTransport
   readonly #pod: StoragePod
   readonly #destination: StorageDestination
+  #keptMs = Number.NEGATIVE_INFINITY
 
   private constructor(files: FilesToMove, transport: FileTransport) {
     const { request, pod, bundles } = files
@@ -70,13 +73,14 @@ export class FilePasses {
     }
   }
 
-  /** After the last pass ahead. What cannot be kept goes with the last pass, as ever. */
+  /** After the last pass ahead, and again. What cannot be kept goes with the last pass, as ever. */
   async keepHot(take: (bytes: number) => Promise<void>): Promise<void> {
-    if (this.#skipped) return
+    if (this.#skipped || performance.now() - this.#keptMs < freshMs) return
     const { context, uid, signal } = this.#files
     await context.storage.keepHot(uid, take).catch((error: unknown) => {
-      log.warn({ uid, reason: messageOf(error) }, 'files that change all the time could not be kept; they go whole in the freeze')
+      log.warn({ uid, reason: messageOf(error) }, 'files that change all the time could not be kept; rsync carries them in the freeze')
     })
+    this.#keptMs = performance.now()
     signal.throwIfAborted()
   }
 

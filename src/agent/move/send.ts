@@ -126,9 +126,10 @@ export class Sending {
     // page alone.
     const converged = await this.#catchUp()
     await this.#files.once()
-    await this.#files.keepHot(async (bytes) => await this.#limit.take(bytes))
+    await this.#keepHot()
     moves.step(this.#uid, 'presync')
     await this.#refresh(converged)
+    await this.#keepHot()
     await this.#flows.follow('running')
     await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
@@ -142,6 +143,10 @@ export class Sending {
     collectAhead(moves, this.#uid)
     await prepared
     await this.#sendNewOn()
+  }
+
+  async #keepHot(): Promise<void> {
+    await this.#files.keepHot(async (bytes) => await this.#limit.take(bytes))
   }
 
   async #untilStanding(): Promise<Standing> {

@@ -13,21 +13,37 @@ export interface Beneath {
 
 /** `name`: relative, bytes one a character. Throws unless it is a plain file with one name. */
 export function openBeneath(root: string, name: string, flags: number): Beneath {
+  return atFolder(root, name, (folder, word) => {
+    const handle = openSync(inside(folder, word), handleOnly | constants.O_NOFOLLOW)
+    try {
+      const { ino: inode, size: bytes, nlink } = plain(handle, name)
+      if (nlink !== 1) throw new Error(`"${name.slice(0, 200)}" has ${nlink} names`)
+      return { fd: openSync(`/proc/self/fd/${handle}`, flags), inode, bytes }
+    } finally {
+      closeSync(handle)
+    }
+  })
+}
+
+/** An empty file, of nobody else, in a folder that exists; throws if there is anything of that name. */
+export function createBeneath(root: string, name: string): number {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+  return atFolder(root, name, (folder, word) => openSync(inside(folder, word), flags, 0o600))
+}
+
+function atFolder<T>(root: string, name: string, use: (folder: number, word: string) => T): T {
   const words = name.split('/')
   if (words.some((word) => word === '' || word === '.' || word === '..')) throw new Error(`"${name.slice(0, 200)}" is no plain path`)
-  let handle = openSync(root, handleOnly | constants.O_DIRECTORY)
+  let folder = openSync(root, handleOnly | constants.O_DIRECTORY)
   try {
-    for (const [index, word] of words.entries()) {
-      const last = index === words.length - 1
-      const next = openSync(inside(handle, word), last ? handleOnly | constants.O_NOFOLLOW : folderOnly)
-      closeSync(handle)
-      handle = next
+    for (const word of words.slice(0, -1)) {
+      const next = openSync(inside(folder, word), folderOnly)
+      closeSync(folder)
+      folder = next
     }
-    const { ino: inode, size: bytes, nlink } = plain(handle, name)
-    if (nlink !== 1) throw new Error(`"${name.slice(0, 200)}" has ${nlink} names`)
-    return { fd: openSync(`/proc/self/fd/${handle}`, flags), inode, bytes }
+    return use(folder, words.at(-1) as string)
   } finally {
-    closeSync(handle)
+    closeSync(folder)
   }
 }
 

@@ -1,31 +1,35 @@
-// Pieces of files, from the source's agent to the destination's, written there in place. Frames as in transfer/frame.ts: `patch`, named
-// `offset:path`, then `end` with the length of each file, which is answered; then more of both on the same stream.
+// Pieces of files, from the source's agent to the destination's, written there in place. Frames as in transfer/frame.ts: `digests`, named by a path,
+// with a key, is answered by digests of that file's blocks; `patch`, named `offset:path`; `end`, with the length of each file, is answered; then more
+// of all on the same stream.
 import { closeSync, constants, ftruncateSync, writeSync } from 'node:fs'
 import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { z } from 'zod'
 import { messageOf } from '../../runtime/errors.ts'
 import { encodeHeader, encodeJson, FrameParser } from '../transfer/frame.ts'
-import { openBeneath } from './beneath.ts'
+import { createBeneath, openBeneath } from './beneath.ts'
+import { BlockHelper, keyBytes } from './block-helper.ts'
 
 /** First line of such a stream is this and the token of the folder: without it, the stream is one of rsync's. */
 export const patchPrefix = 'patch:'
 
 const End = z.object({ files: z.array(z.tuple([z.string(), z.int().nonnegative()])) })
-const Answer = z.object({ error: z.string().optional() })
+const Answer = z.object({ error: z.string().optional(), absent: z.boolean().optional() })
+type Answer = z.infer<typeof Answer>
 /** Far more than are ever kept. */
 const maximumFiles = 4096
 
 /** The source's end. */
 export class PatchStream {
   readonly #stream: Duplex
-  #answered: { resolve: () => void; reject: (error: Error) => void } | undefined
+  #answered: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | undefined
+  #digests: Buffer[] = []
   #broken: Error | undefined
 
   constructor(stream: Duplex) {
     this.#stream = stream
     const parser = new FrameParser({
-      data: () => this.#break(new Error('Patching files: the peer sent data back')),
+      data: (_kind, _name, piece) => void this.#digests.push(piece),
       json: (_kind, value) => this.#answer(Answer.parse(value)),
     })
     stream.on('data', (chunk: Buffer) => {
@@ -53,18 +57,29 @@ export class PatchStream {
     if (!this.#stream.write(data)) await new Promise<void>((resolve) => this.#onceFree(resolve))
   }
 
+  /** Of the file's blocks as the destination has them, which makes a file that it has not; undefined if it cannot. */
+  async digests(name: string, key: Buffer): Promise<Buffer[] | undefined> {
+    this.#digests = []
+    const { absent } = await this.#ask(encodeHeader('digests', name, key.length), key)
+    return absent ? undefined : this.#digests
+  }
+
   /** Resolves when the destination has written everything, and given the files these lengths. */
   async finish(sizes: ReadonlyMap<string, number>): Promise<void> {
-    if (this.#broken) throw this.#broken
-    const answered = new Promise<void>((resolve, reject) => {
-      this.#answered = { resolve, reject }
-    })
-    this.#stream.write(encodeJson('end', { files: [...sizes] }))
-    await answered
+    await this.#ask(encodeJson('end', { files: [...sizes] }))
   }
 
   close(): void {
     this.#stream.destroy()
+  }
+
+  async #ask(...pieces: Buffer[]): Promise<Answer> {
+    if (this.#broken) throw this.#broken
+    const answered = new Promise<Answer>((resolve, reject) => {
+      this.#answered = { resolve, reject }
+    })
+    for (const piece of pieces) this.#stream.write(piece)
+    return await answered
   }
 
   #onceFree(resolve: () => void): void {
@@ -77,9 +92,9 @@ export class PatchStream {
     this.#stream.once('close', free)
   }
 
-  #answer({ error }: z.infer<typeof Answer>): void {
-    if (error !== undefined) return this.#break(new Error(`Patching files: the destination could not write them (${error})`))
-    this.#answered?.resolve()
+  #answer(answer: Answer): void {
+    if (answer.error !== undefined) return this.#break(new Error(`Patching files: the destination could not write them (${answer.error})`))
+    this.#answered?.resolve(answer)
     this.#answered = undefined
   }
 
@@ -91,13 +106,15 @@ export class PatchStream {
   }
 }
 
-/** The destination's end: resolves when the stream ends. Whatever it says, only plain files below `folder` that exist are written. */
-export async function receivePatches(stream: Duplex, folder: string): Promise<void> {
+/** The destination's end: resolves when the stream ends. Whatever it says, only plain files below `folder` are written or made. */
+export async function receivePatches(stream: Duplex, folder: string, helper: string): Promise<void> {
   const files = new PatchedFiles(folder)
+  const asked = new AskedDigests(files, stream, helper)
   const parser = new FrameParser({
     data: (kind, name, piece) => {
-      if (kind !== 'patch') throw new Error(`Patching files: a frame of ${kind}`)
-      files.write(name, piece)
+      if (kind === 'digests') asked.take(name, piece)
+      else if (kind === 'patch') files.write(name, piece)
+      else throw new Error(`Patching files: a frame of ${kind}`)
     },
     json: (_kind, value) => {
       for (const [name, bytes] of End.parse(value).files) files.truncate(name, bytes)
@@ -105,12 +122,58 @@ export async function receivePatches(stream: Duplex, folder: string): Promise<vo
     },
   })
   try {
-    for await (const chunk of stream) parser.push(chunk as Buffer)
+    for await (const chunk of stream) {
+      parser.push(chunk as Buffer)
+      await asked.told()
+    }
   } catch (error) {
     if (!stream.destroyed) stream.end(encodeJson('answer', { error: messageOf(error) }))
     throw error
   } finally {
+    asked.close()
     files.close()
+  }
+}
+
+/** The other end sends nothing else before it has been answered. */
+class AskedDigests {
+  readonly #files: PatchedFiles
+  readonly #stream: Duplex
+  readonly #program: string
+  #helper: BlockHelper | undefined
+  #key: Buffer = Buffer.alloc(0)
+  #wanted: string | undefined
+
+  constructor(files: PatchedFiles, stream: Duplex, program: string) {
+    this.#files = files
+    this.#stream = stream
+    this.#program = program
+  }
+
+  /** The key comes in pieces, and is the same each time. */
+  take(name: string, piece: Buffer): void {
+    this.#key = Buffer.concat([this.#key, piece])
+    if (this.#key.length > keyBytes) throw new Error(`Patching files: a key of more than ${keyBytes} bytes`)
+    if (this.#key.length === keyBytes) this.#wanted = name
+  }
+
+  async told(): Promise<void> {
+    if (this.#wanted === undefined) return
+    const [name, key] = [this.#wanted, this.#key]
+    this.#wanted = undefined
+    this.#key = Buffer.alloc(0)
+    const fd = this.#files.readable(name)
+    this.#helper ??= new BlockHelper(this.#program, key)
+    const tell = (piece: Buffer): void => {
+      this.#stream.write(encodeHeader('digests', name, piece.length))
+      this.#stream.write(piece)
+    }
+    if (fd !== undefined) await this.#helper.digests(fd, tell)
+    this.#stream.write(encodeJson('answer', { absent: fd === undefined }))
+  }
+
+  close(): void {
+    this.#helper?.close()
   }
 }
 
@@ -133,6 +196,15 @@ class PatchedFiles {
     this.#at += piece.length
   }
 
+  /** Makes it where nothing has that name. Undefined: something else has, or there is no such folder. */
+  readable(name: string): number | undefined {
+    try {
+      return this.#fd(name)
+    } catch {
+      return this.#create(name)
+    }
+  }
+
   truncate(name: string, bytes: number): void {
     this.#frame = ''
     ftruncateSync(this.#fd(name), bytes)
@@ -143,11 +215,21 @@ class PatchedFiles {
     this.#open.clear()
   }
 
+  #create(name: string): number | undefined {
+    try {
+      const fd = createBeneath(this.#folder, name)
+      this.#open.set(name, fd)
+      return fd
+    } catch {
+      return undefined
+    }
+  }
+
   #fd(name: string): number {
     const known = this.#open.get(name)
     if (known !== undefined) return known
     if (this.#open.size >= maximumFiles) throw new Error(`Patching files: more than ${maximumFiles} files`)
-    const { fd } = openBeneath(this.#folder, name, constants.O_WRONLY)
+    const { fd } = openBeneath(this.#folder, name, constants.O_RDWR)
     this.#open.set(name, fd)
     return fd
   }

@@ -55,7 +55,8 @@ class NodePodStorage implements PodStorage {
     const roots = (await syncedRoots(this.#config, pod)).map((root) => {
       const [socket, token] = [destination.transportSocket, tokenFor(root, destination)]
       const patches = (): PatchStream => PatchStream.open(socket, token)
-      return new RootCopy(root, { remoteShell: remoteShell(this.#config.helper, socket, token), patches })
+      const { helper } = this.#config
+      return new RootCopy(root, { remoteShell: remoteShell(helper, socket, token), patches, helper })
     })
     this.#copies.set(uid, { socket: destination.transportSocket, roots })
     return roots

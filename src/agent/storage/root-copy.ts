@@ -21,6 +21,13 @@ const tickMs = 20
 /** About 100 bytes a file. A listing that was cut would be no listing. */
 const listingLimitBytes = 1 << 30
 
+/** Of files of this size a whole copy is nothing. */
+const smallestHotBytes = 64 << 10
+/** Of a frame's name, with its offset, as UTF-8. */
+const longestHotName = 240
+/** Each stays open on the destination. */
+const maximumHotFiles = 1000
+
 /** The wall clock was set between two passes: change times cannot be compared with it. */
 const clockStepMs = 5
 
@@ -29,6 +36,8 @@ export interface Way {
   /** `--rsh` of rsync. */
   remoteShell: string
   patches: () => PatchStream
+  /** podmotion-helper. */
+  helper: string
 }
 
 interface Pass {
@@ -45,7 +54,7 @@ export class RootCopy {
   #complete: Pass | undefined
   /** Every path that the destination may have from an earlier pass. */
   readonly #known = new Set<string>()
-  /** Files that the last pass sends whatever their times say: mapped while a pass read them, or written on the destination by ourselves. */
+  /** Files that the last pass sends whatever their times say: mapped while a pass read them, left by a pass, or written there by ourselves. */
   readonly #doubtful = new Set<string>()
   /** Through its handshake already. Without a last pass the peer's rsync gives up after its I/O timeout, and this one with it. */
   #prepared: WaitingRun | undefined
@@ -68,29 +77,43 @@ export class RootCopy {
     await this.#noteMapped(mappedBy(pod))
     const pass = await this.#look(false)
     const listed = await this.#layerPaths()
-    const result = await this.#run({ bandwidthLimitMbps }, listed)
+    const leaveBig = this.#hasBigThere(pass.listing)
+    const result = await this.#run({ bandwidthLimitMbps, leaveBig }, listed)
     for (const name of [...pass.listing.keys(), ...sentNames(result.stdout)]) this.#known.add(name)
-    if (result.exitCode === 0) this.#note(pass)
+    if (result.exitCode === 0) this.#note(pass, leaveBig)
     await this.#noteMapped(mappedBy(pod))
     this.#prepare()
     return this.#check(result, [0, vanishedExitCode])
   }
 
-  /** While the pod runs, after all passes: what is kept must not be written by another one. */
+  /** While the pod runs, after all passes, as often as it helps: what is kept must not be written by another one. */
   async keepHot(take: (bytes: number) => Promise<void>): Promise<void> {
-    if (this.#restless.length === 0) return
-    const hot = new HotFiles(this.#root.folder, this.#way.patches())
+    const candidates = await this.#hotCandidates()
+    if (candidates.length === 0) return
+    this.#hot ??= new HotFiles(this.#root.folder, this.#way.patches(), this.#way.helper)
+    const hot = this.#hot
     try {
-      await hot.keep(this.#restless, take)
+      await hot.keep(candidates, take)
+      if (!this.#preparedAttributes?.waits) this.#preparedAttributes = this.#waiting('trusted')
+      this.#prepare()
     } catch (error) {
+      this.#hot = undefined
       hot.close()
       throw error
     } finally {
       for (const name of hot.touched) this.#doubtful.add(name)
+      for (const name of hot.touched) this.#known.add(name)
     }
-    if (hot.touched.size === 0) return hot.close()
-    this.#hot = hot
-    this.#preparedAttributes = this.#waiting('trusted')
+  }
+
+  /** What has changed since the destination had it, or did between two passes, or is mapped: the latest first. */
+  async #hotCandidates(): Promise<string[]> {
+    if (!this.#complete) return []
+    const { listing } = await this.#look(false)
+    const changed = changedSince(listing, this.#complete.listing, this.#complete.sinceMs)
+    return latestFirst(listing, new Set([...this.#doubtful, ...this.#restless, ...changed]))
+      .filter((name) => (listing.get(name)?.bytes ?? 0) >= smallestHotBytes && name.length <= longestHotName)
+      .slice(0, maximumHotFiles)
   }
 
   /** Inside the freeze; who maps what is looked up once for all folders. */
@@ -105,39 +128,46 @@ export class RootCopy {
     const gone = await this.#deletable([...this.#known].filter((name) => !now.listing.has(name)))
     const hot = this.#hot?.stillThere() ?? []
     for (const name of hot) changed.delete(name)
-    const sent = await Promise.all([this.#sendRest([...changed], gone, now.listing), this.#patch(hot)])
+    const sent = await Promise.all([this.#sendRest([...changed], gone, now.listing), this.#patch(hot, now.listing)])
     return sent[0] + sent[1]
   }
 
   async #sendRest(changed: readonly string[], gone: readonly string[], listing: Listing): Promise<number> {
-    const isBig = (name: string): boolean => isBigIn(listing, name)
     const [whole, big] = [this.#prepared, this.#preparedBig]
     this.#prepared = this.#preparedBig = undefined
     const [sent, sentBig] = await Promise.all([
-      this.#finish(whole, 'whole', [...changed.filter((name) => !isBig(name)), ...gone]),
-      this.#finish(big, 'compared', changed.filter(isBig)),
+      this.#finish(whole, 'whole', [...changed.filter((name) => !isBigIn(listing, name)), ...gone]),
+      this.#finish(
+        big,
+        'compared',
+        changed.filter((name) => isBigIn(listing, name)),
+      ),
     ])
     return sent + sentBig
   }
 
   /** Contents by ourselves, then everything else about these files by rsync. Whatever fails: the same by rsync alone. */
-  async #patch(names: readonly string[]): Promise<number> {
+  async #patch(names: readonly string[], listing: Listing): Promise<number> {
     if (names.length === 0) return 0
     try {
       const sent = await (this.#hot as HotFiles).patch(names)
-      const result = await this.#preparedAttributes?.finish(encodeList(names))
-      if (result?.exitCode === 0) return sent + sentBytes(result.stdout)
+      return sent + (await this.#finish(this.#preparedAttributes, 'trusted', names))
     } catch (error) {
-      log.warn({ root: this.#root.label, reason: messageOf(error) }, 'hot files could not be patched; they are sent whole')
+      log.warn({ root: this.#root.label, reason: messageOf(error) }, 'hot files could not be patched; rsync carries them')
     }
-    return this.#check(await this.#run({ contents: 'whole' }, names), [0])
+    return await this.#sendRest(names, [], listing)
   }
 
-  #note(pass: Pass): void {
+  /** Whether the destination has some version of every big file: then they go by what changed, just before the freeze and in it. */
+  #hasBigThere(listing: Listing): boolean {
+    const there = this.#complete?.listing
+    return there !== undefined && [...listing].every(([name, { inode }]) => !isBigIn(listing, name) || there.get(name)?.inode === inode)
+  }
+
+  #note(pass: Pass, leftBig: boolean): void {
     const before = this.#complete
-    const changed = before ? changedSince(pass.listing, before.listing, before.sinceMs) : []
-    const changedMs = (name: string): number => pass.listing.get(name)?.changedMs ?? 0
-    this.#restless = changed.sort((one, other) => changedMs(other) - changedMs(one))
+    this.#restless = before ? changedSince(pass.listing, before.listing, before.sinceMs) : []
+    if (leftBig) for (const name of this.#restless) if (isBigIn(pass.listing, name)) this.#doubtful.add(name)
     this.#complete = pass
   }
 
@@ -242,6 +272,11 @@ export class RootCopy {
     if (good.includes(exitCode)) return sentBytes(stdout)
     throw new Error(`Copying the ${this.#root.label}: rsync exited ${exitCode} (${stderr.trim().slice(-1000)})`)
   }
+}
+
+function latestFirst(listing: Listing, names: Iterable<string>): string[] {
+  const changedMs = (name: string): number => listing.get(name)?.changedMs ?? 0
+  return [...names].sort((one, other) => changedMs(other) - changedMs(one))
 }
 
 function isBigIn(listing: Listing, name: string): boolean {

@@ -38,7 +38,7 @@ export function fileStream(line: string): FileStream {
     return { root, serve: async (config, stream) => await serveRsync(config, stream, root) }
   }
   const root = parseToken(line.slice(patchPrefix.length))
-  return { root, serve: async (config, stream) => await receivePatches(stream, await resolveRoot(config, root)) }
+  return { root, serve: async (config, stream) => await receivePatches(stream, await resolveRoot(config, root), config.helper) }
 }
 
 async function serveRsync(config: AgentConfig, stream: Duplex, root: StorageRoot): Promise<void> {

@@ -2,14 +2,14 @@
 //
 // A frame: kind (1 byte), 0, name length (2 bytes), data length (4 bytes), name, data. Data of a file is appended to it.
 
-export const frameKinds = { image: 1, log: 2, end: 3, answer: 4, shared: 5, pages: 6, again: 7, patch: 8 } as const
+export const frameKinds = { image: 1, log: 2, end: 3, answer: 4, shared: 5, pages: 6, again: 7, patch: 8, digests: 9 } as const
 export type FrameKind = keyof typeof frameKinds
 /**
  * image: of criu; log: of a container, appended; shared: of the pod's /dev/shm, whose contents criu leaves to us.
  * pages: of an image, whole, and kept by both ends (page-repeats.ts); again: some of those once more, without data: the name is
- * `first:pages:image`. patch: of a file of the pod (storage/patch-stream.ts), on a stream of its own.
+ * `first:pages:image`. patch, digests: of files of the pod (storage/patch-stream.ts), on a stream of their own.
  */
-export type DataKind = 'image' | 'log' | 'shared' | 'pages' | 'again' | 'patch'
+export type DataKind = 'image' | 'log' | 'shared' | 'pages' | 'again' | 'patch' | 'digests'
 type JsonKind = 'end' | 'answer'
 
 export const headerBytes = 8

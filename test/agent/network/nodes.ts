@@ -1,11 +1,12 @@
 // Two nodes with a bridge, pods and a client outside, each a network namespace; the real network room runs in each node.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { readConfig } from '../../../src/agent/config.ts'
 import type { Attached, FlowSurvey } from '../../../src/agent/rooms.ts'
+import { nativeHelper } from '../native-helper.ts'
 
 const projectRoot = path.resolve(import.meta.dirname, '../../..')
 const fixtures = path.join(import.meta.dirname, 'fixtures')
@@ -35,7 +36,6 @@ export class Nodes {
   #isDual = false
 
   constructor() {
-    buildHelper()
     this.#addNamespace('fab')
     this.in('fab', 'ip link add fab type bridge && ip link set fab up')
     for (const [name, ip] of [...Object.entries(nodeIps), ['c', clientIp] as const]) this.#addHost(name, ip)
@@ -239,7 +239,7 @@ export class Nodes {
       STATE_DIR: path.join(this.folder, node, 'state'),
       CNI_STATE_DIR: path.join(this.folder, node, 'cni'),
     })
-    const given = JSON.stringify({ ...config, helper: path.join(projectRoot, 'native/build/podmotion-helper') })
+    const given = JSON.stringify({ ...config, helper: nativeHelper() })
     const agent = new Lines(this.#spawn(node, 'node', ['--import', 'tsx', path.join(fixtures, 'node-agent.ts'), given]))
     this.#agents.set(node, agent)
     return agent
@@ -326,8 +326,4 @@ export class Client {
   async ask(command: string): Promise<unknown> {
     return JSON.parse(await this.#lines.ask(command))
   }
-}
-
-function buildHelper(): void {
-  if (!existsSync(path.join(projectRoot, 'native/build/podmotion-helper'))) execFileSync('make', ['-C', path.join(projectRoot, 'native')])
 }

@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import path from 'node:path'
 import { type AgentConfig, readConfig } from '../../../src/agent/config.ts'
 import { fileStream } from '../../../src/agent/storage/transport.ts'
+import { nativeHelper } from '../native-helper.ts'
 
 export function configIn(folder: string): AgentConfig {
   const config = readConfig({
@@ -13,7 +14,7 @@ export function configIn(folder: string): AgentConfig {
     STATE_DIR: path.join(folder, 'state'),
     KUBELET_DIR: path.join(folder, 'kubelet'),
   })
-  return { ...config, helper: path.join(import.meta.dirname, 'fixtures/connect.mjs') }
+  return { ...config, helper: nativeHelper() }
 }
 
 export interface Peer {

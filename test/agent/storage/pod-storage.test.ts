@@ -18,6 +18,28 @@ const pod = (folder: string): StoragePod => ({
   ],
 })
 
+/** A big table, a file that grows and is cut, one written through memory, and names that come and go. */
+const restlessWriter = `import mmap, os, random, sys
+os.chdir(sys.argv[1])
+random.seed(int(sys.argv[2]))
+open('table', 'wb').write(os.urandom(40 << 20))
+open('mapped', 'wb').write(os.urandom(1 << 20))
+table, cut = os.open('table', os.O_RDWR), os.open('cut', os.O_RDWR | os.O_CREAT)
+memory = mmap.mmap(os.open('mapped', os.O_RDWR), 1 << 20)
+print('started', flush=True)
+while True:
+    for _ in range(20): os.pwrite(table, os.urandom(8192), random.randrange(5000) * 8192)
+    at = random.randrange(1 << 20)
+    memory[at] = random.randrange(256)
+    os.pwrite(cut, os.urandom(random.randrange(100000)), random.randrange(500000))
+    if random.random() < 0.1: os.ftruncate(cut, random.randrange(600000))
+    if random.random() < 0.002: os.ftruncate(table, random.randrange(30 << 20, 40 << 20))
+    name = 'f%d' % random.randrange(4)
+    open('next', 'wb').write(os.urandom(random.randrange(200000)))
+    os.rename('next', name)
+    if random.random() < 0.2: os.unlink(name)
+`
+
 describe('copying the files of a pod', function () {
   this.timeout(30_000)
   let folder: string
@@ -177,10 +199,7 @@ sys.stdin.readline()`
       storage?.forget('m1')
       storage = undefined
       await sync(false)
-      append()
-      // So that no pass takes it for changed once more.
-      await sleep(100)
-      await sync(false)
+      sh(`head -c 3M /dev/urandom | dd of=${log()} bs=1M seek=4 conv=notrunc 2>/dev/null`)
       let pieces = 0
       const broken = async (): Promise<void> => {
         if (++pieces === 3) throw new Error('no more')
@@ -202,6 +221,42 @@ sys.stdin.readline()`
       expect(same()).to.equal('')
     })
 
+    it('may be new, or gone again', async () => {
+      sh(
+        `cd ${emptyDir('source-uid')}; for name in new quiet/new brief; do head -c 200K /dev/urandom > $name; done; chmod 640 new; chown 70:70 new`,
+      )
+      await storage?.keepHot('m1', async () => undefined)
+      sh(`cd ${emptyDir('source-uid')}; rm brief; printf changed | dd of=new bs=1 seek=100000 conv=notrunc 2>/dev/null`)
+      expect(await sync(true)).to.be.within(4096, 10_000)
+      expect(same()).to.equal('')
+    })
+
+    it('is left alone by all passes but the first if it is big, and is kept', async () => {
+      const table = path.join(emptyDir('source-uid'), 'table')
+      const change = (at: number): string => sh(`printf changed | dd of=${table} bs=1 seek=${at} conv=notrunc 2>/dev/null`)
+      sh(`head -c 40M /dev/urandom > ${table}`)
+      expect(await sync(false)).to.be.greaterThan(40 << 20)
+      change(10_000_000)
+      expect(await sync(false)).to.be.lessThan(5_000)
+      await storage?.keepHot('m1', async () => undefined)
+      change(20_000_000)
+      expect(await sync(true)).to.be.within(4096, 20_000)
+      expect(same()).to.equal('')
+    })
+
+    it('goes by rsync when it was left alone and nothing was kept', async () => {
+      const table = path.join(emptyDir('source-uid'), 'table')
+      sh(`head -c 40M /dev/urandom > ${table}`)
+      await sync(false)
+      sh(`printf changed | dd of=${table} bs=1 seek=10000000 conv=notrunc 2>/dev/null`)
+      await sleep(100)
+      await sync(false)
+      await sleep(100)
+      await sync(false)
+      await sync(true)
+      expect(same()).to.equal('')
+    })
+
     it('may grow', async () => {
       sh(`printf end | dd of=${log()} bs=1 seek=9000001 conv=notrunc 2>/dev/null`)
       expect(await sync(true)).to.be.lessThan(1_100_000)
@@ -219,6 +274,29 @@ sys.stdin.readline()`
         sh(`cd ${emptyDir('source-uid')}; ${change}`)
         await sync(true)
         expect(same()).to.equal('')
+      })
+    }
+
+    /** As the agent does: rsync gives up when a file is cut under its hands. */
+    const pass = async (tries = 5): Promise<unknown> =>
+      await sync(false).catch((error) => (tries > 0 ? pass(tries - 1) : Promise.reject(error)))
+    for (const seed of [1, 2, 3]) {
+      it(`is the same whatever a program writes meanwhile: seed ${seed}`, async () => {
+        const writer = spawn('python3', ['-c', restlessWriter, emptyDir('source-uid'), String(seed)], {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        })
+        try {
+          await once(writer.stdout, 'data')
+          await pass()
+          await pass()
+          for (let times = 0; times < 3; times++) await storage?.keepHot('m1', async () => undefined)
+          await sleep(50)
+          writer.kill('SIGSTOP')
+          await sync(true)
+          expect(same()).to.equal('')
+        } finally {
+          writer.kill('SIGKILL')
+        }
       })
     }
 

@@ -1,0 +1,80 @@
+// `podmotion-helper blocks` (native/helper/blocks.c): compares files with digests of what the destination has of them. One process for a folder of a
+// move; whatever goes wrong ends it, and then rsync carries those files.
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { putFirst } from '../priority.ts'
+import { ByteReader } from './byte-reader.ts'
+
+/** KEY_WORDS of native/helper/digest.h. */
+export const keyBytes = 514 * 8
+const digestBytes = 32
+const blockBytes = 4096
+/** Of digests, handed on at a time. */
+const pieceBytes = 1 << 20
+const stderrLimit = 4000
+
+export class BlockHelper {
+  readonly #child: ChildProcessWithoutNullStreams
+  readonly #answers: ByteReader
+  #said = ''
+
+  constructor(helper: string, key: Buffer) {
+    this.#child = spawn(helper, ['blocks'], { stdio: 'pipe' })
+    putFirst(this.#child.pid)
+    this.#answers = new ByteReader(this.#child.stdout)
+    this.#child.stdin.on('error', () => undefined)
+    this.#child.stderr.on('data', (chunk: Buffer) => {
+      this.#said = (this.#said + chunk.toString()).slice(-stderrLimit)
+    })
+    this.#child.once('error', (error) => this.#end(error.message))
+    this.#child.once('close', () => this.#end(''))
+    this.#child.stdin.write(key)
+  }
+
+  /** Hands on the digests of all blocks, in order; resolves with the length of the file. `fd`: open in this process. */
+  async digests(fd: number, found: (piece: Buffer) => void): Promise<number> {
+    this.#child.stdin.write(`digests ${pathOf(fd)}\n`)
+    const bytes = Number((await this.#answers.take(8)).readBigUInt64LE())
+    for (let left = Math.ceil(bytes / blockBytes) * digestBytes; left > 0; left -= pieceBytes)
+      found(await this.#answers.take(Math.min(pieceBytes, left)))
+    return bytes
+  }
+
+  /** What the destination has under the number `file`. */
+  know(file: number, digests: readonly Buffer[]): void {
+    const bytes = digests.reduce((sum, { length }) => sum + length, 0)
+    this.#child.stdin.write(`know ${file} ${bytes / digestBytes}\n`)
+    for (const piece of digests) this.#child.stdin.write(piece)
+  }
+
+  /** Hands on each run that differs from what is known, which it is known by from then on. Resolves with the lengths of the files. */
+  async changes(
+    files: readonly { file: number; fd: number }[],
+    found: (file: number, at: number, data: Buffer) => Promise<void>,
+  ): Promise<Map<number, number>> {
+    this.#child.stdin.write(files.map(({ file, fd }) => `changes ${file} ${pathOf(fd)}\n`).join(''))
+    const sizes = new Map<number, number>()
+    for (const { file } of files) sizes.set(file, await this.#changesOf(file, found))
+    return sizes
+  }
+
+  close(): void {
+    this.#child.kill('SIGKILL')
+  }
+
+  async #changesOf(file: number, found: (file: number, at: number, data: Buffer) => Promise<void>): Promise<number> {
+    for (;;) {
+      const head = await this.#answers.take(12)
+      const [at, length] = [Number(head.readBigUInt64LE()), head.readUInt32LE(8)]
+      if (length === 0) return at
+      await found(file, at, await this.#answers.take(length))
+    }
+  }
+
+  #end(reason: string): void {
+    this.#answers.end(new Error(`Comparing files: podmotion-helper blocks ended (${(this.#said + reason).trim() || 'it said nothing'})`))
+  }
+}
+
+function pathOf(fd: number): string {
+  return `/proc/${process.pid}/fd/${fd}`
+}
