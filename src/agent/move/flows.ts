@@ -1,10 +1,11 @@
 // The pod's flows through a move, on its source: surveyed, armed on both nodes, and followed until the pod can begin none any more.
 import type { z } from 'zod'
 import type { MoveRequest } from '../../api/agent-wire.ts'
-import { CodedError } from '../../runtime/errors.ts'
+import { CodedError, messageOf } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
 import type { AgentContext } from '../context.ts'
 import { Nothing, Steps } from '../peer/wire.ts'
-import type { FlowChange, Leg } from '../rooms.ts'
+import type { BetweenEnds, FlowChange, Leg } from '../rooms.ts'
 
 export type CallPeer = <T>(what: string, body: unknown, schema: z.ZodType<T>) => Promise<T>
 
@@ -32,6 +33,7 @@ export class MoveFlows {
     if (refusing.length > 0) throw new CodedError(refusing[0]?.code ?? 'Refused', refusing.map(({ message }) => message).join('; '))
     for (const reason of survey.reasons) moves.warn(this.#uid, reason.message)
     this.#legs = tcpPreservationMode === 'None' ? [] : survey.legs
+    await this.#reserve()
     // Here first: from the moment the destination translates too, this node gets packets that are translated already.
     await network.prepare({ uid: this.#uid, ips: pod.ips, legs: this.#legs })
     this.#report()
@@ -49,6 +51,18 @@ export class MoveFlows {
     await this.#call('rearm', change satisfies FlowChange, Nothing)
   }
 
+  /** A new connection under such a port would only wait for the move's end: that is no reason to give the move up. */
+  async #reserve(): Promise<void> {
+    const { pod, destination, home } = this.#request
+    const reserve = this.#legs.flatMap(betweenEnds)
+    if (!home || reserve.length === 0) return
+    const wish = { ips: pod.ips, destinationNodeIps: destination.nodeIps, reserve }
+    await this.#context.peers
+      .to(home.address)
+      .call(`/v1/peer/${this.#uid}/divert`, wish, Nothing)
+      .catch((error: unknown) => log.warn({ uid: this.#uid, home: home.nodeName, reason: messageOf(error) }, 'ports could not be reserved'))
+  }
+
   #surveyed(): { ips: string[]; sandboxPid: number; podCidrs: string[]; serviceIps: string[] } {
     const { pod, podCidrs, serviceIps } = this.#request
     return { ips: pod.ips, sandboxPid: this.#sandboxPid, podCidrs, serviceIps }
@@ -64,4 +78,18 @@ export class MoveFlows {
       flows: { direct, translated: translated.length, relayed: relayed.length, relayedThrough },
     })
   }
+}
+
+function betweenEnds({ protocol, sourceNat, destinationNat }: Leg): BetweenEnds[] {
+  if (!sourceNat || !destinationNat) return []
+  const [source, destination] = [sourceNat, destinationNat]
+  return [
+    {
+      protocol,
+      source: source.address,
+      sourcePort: source.port,
+      destination: destination.address,
+      destinationPort: destination.port,
+    },
+  ]
 }

@@ -1,7 +1,7 @@
 // The network half of a move on one node: each step records what it changes, then changes it with as few programs as possible.
 import type { NetworkState } from '../../api/agent-wire.ts'
 import type { AgentConfig } from '../config.ts'
-import type { Attached, FlowChange, FlowSurvey, Leg, PodNetwork } from '../rooms.ts'
+import type { Attached, BetweenEnds, FlowChange, FlowSurvey, Leg, PodNetwork } from '../rooms.ts'
 import { run, runInNetworkOf } from '../run.ts'
 import { applyWish } from './apply-wish.ts'
 import { Calm } from './calm.ts'
@@ -15,6 +15,7 @@ import { sendOn, WaitingRoutes } from './new-connections.ts'
 import { homesOf, Ownership } from './ownership.ts'
 import { standInAddresses } from './read-ways.ts'
 import { ipsOf, type NetworkRecord, NetworkRecords, type RecordedAddress } from './records.ts'
+import { ReservedPorts } from './reserved-ports.ts'
 import { type HostRoute, hostRoute, type Route } from './route-table.ts'
 import { lockRuleSet, unlockRuleSet } from './rule-sets.ts'
 import { holdSysctls } from './sysctls.ts'
@@ -47,6 +48,7 @@ class NodePodNetwork implements PodNetwork {
   readonly #ownership: Ownership
   readonly #diversions: Diversions
   readonly #waitingRoutes = new WaitingRoutes()
+  readonly #reserved: ReservedPorts
   /** Migrations whose new connections wait here. */
   readonly #awaited = new Set<string>()
 
@@ -56,6 +58,7 @@ class NodePodNetwork implements PodNetwork {
     this.#records = new NetworkRecords(config.stateDir)
     this.#leases = new AddressLeases(config.cniStateDir)
     this.#flows = new FlowTables(config, this.#waiting)
+    this.#reserved = new ReservedPorts(config.helper)
     this.#ownership = new Ownership(this.#records, this.#turn)
     const [helper, records, leases, ownership, waiting] = [this.#helper, this.#records, this.#leases, this.#ownership, this.#waiting]
     this.#diversions = new Diversions({ helper, records, leases, ownership, waiting })
@@ -65,6 +68,12 @@ class NodePodNetwork implements PodNetwork {
     const [survey, veth] = await Promise.all([this.#flows.survey(pod), hostVethOf(pod.sandboxPid)])
     this.#diversions.know(pod.sandboxPid, veth.name)
     return survey
+  }
+
+  async reserve({ uid, flows }: { uid: string; flows: BetweenEnds[] }): Promise<void> {
+    const standIns = await standInAddresses(this.#config.nodeIps)
+    const own = flows.filter(({ source }) => standIns.includes(source)).map(({ protocol, ...tuple }) => ({ protocol, tuple }))
+    await this.#moves.change(uid, () => this.#reserved.keep(uid, own))
   }
 
   async prepare({ uid, ips, legs }: { uid: string; ips: string[]; legs: Leg[] }): Promise<void> {
@@ -191,6 +200,7 @@ class NodePodNetwork implements PodNetwork {
   async #undo(move: UndoneMove): Promise<void> {
     await this.#diversions.finished(move.uid).catch(() => undefined)
     this.#forget(move.uid)
+    await this.#reserved.giveBack(move.uid)
     const record = await this.#records.read(move.uid)
     if (!record) return await this.#records.remove(move.uid)
     const ips = ipsOf(record)
@@ -226,6 +236,7 @@ class NodePodNetwork implements PodNetwork {
 
   async #settle(uid: string): Promise<void> {
     this.#forget(uid)
+    await this.#reserved.giveBack(uid)
     const record = await this.#records.read(uid)
     if (record) await this.#letGo(record)
     await this.#records.remove(uid)
@@ -234,6 +245,7 @@ class NodePodNetwork implements PodNetwork {
   async sweepHome(olderThanMs: number): Promise<void> {
     const old = (await this.#records.list(olderThanMs)).filter(({ role }) => role === 'home')
     for (const { uid } of old) this.#forget(uid)
+    await Promise.all(old.map(({ uid }) => this.#reserved.giveBack(uid)))
     await Promise.all(old.map(({ uid }) => this.#records.remove(uid)))
   }
 

@@ -47,10 +47,12 @@ export function peerRoutes(context: AgentContext, registry: Registry): Router {
   return router
 }
 
-async function divertHome({ network }: AgentContext, uid: string, { ips, destinationNodeIps, ahead, undo, settle }: Divert): Promise<void> {
+async function divertHome({ network }: AgentContext, uid: string, wish: Divert): Promise<void> {
+  const { ips, destinationNodeIps, reserve, ahead, undo, settle } = wish
   const diversion = { uid, ips, destinationNodeIps, role: 'home' as const }
   if (settle) await network.settle(uid)
   else if (undo) await network.undo({ uid, role: 'home' })
+  else if (reserve) await network.reserve({ uid, flows: reserve })
   else if (ahead) await network.prepareDivert(diversion)
   else await network.divert(diversion)
 }

@@ -102,6 +102,7 @@ export class Destination {
     const note = (name: string) => async (): Promise<void> => void this.told.push(name)
     return {
       survey: async () => ({ legs: [], connections: 0, listeners: 0, openPorts: [], reasons: [] }),
+      reserve: note('reserve'),
       prepare: note('prepare'),
       changedFlows: async () => ({ added: [], ended: [] }),
       rearm: note('rearm'),
