@@ -28,14 +28,14 @@ async function main(options: FreezeOptions): Promise<void> {
 async function moveBackAndForth(world: World, options: FreezeOptions): Promise<Round[]> {
   const address = await deploy(world, options)
   say(
-    `${world.lab.versions}; pgbench -c 8 -j 8 on ${address}, scale ${options.scale}, shared_buffers ${options.sharedBuffers}, ${options.rounds} rounds of one move each`,
+    `${world.lab.versions}; pgbench -c 8 -j 8 on ${address}, scale ${options.scale}, shared_buffers ${options.sharedBuffers}, ${options.rounds} moves of ours, ${Math.floor(options.rounds / options.plainEvery)} by script`,
   )
   const rounds: Round[] = []
   for (let number = 1; number <= options.rounds; number++) {
-    for (const kind of ['ours', 'plain'] as const) {
-      const round = await oneMove(world, address, kind)
+    for (const kind of kindsOf(number, options)) {
+      const round = { number, ...(await oneMove(world, address, kind)) }
       rounds.push(round)
-      sayRound(number, round)
+      sayRound(round)
     }
   }
   await world.remove(`deployment/${app}`, `service/${app}`)
@@ -43,7 +43,11 @@ async function moveBackAndForth(world: World, options: FreezeOptions): Promise<R
   return rounds
 }
 
-async function oneMove(world: World, address: string, kind: Round['kind']): Promise<Round> {
+function kindsOf(number: number, { plainEvery }: FreezeOptions): Round['kind'][] {
+  return number % plainEvery === 0 ? ['ours', 'plain'] : ['ours']
+}
+
+async function oneMove(world: World, address: string, kind: Round['kind']): Promise<Omit<Round, 'number'>> {
   const pod = await world.pod(app)
   const from = pod.spec?.nodeName ?? ''
   const to = nextNode(world.lab, from)

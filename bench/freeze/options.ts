@@ -4,6 +4,8 @@ import { usualSharedBuffers } from '../../test/lab/workloads/postgres.ts'
 
 export interface FreezeOptions {
   rounds: number
+  /** Beside each how many of ours one is moved by script. */
+  plainEvery: number
   keep: boolean
   /** Of pgbench's tables; each adds about 16 MB of files. */
   scale: number
@@ -15,6 +17,7 @@ export function freezeOptions(args: readonly string[]): FreezeOptions {
     args: [...args],
     options: {
       rounds: { type: 'string', default: '10' },
+      'plain-every': { type: 'string', default: '1' },
       scale: { type: 'string', default: '5' },
       'shared-buffers': { type: 'string', default: usualSharedBuffers },
       keep: { type: 'boolean', default: false },
@@ -22,6 +25,7 @@ export function freezeOptions(args: readonly string[]): FreezeOptions {
   })
   return {
     rounds: positive('--rounds', values.rounds),
+    plainEvery: positive('--plain-every', values['plain-every']),
     scale: positive('--scale', values.scale),
     sharedBuffers: values['shared-buffers'],
     keep: values.keep,

@@ -9,6 +9,8 @@ export interface Moved {
   /** What the product itself calls its freeze: first process frozen to last process running. */
   frozenMs?: number | undefined
   steps: Step[]
+  /** Of copying memory ahead. */
+  roundsMs?: number[]
   breakdown: string
   failure: string | undefined
 }
@@ -24,6 +26,7 @@ export function movedBy({ status }: PodMigration): Moved {
     freezeMs: complete ? between(steps, 'held', 'resumed') : undefined,
     frozenMs: status?.freeze?.freezeMs,
     steps,
+    roundsMs: (status?.preCopy?.rounds ?? []).map(({ durationMs }) => durationMs),
     breakdown: breakdown(steps, 'held', 'resumed'),
     failure: complete ? undefined : `${status?.phase}: ${status?.failure?.message ?? status?.message}`,
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { usualSharedBuffers } from '../../test/lab/workloads/postgres.ts'
 import { picture } from './picture.ts'
 import type { Round } from './round.ts'
-import { lastLine, ms, spread } from './statistics.ts'
+import { lastLine, median, ms, spread } from './statistics.ts'
 import { inside } from './timeline.ts'
 
 const folder = join(import.meta.dirname, '..', 'results')
@@ -15,11 +15,12 @@ export function say(line: string): void {
   console.log(line)
 }
 
-export function sayRound(number: number, round: Round): void {
-  const { kind, from, to, freezeMs, failure, failed } = round
+export function sayRound(round: Round): void {
+  const { number, kind, from, to, freezeMs, failure, failed } = round
   say(`${String(number).padStart(3)} ${kind.padEnd(5)} ${from} → ${to}  ${ms(freezeMs).padStart(8)}  ${round.breakdown}`)
   const clients = `clients: worst gap ${round.worstGapMs} ms, ${round.transactions} transactions, ${failed} failed`
-  say(`      ${clients}${round.frozenMs === undefined ? '' : ` · frozen ${ms(round.frozenMs)}`}`)
+  const tracked = round.trackedShare === undefined ? '' : ` · while memory goes ahead ${round.trackedShare.toFixed(2)} of their own rate`
+  say(`      ${clients}${round.frozenMs === undefined ? '' : ` · frozen ${ms(round.frozenMs)}`}${tracked}`)
   if (failure !== undefined) say(`      FAILED: ${failure}`)
 }
 
@@ -36,6 +37,9 @@ export async function conclude(rounds: readonly Round[], versions: string, share
       ours.flatMap(({ frozenMs }) => frozenMs ?? []),
     ),
   )
+  say(
+    `pgbench while memory goes ahead: ${median(ours.flatMap(({ trackedShare }) => trackedShare ?? []))?.toFixed(2) ?? '-'} of its own rate (p50)`,
+  )
   const unmoved = plain.filter(({ failure }) => failure !== undefined).length
   say(`plain moves that failed: ${unmoved}; clients that plain moves failed: ${sum(plain.map((round) => round.failed))}`)
   say(lastLine(measured(ours), measured(plain), failed))
@@ -47,8 +51,8 @@ export async function conclude(rounds: readonly Round[], versions: string, share
   return failed
 }
 
-function barOf({ kind, steps }: Round, index: number): { label: string; steps: Round['steps'] } {
-  return { label: `${Math.floor(index / 2) + 1} ${kind}`, steps: inside(steps, 'held', 'resumed') }
+function barOf({ number, kind, steps }: Round): { label: string; steps: Round['steps'] } {
+  return { label: `${number} ${kind}`, steps: inside(steps, 'held', 'resumed') }
 }
 
 function of(rounds: readonly Round[], kind: Round['kind']): Round[] {

@@ -39,3 +39,15 @@ export function readNotes(text: string): { steps: Step[]; failure: string | unde
   })
   return { steps, failure: lines.find((line) => line.startsWith('failed '))?.slice('failed '.length) }
 }
+
+/**
+ * From when to when the memory was tracked: from the first round on, until the traffic was held. Rounds that took `durationsMs` were before the step
+ * presync, but for one at the end that a move may do without.
+ */
+export function trackedSpan(steps: readonly Step[], durationsMs: readonly number[]): { fromMs: number; untilMs: number } | undefined {
+  const [presyncMs, untilMs] = [at(steps, 'presync'), at(steps, 'held')]
+  if (presyncMs === undefined || untilMs === undefined || durationsMs.length === 0) return undefined
+  const isRefreshed = untilMs - presyncMs > (durationsMs.at(-1) ?? 0)
+  const before = durationsMs.slice(0, isRefreshed ? -1 : undefined)
+  return { fromMs: presyncMs - before.reduce((sum, durationMs) => sum + durationMs, 0), untilMs }
+}

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { World } from '../../test/lab/product/world.ts'
 import { HeapPod } from '../../test/lab/workloads/heap.ts'
 import { median, ms } from '../freeze/statistics.ts'
-import { at } from '../freeze/timeline.ts'
+import { trackedSpan } from '../freeze/timeline.ts'
 import { moveHeap } from './measure.ts'
 import { copiedIn } from './report.ts'
 
@@ -44,18 +44,18 @@ async function oneMove(world: World, heap: HeapPod, bandwidthLimitMbps: number):
   const startedMs = Date.now()
   const { failure, steps, rounds, freezeMs } = await moveHeap(world, { bandwidthLimitMbps }).finally(() => over.abort())
   const samples = await sampling
-  const [presyncMs, heldMs] = [at(steps, 'presync'), at(steps, 'held')]
-  if (failure !== undefined || presyncMs === undefined || heldMs === undefined) {
+  const span = trackedSpan(
+    steps,
+    rounds.map(({ durationMs }) => durationMs),
+  )
+  if (failure !== undefined || !span) {
     console.log(`FAILED: ${failure ?? 'no timeline'}`)
     return []
   }
-  // Tracked all the time from the first round on. All were before that step, but for one at the end that it did without if that was of no use.
-  const isRefreshed = heldMs - presyncMs > (rounds.at(-1)?.durationMs ?? 0)
-  const trackedFromMs = presyncMs - rounds.slice(0, isRefreshed ? -1 : undefined).reduce((sum, { durationMs }) => sum + durationMs, 0)
   const own = perSecond(samples, startedMs - beforeMs, startedMs)
-  const tracked = perSecond(samples, trackedFromMs, heldMs)
+  const tracked = perSecond(samples, span.fromMs, span.untilMs)
   console.log(
-    `own ${millions(own)}, tracked for ${ms(heldMs - trackedFromMs)} ${millions(tracked)} pages a second: ${(tracked / own).toFixed(2)} · ${copiedIn(rounds)} · freeze ${ms(freezeMs)}`,
+    `own ${millions(own)}, tracked for ${ms(span.untilMs - span.fromMs)} ${millions(tracked)} pages a second: ${(tracked / own).toFixed(2)} · ${copiedIn(rounds)} · freeze ${ms(freezeMs)}`,
   )
   return [tracked / own]
 }

@@ -1,6 +1,6 @@
 // Steps of a move as the freeze benchmark reads and shows them.
 import { expect } from 'chai'
-import { between, breakdown, readNotes } from '../../../bench/freeze/timeline.ts'
+import { between, breakdown, readNotes, trackedSpan } from '../../../bench/freeze/timeline.ts'
 
 const steps = [
   { step: 'armed', atMs: 900 },
@@ -17,6 +17,13 @@ describe('bench/freeze timeline', () => {
 
   it('shows what each step inside took, in the order of time', () =>
     expect(breakdown(steps, 'held', 'resumed')).to.equal('dumped 200 · synced 50 · resumed 50'))
+
+  it('knows from when on the memory was tracked, with a last round after the files or without', () => {
+    const withFiles = [...steps, { step: 'presync', atMs: 800 }]
+    expect(trackedSpan(withFiles, [300, 100, 50])).to.deep.equal({ fromMs: 400, untilMs: 1000 })
+    expect(trackedSpan(withFiles, [300, 250])).to.deep.equal({ fromMs: 250, untilMs: 1000 })
+    expect(trackedSpan(withFiles, [])).to.equal(undefined)
+  })
 
   it('reads the notes of a script', () =>
     expect(readNotes('noise\nheld 1790000000.250000\ndumped 1790000000.500000\n')).to.deep.equal({
