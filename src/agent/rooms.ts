@@ -144,10 +144,16 @@ export interface PodNetwork {
   sweep(openUids: string[], dryRun: boolean): Promise<string[]>
 }
 
+export interface StorageSize {
+  writableBytes: number
+  /** Of files that changed within the last minute. */
+  restlessBytes: number
+}
+
 /** The storage half: emptyDirs and writable layers by rsync over the peer connection. */
 export interface PodStorage {
   /** What would be synced, per container and volume; bytes. */
-  measure(pod: StoragePod): Promise<{ writableBytes: number; reasons: NodeReason[] }>
+  measure(pod: StoragePod): Promise<StorageSize & { reasons: NodeReason[] }>
   /** One pass; final=true inside the freeze. Returns bytes sent. */
   sync(move: { uid: string; pod: StoragePod; destination: StorageDestination; final: boolean; bandwidthLimitMbps: number }): Promise<number>
   /** After all passes ahead: files that change all the time are kept as they are sent, `take` waits for the bandwidth. */

@@ -15,8 +15,10 @@ const perColdMBMs = 5
 const aheadMBPerMs = 0.25
 const lastMBPerMs = 0.2
 // Files are looked at between the last rounds, and the hold is prepared after the last.
-const filesMs = 150
+const betweenRoundsMs = 150
 const holdMs = 100
+// Files that changed are read once more, compared with what the destination has.
+const perRestlessMBMs = 0.3
 // Copying takes its share of the processors, and the first write to each page after a round costs a fault.
 const whileCopied = 0.35
 // As the agents do (convergence.ts).
@@ -38,10 +40,11 @@ const megabyte = 2 ** 20
 export function estimateMove(inventory: Inventory, spec: Rounds, earlier: readonly PodMigration[] = []): Estimate {
   const pace = paceOf(earlier)
   const memoryMB = inventory.memoryBytes / megabyte
+  const filesMs = (inventory.restlessBytes / megabyte) * perRestlessMBMs
   const memoryMs = spec.mode === 'Cold' ? memoryMB * perColdMBMs : lastMB(inventory, spec.preCopyMaxRounds) / lastMBPerMs
   return {
     memoryMB: Math.round(memoryMB),
-    freezeMs: Math.round((standingMs(inventory) + memoryMs) * pace),
+    freezeMs: Math.round((standingMs(inventory) + memoryMs + filesMs) * pace),
     totalSeconds: Math.round(aroundSeconds + inventory.writableBytes / megabyte / writableMBPerSecond + memoryMB / aheadMBPerMs / 1000),
     pace: Math.round(pace * 100) / 100,
   }
@@ -76,7 +79,7 @@ function lastMB(inventory: Inventory, maximumRounds: number): number {
     beforeMB = leftMB
     leftMB = dirtied((leftMB / aheadMBPerMs) * whileCopied)
   }
-  const refreshedMB = dirtied((leftMB / aheadMBPerMs) * whileCopied + filesMs)
+  const refreshedMB = dirtied((leftMB / aheadMBPerMs) * whileCopied + betweenRoundsMs)
   return dirtied((refreshedMB / aheadMBPerMs) * whileCopied + holdMs)
 }
 

@@ -19,6 +19,9 @@ describe('the estimate of a move', () => {
     expect(freezeMs({ touchedBytes }, { ...rounds, preCopyMaxRounds: 2 })).to.be.greaterThan(much as number)
   })
 
+  it('grows with files that change, which the freeze reads once more', () =>
+    expect(freezeMs({ restlessBytes: 2 ** 30 })).to.be.within(freezeMs({}) + 250, freezeMs({}) + 400))
+
   it('grows with the processes', () => expect(freezeMs({ processes: 18 })).to.be.greaterThan(freezeMs({}) + 100))
 
   it('is no more than dumping all of it, whatever is touched', () => {

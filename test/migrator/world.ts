@@ -81,6 +81,7 @@ export const inventory: Inventory = {
   touchedBytes: 2 ** 20,
   touchedInMs: 250,
   writableBytes: 2 ** 20,
+  restlessBytes: 0,
   processes: 4,
   reasons: [],
 }

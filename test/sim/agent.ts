@@ -112,6 +112,7 @@ export class SimAgent {
       touchedBytes: 0,
       touchedInMs: 250,
       writableBytes: 2 ** 20,
+      restlessBytes: 0,
       processes: 2,
       reasons: [],
     }

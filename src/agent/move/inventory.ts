@@ -26,6 +26,7 @@ export async function takeInventory({ config, network, storage }: AgentContext, 
     memoryBytes: pids.reduce((sum, pid) => sum + residentBytes(pid), 0),
     ...touched,
     writableBytes: files.writableBytes,
+    restlessBytes: files.restlessBytes,
     processes: pids.length,
     reasons: [...survey.reasons, ...files.reasons, ...descriptors.map(descriptorReason), ...running.containers.flatMap(strangers)],
   }

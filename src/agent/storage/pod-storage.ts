@@ -1,6 +1,6 @@
 // The storage half of a move on the source: measures and sends the pod's folders, all at once, as often as asked.
 import type { AgentConfig } from '../config.ts'
-import type { NodeReason, PodStorage, StoragePod } from '../rooms.ts'
+import type { NodeReason, PodStorage, StoragePod, StorageSize } from '../rooms.ts'
 import { run } from '../run.ts'
 import { remoteShell } from './daemon-configuration.ts'
 import { mappedBy } from './mapped-file-finder.ts'
@@ -23,14 +23,19 @@ class NodePodStorage implements PodStorage {
     this.#config = config
   }
 
-  async measure(pod: StoragePod): Promise<{ writableBytes: number; reasons: NodeReason[] }> {
+  async measure(pod: StoragePod): Promise<StorageSize & { reasons: NodeReason[] }> {
     const reasons = volumeReasons(pod)
     try {
       const roots = await syncedRoots(this.#config, pod)
-      const sizes = await Promise.all(roots.map((root) => diskUsage(root.layers?.upper ?? root.folder)))
-      return { writableBytes: sizes.reduce((sum, bytes) => sum + bytes, 0), reasons }
+      const folders = roots.map((root) => root.layers?.upper ?? root.folder)
+      const [written, restless] = await Promise.all([sumOf(folders, diskUsage), sumOf(folders, restlessBytes)])
+      return { writableBytes: written, restlessBytes: restless, reasons }
     } catch (error) {
-      return { writableBytes: 0, reasons: [...reasons, { code: 'StorageUnreadable', message: (error as Error).message, blocking: true }] }
+      return {
+        writableBytes: 0,
+        restlessBytes: 0,
+        reasons: [...reasons, { code: 'StorageUnreadable', message: (error as Error).message, blocking: true }],
+      }
     }
   }
 
@@ -66,6 +71,15 @@ class NodePodStorage implements PodStorage {
 function lastPasses(copies: readonly RootCopy[], pod: StoragePod): Promise<number>[] {
   const mapped = mappedBy(pod)
   return copies.map((copy) => copy.lastPass(mapped))
+}
+
+async function sumOf(folders: readonly string[], measure: (folder: string) => Promise<number>): Promise<number> {
+  return (await Promise.all(folders.map(measure))).reduce((sum, bytes) => sum + bytes, 0)
+}
+
+async function restlessBytes(folder: string): Promise<number> {
+  const { stdout } = await run('find', [folder, '-xdev', '-type', 'f', '-mmin', '-1', '-printf', '%s\n'], { reject: false })
+  return stdout.split('\n').reduce((sum, bytes) => sum + Number(bytes), 0)
 }
 
 async function diskUsage(folder: string): Promise<number> {

@@ -323,6 +323,9 @@ sys.stdin.readline()`
     const measured = await createPodStorage(configIn(folder)).measure(pod(folder))
     expect(measured.reasons).to.deep.equal([])
     expect(measured.writableBytes).to.be.within(5 * 1024 * 1024, 5.3 * 1024 * 1024)
+    expect(measured.restlessBytes).to.equal(5 * 1024 * 1024)
+    sh('touch -d "2 minutes ago" task/aaa/rootfs/big')
+    expect((await createPodStorage(configIn(folder)).measure(pod(folder))).restlessBytes).to.equal(2 * 1024 * 1024)
   })
 
   it('names a volume that nothing can carry', async () => {
