@@ -104,7 +104,7 @@ static void look_at_shared(glance *g, const mapping *m)
 	now.marked = was_marked(p, &now) && watched;
 	g->t->segments[index].mapped = true;
 	// What was written through it before it was watched, and unmapped again, no scan tells.
-	if (!now.marked) g->t->segments[index].suspect = true;
+	if (!now.marked) suspect(g->t, (size_t)index, "a mapping is new");
 	if (!watched && g->why == LOOK_ROUND) watch_range(p, m->start, m->end);
 	g->views = grow(g->views, &g->view_room, g->view_count + 1, sizeof *g->views);
 	g->views[g->view_count++] = now;
@@ -114,7 +114,7 @@ static void replace_lists(glance *g)
 {
 	process *p = g->p;
 	for (size_t i = 0; i < p->view_count; i++)
-		if (!p->views[i].kept) g->t->segments[p->views[i].segment].suspect = true;
+		if (!p->views[i].kept) suspect(g->t, p->views[i].segment, "a mapping went");
 	free(p->areas);
 	free(p->views);
 	p->areas = g->areas, p->area_count = g->area_count, p->area_room = g->area_room;
@@ -163,11 +163,11 @@ static void look_at_stranger(tracker *t, pid_t pid)
 {
 	mappings list = {0};
 	char *text = read_process(pid, "maps", NULL);
-	if (!text || !parse_mappings(text, &list)) suspect_all(t);
+	if (!text || !parse_mappings(text, &list)) suspect_all(t, "a process ended while it was looked at");
 	for (size_t i = 0; i < list.count; i++) {
 		long index = is_shared_anonymous(&list.at[i]) ? segment_of(t, pid, &list.at[i], false) : NO_SEGMENT;
 		if (index == NO_SEGMENT) continue;
-		t->segments[index].suspect = true;
+		suspect(t, (size_t)index, "a process maps it that is not tracked");
 		t->segments[index].mapped = true;
 	}
 	free_mappings(&list);
@@ -198,7 +198,7 @@ static void meet_stranger(tracker *t, pid_t pid)
 	free(maps);
 	free(status);
 	if (zombie) return;
-	if (!length) suspect_all(t);
+	if (!length) suspect_all(t, "the mappings of a process cannot be read");
 	look_at_stranger(t, pid);
 	if (!has_obstacle(t, pid)) add_obstacle(t, pid, length ? "it started after the last round" : "its main thread has ended");
 }
@@ -226,6 +226,6 @@ void look_at_all(tracker *t, look why)
 	for (size_t i = 0; i < t->pid_count; i++)
 		if (!find_process(t, t->pids[i])) meet_stranger(t, t->pids[i]);
 	// Only where it matters: what a namespace's last pid says is nothing to private memory.
-	if (t->segment_count && look_for_unseen(&t->unseen, t->pids, t->pid_count)) suspect_all(t);
+	if (t->segment_count && look_for_unseen(&t->unseen, t->pids, t->pid_count)) suspect_all(t, "a process came and ended");
 	drop_lost(t);
 }

@@ -96,7 +96,7 @@ void close_inherited(const tracker *t, pid_t pid)
 static void leave(tracker *t, descriptors *d, const char *number)
 {
 	struct stat status;
-	if (fstatat(d->folder, number, &status, 0)) return suspect_all(t);
+	if (fstatat(d->folder, number, &status, 0)) return suspect_all(t, "a descriptor cannot be read");
 	for (size_t i = 0; i < t->segment_count; i++)
 		if (t->segments[i].inode == status.st_ino) t->segments[i].left = true;
 }

@@ -69,7 +69,7 @@ void lose(tracker *t, process *p, const char *format, ...)
 	va_end(args);
 	p->lost = true;
 	if (p->listed) add_obstacle(t, p->pid, "%s", reason);
-	for (size_t i = 0; i < p->view_count; i++) t->segments[p->views[i].segment].suspect = true;
+	for (size_t i = 0; i < p->view_count; i++) suspect(t, p->views[i].segment, "a process that maps it is not tracked any more");
 	t->gone = grow(t->gone, &t->gone_room, t->gone_count + 1, sizeof *t->gone);
 	t->gone[t->gone_count++] = p->owner;
 }

@@ -64,9 +64,15 @@ void close_segments(tracker *t)
 	free(t->segments);
 }
 
-void suspect_all(tracker *t)
+void suspect(tracker *t, size_t index, const char *why)
 {
-	for (size_t i = 0; i < t->segment_count; i++) t->segments[i].suspect = true;
+	t->segments[index].suspect = true;
+	if (!t->doubt) t->doubt = why;
+}
+
+void suspect_all(tracker *t, const char *why)
+{
+	for (size_t i = 0; i < t->segment_count; i++) suspect(t, i, why);
 }
 
 static bool is_tracked(const segment *g)
@@ -94,7 +100,7 @@ static void mark(tracker *t, process *p, view *v)
 {
 	struct uffd_protect range = {.range = {v->start, v->end - v->start}, .mode = UFFD_PROTECT};
 	v->marked = !ioctl(p->userfault, UFFD_PROTECT_IOCTL, &range);
-	t->segments[v->segment].suspect = true;
+	suspect(t, v->segment, "a mapping is new");
 }
 
 // Only now, with the tasks running: it takes milliseconds a gigabyte. A range that changed meanwhile fails, and is taken up next time.
@@ -138,7 +144,7 @@ void scan_views(tracker *t, bool protect)
 			view *v = &p->views[k];
 			segment *g = &t->segments[v->segment];
 			if (!v->marked || g->left || scan_view(g, v, p->pagemap, protect)) continue;
-			g->suspect = true;
+			suspect(t, v->segment, "a mapping changed while it was scanned");
 			v->marked = false;
 		}
 	}

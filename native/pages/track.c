@@ -24,6 +24,7 @@ static void start_step(tracker *t)
 	reset_counters(t->out);
 	t->stop_us = 0;
 	t->compared = 0;
+	t->doubt = NULL;
 	t->obstacle_count = 0;
 }
 
@@ -111,8 +112,8 @@ static void run_round(tracker *t)
 	come_first();
 	printf("{\"round\":%d,\"processes\":%zu,\"untracked\":[", t->round++, t->process_count);
 	print_untracked(t);
-	answer("],\"pages\":%" PRIu64 ",\"zeroPages\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"segments\":%zu,\"suspect\":%zu,\"compared\":%" PRIu64 ",\"pauseUs\":%" PRId64 ",\"stopUs\":%" PRId64 ",\"elapsedUs\":%" PRId64 "}",
-		t->out->pages, t->out->zero_pages, t->out->bytes, count_tracked_segments(t), suspect, t->compared, pause, t->stop_us, clock_us() - start);
+	answer("],\"pages\":%" PRIu64 ",\"zeroPages\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"segments\":%zu,\"suspect\":%zu,\"compared\":%" PRIu64 ",\"doubt\":\"%s\",\"pauseUs\":%" PRId64 ",\"stopUs\":%" PRId64 ",\"elapsedUs\":%" PRId64 "}",
+		t->out->pages, t->out->zero_pages, t->out->bytes, count_tracked_segments(t), suspect, t->compared, t->doubt ? t->doubt : "", pause, t->stop_us, clock_us() - start);
 }
 
 static void expect_frozen(const tracker *t, const char *what)
@@ -141,8 +142,8 @@ static void run_final(tracker *t)
 	for (size_t i = 0; i < t->process_count; i++) send_private_final(t, t->processes[i]);
 	send_segments(t, true);
 	uint64_t missing = send_and_wait(t->out, PAGES_FINAL);
-	answer("{\"final\":true,\"missing\":%" PRIu64 ",\"pages\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"compared\":%" PRIu64 ",\"elapsedUs\":%" PRId64 "}",
-		missing, t->out->pages, t->out->bytes, t->compared, clock_us() - start);
+	answer("{\"final\":true,\"missing\":%" PRIu64 ",\"pages\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"compared\":%" PRIu64 ",\"doubt\":\"%s\",\"elapsedUs\":%" PRId64 "}",
+		missing, t->out->pages, t->out->bytes, t->compared, t->doubt ? t->doubt : "", clock_us() - start);
 }
 
 static void obey(tracker *t)

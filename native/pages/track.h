@@ -77,6 +77,7 @@ typedef struct {
 	int round;
 	int64_t stop_us; // the longest that a process stood still to be attached, this round
 	uint64_t compared; // pages, since the last reset
+	const char *doubt; // why segments became suspect in this step, the first reason
 } tracker;
 
 typedef enum { LOOK_ROUND, LOOK_PROBE, LOOK_FINAL } look;
@@ -108,7 +109,8 @@ void send_private_final(tracker *t, process *p);
 enum { NO_SEGMENT = -1 };
 long segment_of(tracker *t, pid_t pid, const mapping *m, bool create);
 void close_segments(tracker *t);
-void suspect_all(tracker *t);
+void suspect(tracker *t, size_t index, const char *why);
+void suspect_all(tracker *t, const char *why);
 size_t count_suspect(const tracker *t);
 size_t count_tracked_segments(const tracker *t);
 void mark_new_views(tracker *t);

@@ -33,15 +33,6 @@ export interface Leg {
 }
 
 /** What the flows of a pod became between two looks. */
-/** What is on the way between the two ends of a flow of the pod to itself: `source` is an address of the node that stands in. */
-export interface BetweenEnds {
-  protocol: 'tcp' | 'udp'
-  source: string
-  sourcePort: number
-  destination: string
-  destinationPort: number
-}
-
 export interface FlowChange {
   added: Leg[]
   ended: Leg[]
@@ -84,7 +75,7 @@ export interface PodNetwork {
    * A node that stands in for flows of the pod to itself, before the source is prepared: nobody else gets those ports until `undo` or `settle`. Flows
    * under another node's address are no concern of it.
    */
-  reserve(move: { uid: string; flows: BetweenEnds[] }): Promise<void>
+  reserve(move: { uid: string; legs: Leg[] }): Promise<void>
   /** Source, before the destination is armed: its entries and the destination's will exist side by side. */
   prepare(move: { uid: string; ips: string[]; legs: Leg[] }): Promise<void>
   /** Destination, before the hold: conntrack legs inserted, relays laid, nothing queued yet. */

@@ -3,6 +3,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import { CodedError } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
 import { putFirst } from '../priority.ts'
 
 const roundTimeoutMs = 600_000
@@ -25,7 +26,14 @@ export const TrackerRound = z.object({
 export type TrackerRound = z.infer<typeof TrackerRound>
 
 const Listed = z.object({ listed: z.literal(true) })
-const Final = z.object({ final: z.literal(true), missing: z.int(), bytes: z.int() })
+const Final = z.object({
+  final: z.literal(true),
+  missing: z.int(),
+  bytes: z.int(),
+  /** Pages of shared memory that had to be read again, and the first reason for that. */
+  compared: z.int().default(0),
+  doubt: z.string().default(''),
+})
 const Failure = z.object({ error: z.string() })
 
 export interface TrackerPlaces {
@@ -72,7 +80,8 @@ export class Tracker {
   final(): FinalCopy {
     const listed = this.#ask('final', Listed, finalTimeoutMs).then(() => undefined)
     const complete = listed.then(async () => {
-      const { missing, bytes } = await this.#next(Final, finalTimeoutMs)
+      const { missing, bytes, compared, doubt } = await this.#next(Final, finalTimeoutMs)
+      if (compared > 0) log.info({ pages: compared, doubt }, 'shared memory was compared in the freeze')
       if (missing > 0) throw failure(`${missing} pages never reached the destination`)
       return { bytes }
     })

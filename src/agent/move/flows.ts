@@ -5,7 +5,7 @@ import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import type { AgentContext } from '../context.ts'
 import { Nothing, Steps } from '../peer/wire.ts'
-import type { BetweenEnds, FlowChange, Leg } from '../rooms.ts'
+import type { FlowChange, Leg } from '../rooms.ts'
 
 export type CallPeer = <T>(what: string, body: unknown, schema: z.ZodType<T>) => Promise<T>
 
@@ -54,7 +54,7 @@ export class MoveFlows {
   /** A new connection under such a port would only wait for the move's end: that is no reason to give the move up. */
   async #reserve(): Promise<void> {
     const { pod, destination, home } = this.#request
-    const reserve = this.#legs.flatMap(betweenEnds)
+    const reserve = this.#legs.filter(({ sourceNat }) => sourceNat !== undefined)
     if (!home || reserve.length === 0) return
     const wish = { ips: pod.ips, destinationNodeIps: destination.nodeIps, reserve }
     await this.#context.peers
@@ -78,18 +78,4 @@ export class MoveFlows {
       flows: { direct, translated: translated.length, relayed: relayed.length, relayedThrough },
     })
   }
-}
-
-function betweenEnds({ protocol, sourceNat, destinationNat }: Leg): BetweenEnds[] {
-  if (!sourceNat || !destinationNat) return []
-  const [source, destination] = [sourceNat, destinationNat]
-  return [
-    {
-      protocol,
-      source: source.address,
-      sourcePort: source.port,
-      destination: destination.address,
-      destinationPort: destination.port,
-    },
-  ]
 }

@@ -106,10 +106,18 @@ function isLasting({ protocol, state }: ConntrackEntry): boolean {
  */
 function replaceLines(leg: Leg, mark: number): string[] {
   const [inside] = translatedForms(leg)
-  const nat = `snat=${text(leg.sourceNat)} dnat=${text(leg.destinationNat)}`
-  const insert = `I ${tupleKey(leg.protocol, leg)} ${nat} mark=${mark} wo=${leg.windowScaleOriginal} wr=${leg.windowScaleReply}`
   const inTheWay = inside ? [inside, ...(leg.sourceNat ? [inverse(inside)] : [])] : []
-  return [deleteLine(leg.protocol, leg), ...inTheWay.map((tuple) => deleteLine(leg.protocol, tuple)), insert]
+  return [deleteLine(leg.protocol, leg), ...inTheWay.map((tuple) => deleteLine(leg.protocol, tuple)), insertLine(leg, mark)]
+}
+
+function insertLine(leg: Leg, mark: number): string {
+  const nat = `snat=${text(leg.sourceNat)} dnat=${text(leg.destinationNat)}`
+  return `I ${tupleKey(leg.protocol, leg)} ${nat} mark=${mark} wo=${leg.windowScaleOriginal} wr=${leg.windowScaleReply}`
+}
+
+/** For so long nobody else is given what stands between the ends of the flow here, although its packets do not pass this node. */
+export function reserveLines(leg: Leg, seconds: number): string[] {
+  return [deleteLine(leg.protocol, leg), `${insertLine(leg, leg.mark)} timeout=${seconds}`]
 }
 
 function text(endpoint: Endpoint | undefined): string {

@@ -1,12 +1,12 @@
 // The network half of a move on one node: each step records what it changes, then changes it with as few programs as possible.
 import type { NetworkState } from '../../api/agent-wire.ts'
 import type { AgentConfig } from '../config.ts'
-import type { Attached, BetweenEnds, FlowChange, FlowSurvey, Leg, PodNetwork } from '../rooms.ts'
+import type { Attached, FlowChange, FlowSurvey, Leg, PodNetwork } from '../rooms.ts'
 import { run, runInNetworkOf } from '../run.ts'
 import { applyWish } from './apply-wish.ts'
 import { Calm } from './calm.ts'
 import { Diversions, type DivertMove } from './diversions.ts'
-import { FlowTables, ownOf, portsOf, type SurveyedPod, untrackedOf } from './flow-tables.ts'
+import { FlowTables, ownOf, portsOf, rollbackUntrackedSeconds, type SurveyedPod, untrackedOf } from './flow-tables.ts'
 import { forgetNeighbours, holdBatch, proxyNeighbour, releaseBatch, restoreBatch } from './ip-batches.ts'
 import { deviceExists, hostVethOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { leaveFrames, sweepFrames } from './last-frames.ts'
@@ -70,10 +70,15 @@ class NodePodNetwork implements PodNetwork {
     return survey
   }
 
-  async reserve({ uid, flows }: { uid: string; flows: BetweenEnds[] }): Promise<void> {
-    const standIns = await standInAddresses(this.#config.nodeIps)
-    const own = flows.filter(({ source }) => standIns.includes(source)).map(({ protocol, ...tuple }) => ({ protocol, tuple }))
+  async reserve({ uid, legs }: { uid: string; legs: Leg[] }): Promise<void> {
+    const own = await this.#standsInFor(legs)
     await this.#moves.change(uid, () => this.#reserved.keep(uid, own))
+  }
+
+  /** Flows of a pod to itself, with an address of this node between their ends. */
+  async #standsInFor(legs: readonly Leg[]): Promise<Leg[]> {
+    const standIns = await standInAddresses(this.#config.nodeIps)
+    return legs.filter(({ sourceNat }) => sourceNat !== undefined && standIns.includes(sourceNat.address))
   }
 
   async prepare({ uid, ips, legs }: { uid: string; ips: string[]; legs: Leg[] }): Promise<void> {
@@ -200,7 +205,7 @@ class NodePodNetwork implements PodNetwork {
   async #undo(move: UndoneMove): Promise<void> {
     await this.#diversions.finished(move.uid).catch(() => undefined)
     this.#forget(move.uid)
-    await this.#reserved.giveBack(move.uid)
+    await this.#reserved.giveBack(move.uid, rollbackUntrackedSeconds)
     const record = await this.#records.read(move.uid)
     if (!record) return await this.#records.remove(move.uid)
     const ips = ipsOf(record)
@@ -214,6 +219,7 @@ class NodePodNetwork implements PodNetwork {
     }
     for (const { lease } of record.addresses) if (lease) await this.#leases.restore(lease)
     await this.#flows.undo(move.uid, ips, record)
+    await this.#reserved.keepFor(await this.#standsInFor(record.legs ?? []), rollbackUntrackedSeconds)
     if (record.heldVeth !== undefined) await this.#waitingRoutes.takeAway(record.heldVeth)
     await this.#records.remove(move.uid)
   }

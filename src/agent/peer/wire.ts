@@ -109,19 +109,11 @@ export type Outcome = z.infer<typeof Outcome>
 /** The source's answer. */
 export const GoesOn = z.object({ goesOn: z.boolean() })
 
-const BetweenEnds = z.object({
-  protocol: z.enum(['tcp', 'udp']),
-  source: address,
-  sourcePort: port,
-  destination: address,
-  destinationPort: port,
-})
-
 export const Divert = z.object({
   ips: addresses,
   destinationNodeIps: addresses,
-  /** Nothing else yet: ports that this node, where it stands in for such flows, gives nobody until the move is over. */
-  reserve: z.array(BetweenEnds).optional(),
+  /** Nothing else yet: flows whose ports this node, where it stands in for one end, gives nobody until the move is over. */
+  reserve: WireLegs.optional(),
   /** Only what changes nothing for the pod's packets yet. */
   ahead: z.boolean().default(false),
   undo: z.boolean().default(false),
