@@ -22,6 +22,7 @@ export class HotFiles {
   readonly #helper: BlockHelper
   readonly #key = randomBytes(keyBytes)
   readonly #kept = new Map<string, Kept>()
+  #numbers = 0
   /** What may have been written on the destination: its times there are none of the pod's. */
   readonly touched = new Set<string>()
 
@@ -33,7 +34,7 @@ export class HotFiles {
 
   /** The pod runs. Brings the destination up to date with `candidates` and those of earlier times. `take` waits for bandwidth. */
   async keep(candidates: readonly string[], take: (bytes: number) => Promise<void>): Promise<void> {
-    for (const name of candidates) if (!this.#kept.has(name)) await this.#learn(name)
+    for (const name of candidates) await this.#learn(name)
     for (let round = 0; round < maximumRounds; round++) if ((await this.#send(this.stillThere(), take)) < littleBytes) return
   }
 
@@ -80,14 +81,14 @@ export class HotFiles {
     return []
   }
 
-  /** A file that the destination cannot have as a plain file goes by rsync. */
+  /** Once for each file. One that the destination cannot have as a plain file goes by rsync. */
   async #learn(name: string): Promise<void> {
     const inode = this.#inodeOf(name)
-    if (inode === undefined) return
+    if (inode === undefined || inode === this.#kept.get(name)?.inode) return
     this.touched.add(name)
     const digests = await this.#stream.digests(name, this.#key)
     if (!digests) return
-    const file = this.#kept.size
+    const file = this.#numbers++
     this.#helper.know(file, digests)
     this.#kept.set(name, { file, inode })
   }

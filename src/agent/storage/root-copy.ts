@@ -6,7 +6,7 @@ import { log } from '../../runtime/log.ts'
 import type { StoragePod } from '../rooms.ts'
 import { run } from '../run.ts'
 import { type WaitingResult, WaitingRun } from '../waiting-run.ts'
-import { changedSince, type Listing, listingFormat, parseListing } from './folder-listing.ts'
+import { changedSince, type Listed, type Listing, listingFormat, parseListing } from './folder-listing.ts'
 import { HotFiles } from './hot-files.ts'
 import { type Mapped, mappedBy, mappedIn } from './mapped-file-finder.ts'
 import { PatchStream } from './patch-stream.ts'
@@ -23,6 +23,8 @@ const listingLimitBytes = 1 << 30
 
 /** Of files of this size a whole copy is nothing. */
 const smallestHotBytes = 64 << 10
+/** Its digests are 128 MiB, which pass through the agent at once. */
+const largestHotBytes = 16 * 2 ** 30
 /** Of a frame's name, with its offset, as UTF-8. */
 const longestHotName = 240
 /** Each stays open on the destination. */
@@ -112,7 +114,7 @@ export class RootCopy {
     const { listing } = await this.#look(false)
     const changed = changedSince(listing, this.#complete.listing, this.#complete.sinceMs)
     return latestFirst(listing, new Set([...this.#doubtful, ...this.#restless, ...changed]))
-      .filter((name) => (listing.get(name)?.bytes ?? 0) >= smallestHotBytes && name.length <= longestHotName)
+      .filter((name) => isHot(listing.get(name)?.bytes ?? 0) && name.length <= longestHotName)
       .slice(0, maximumHotFiles)
   }
 
@@ -161,7 +163,8 @@ export class RootCopy {
   /** Whether the destination has some version of every big file: then they go by what changed, just before the freeze and in it. */
   #hasBigThere(listing: Listing): boolean {
     const there = this.#complete?.listing
-    return there !== undefined && [...listing].every(([name, { inode }]) => !isBigIn(listing, name) || there.get(name)?.inode === inode)
+    const isLeft = ([name, { inode, bytes }]: [string, Listed]): boolean => isHot(bytes) && there?.get(name)?.inode === inode
+    return there !== undefined && [...listing].every((entry) => !isBigIn(listing, entry[0]) || isLeft(entry))
   }
 
   #note(pass: Pass, leftBig: boolean): void {
@@ -277,6 +280,10 @@ export class RootCopy {
 function latestFirst(listing: Listing, names: Iterable<string>): string[] {
   const changedMs = (name: string): number => listing.get(name)?.changedMs ?? 0
   return [...names].sort((one, other) => changedMs(other) - changedMs(one))
+}
+
+function isHot(bytes: number): boolean {
+  return bytes >= smallestHotBytes && bytes <= largestHotBytes
 }
 
 function isBigIn(listing: Listing, name: string): boolean {

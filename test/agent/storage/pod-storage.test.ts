@@ -231,6 +231,14 @@ sys.stdin.readline()`
       expect(same()).to.equal('')
     })
 
+    it('may be replaced by another one between two looks', async () => {
+      sh(`cd ${emptyDir('source-uid')}; cp log next; printf changed | dd of=next bs=1 seek=100000 conv=notrunc 2>/dev/null; mv next log`)
+      await storage?.keepHot('m1', async () => undefined)
+      append()
+      expect(await sync(true)).to.be.within(100_000, 130_000)
+      expect(same()).to.equal('')
+    })
+
     it('is left alone by all passes but the first if it is big, and is kept', async () => {
       const table = path.join(emptyDir('source-uid'), 'table')
       const change = (at: number): string => sh(`printf changed | dd of=${table} bs=1 seek=${at} conv=notrunc 2>/dev/null`)
