@@ -64,10 +64,11 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
     }
     for (const error of errorsOf(reports).slice(0, shownErrors)) console.log(`error: ${error}`)
     for (const stall of stallsOf(reports, moves)) console.log(`waited: ${stall}`)
-    const beyond = waitsBeyondFreeze(reports, moves)
-    console.log(
-      `beyond the freeze, over flows and moves: p50 ${ms(percentile(beyond, 0.5))} p99 ${ms(percentile(beyond, 0.99))} worst ${ms(Math.max(0, ...beyond))}`,
-    )
+    for (const [mode, what] of [['request', 'open connections'] as const, ['connects', 'a new connection for each request'] as const]) {
+      const beyond = waitsBeyondFreeze(reports, moves, [mode])
+      const [p50, p99, worst] = [percentile(beyond, 0.5), percentile(beyond, 0.99), Math.max(0, ...beyond)]
+      console.log(`beyond the freeze, over flows and moves, ${what}: p50 ${ms(p50)} p99 ${ms(p99)} worst ${ms(worst)}`)
+    }
     const totals = totalsOf(reports, moves)
     console.log(lastLine(totals))
     const isWhole = sequences.every(({ report }) => report.findings.length === 0)

@@ -16,7 +16,7 @@ export interface Moved {
 }
 
 export async function ourMove(world: World, podName: string, targetNodeName: string): Promise<Moved> {
-  return movedBy(await migrateQuietly(world, { podName, targetNodeName, freezeWindowBudgetMs: 10_000 }))
+  return movedBy(await world.migrate(podName, { targetNodeName, freezeWindowBudgetMs: 10_000 }))
 }
 
 export function movedBy({ status }: PodMigration): Moved {
@@ -30,13 +30,4 @@ export function movedBy({ status }: PodMigration): Moved {
     breakdown: breakdown(steps, 'held', 'resumed'),
     failure: complete ? undefined : `${status?.phase}: ${status?.failure?.message ?? status?.message}`,
   }
-}
-
-/** One kubectl that waits: asking again and again takes a good part of two cores, and the plain move is not asked either. */
-export async function migrateQuietly(world: World, spec: Record<string, unknown>): Promise<PodMigration> {
-  const wanted = world.migration(spec)
-  const applied = await world.apply(wanted)
-  if (applied.exitCode !== 0) throw new Error(`applying a PodMigration of ${spec.podName}: ${applied.all}`)
-  await world.kubectl('wait', `podmigration/${wanted.metadata.name}`, '--for=jsonpath={.status.completedAt}', '--timeout=180s')
-  return await world.ended(wanted.metadata.name)
 }

@@ -3,7 +3,7 @@ import type { PodMigration, PreCopyRound } from '../../src/api/pod-migration.ts'
 import { journalOf, untilInstant } from '../../test/lab/product/journals.ts'
 import type { World } from '../../test/lab/product/world.ts'
 import { type HeapKind, type HeapPod, heapApp } from '../../test/lab/workloads/heap.ts'
-import { migrateQuietly, movedBy } from '../freeze/our-move.ts'
+import { movedBy } from '../freeze/our-move.ts'
 import { plainMove } from '../freeze/plain-move.ts'
 import { at, type Step } from '../freeze/timeline.ts'
 
@@ -77,14 +77,13 @@ export async function moveHeap(
   // More than the default of rounds: they end by themselves when the last set is small, or stops shrinking.
   const preCopyMaxRounds = 12
   const wish = {
-    podName: pod.metadata?.name ?? '',
     targetNodeName: to,
     freezeWindowBudgetMs: 10_000,
     tcpPreservationMode: 'Strict',
     preCopyMaxRounds,
     ...wishes,
   }
-  const migration = await migrateQuietly(world, wish)
+  const migration = await world.migrate(pod.metadata?.name ?? '', wish)
   const { freezeMs, frozenMs, steps, breakdown, failure } = movedBy(migration)
   const { estimate, preCopy, bytesMoved } = migration.status ?? {}
   return {

@@ -16,7 +16,7 @@ import { Journal } from './journal/journal.ts'
 import { Moves } from './moves.ts'
 import { createPodNetwork } from './network/pod-network.ts'
 import { Peers } from './peer/client.ts'
-import { takePriority } from './priority.ts'
+import { review, takePriority } from './priority.ts'
 import { homeRecordsKeptMs, Registry } from './registry.ts'
 import { runOnHost } from './run.ts'
 import { serveAgent, serveMetrics } from './server/app.ts'
@@ -40,6 +40,7 @@ async function main(): Promise<void> {
   await install(config)
   // Open moves before anything else is asked of this node: a frozen pod waits.
   await registry.recover()
+  review(context.moves)
   await context.network
     .sweep(context.moves.openUids(), false)
     .catch((error: unknown) => log.error({ err: error }, 'sweeping the network failed'))

@@ -1,5 +1,6 @@
 // The agent's share of its node's processor. While it dumps and sends, a pod stands still, and every lost time slice is its freeze: then its
-// work comes first. While it copies memory of a pod that runs, it is the pod that would lose the slices: then the agent takes what is left.
+// work comes first. Whatever it does while the pod runs, before and after, takes slices from pods: then it is a process like any other, and
+// while it copies memory it takes what is left.
 import { existsSync, writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import type { MoveState } from '../api/agent-wire.ts'
@@ -7,9 +8,11 @@ import { messageOf } from '../runtime/errors.ts'
 import { log } from '../runtime/log.ts'
 import type { AgentConfig } from './config.ts'
 import type { Moves } from './moves.ts'
+import type { Move } from './protocol/move.ts'
 import { isToBeUndone } from './protocol/source.ts'
 
 const firstNice = -15
+const ordinaryNice = 0
 /** As the tracker's (track-pace.c): a tenth of the weight of an ordinary thread. */
 const aheadNice = 10
 
@@ -37,7 +40,13 @@ export function takePriority({ cgroupDir }: AgentConfig): void {
 
 /** Whether a pod waits for this agent, be it to be thawed, in a move other than that of UID. */
 export function isWaitedFor(moves: Moves, uid?: string): boolean {
-  return moves.list().some((move) => move.uid !== uid && (waitedFor.has(move.state) || (move.role === 'source' && isToBeUndone(move))))
+  return moves.list().some((move) => move.uid !== uid && waits(move))
+}
+
+function waits(move: Move): boolean {
+  if (move.role === 'source' && isToBeUndone(move)) return true
+  // Running again: what is left of its move can wait.
+  return waitedFor.has(move.state) && !move.steps.some(({ step }) => step === 'resumed')
 }
 
 /** While WORK copies memory of a pod that runs, unless another pod waits. */
@@ -54,7 +63,7 @@ export async function copyAhead<T>(moves: Moves, work: () => Promise<T>): Promis
 
 /** A move has come to where a pod waits for this agent, or waits no longer. */
 export function review(moves: Moves): void {
-  const wanted = copies > 0 && !isWaitedFor(moves) ? aheadNice : firstNice
+  const wanted = isWaitedFor(moves) ? firstNice : copies > 0 ? aheadNice : ordinaryNice
   if (nice === undefined || nice === wanted) return
   try {
     setPriority(wanted)
@@ -64,11 +73,20 @@ export function review(moves: Moves): void {
   }
 }
 
-/** A program is as urgent as the agent at most is, whenever it was started: some wait for the freeze. */
+/** A program that waits for the freeze is started before it. */
 export function putFirst(pid: number | undefined): void {
-  if (nice !== aheadNice || pid === undefined) return
+  raise(pid, firstNice)
+}
+
+/** Not as slow as a copy: something may wait for the program that did not wait when it was started. */
+export function putBeforeCopies(pid: number | undefined): void {
+  if (nice === aheadNice) raise(pid, ordinaryNice)
+}
+
+function raise(pid: number | undefined, to: number): void {
+  if (nice === undefined || nice === to || pid === undefined) return
   try {
-    setPriority(pid, firstNice)
+    setPriority(pid, to)
   } catch {
     // It has ended, or keeps what it has.
   }

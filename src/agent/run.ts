@@ -1,6 +1,6 @@
 // The one place of the agent that starts programs: in its own container, in the host's namespaces, or in a pod's network namespace.
 import { execa } from 'execa'
-import { putFirst } from './priority.ts'
+import { putBeforeCopies, putFirst } from './priority.ts'
 
 export interface RunOptions {
   input?: string | Uint8Array
@@ -8,6 +8,8 @@ export interface RunOptions {
   /** false: a failed command is a result, not an exception. */
   reject?: boolean
   signal?: AbortSignal
+  /** It waits for the freeze, or works in it, whenever it was started. */
+  urgent?: boolean
   env?: Record<string, string>
   /** latin1: output is bytes, one a character (file names). */
   encoding?: 'utf8' | 'latin1'
@@ -35,7 +37,8 @@ export async function run(command: string, args: readonly string[], options: Run
     ...(options.signal ? { cancelSignal: options.signal } : {}),
     ...(options.env ? { env: options.env } : {}),
   })
-  putFirst(child.pid)
+  if (options.urgent) putFirst(child.pid)
+  else putBeforeCopies(child.pid)
   const result = await child
   const outcome = {
     exitCode: result.exitCode ?? 128,

@@ -5,11 +5,13 @@ import { getPriority, setPriority } from 'node:os'
 import { expect } from 'chai'
 import type { AgentConfig } from '../../src/agent/config.ts'
 import type { Moves } from '../../src/agent/moves.ts'
-import { copyAhead, isWaitedFor, putFirst, review, takePriority } from '../../src/agent/priority.ts'
+import { copyAhead, isWaitedFor, putBeforeCopies, putFirst, review, takePriority } from '../../src/agent/priority.ts'
 import type { MoveState } from '../../src/api/agent-wire.ts'
 
 function movesIn(...states: MoveState[]): Moves {
-  return { list: () => states.map((state, index) => ({ uid: String(index), role: 'source', settled: false, state })) } as unknown as Moves
+  return {
+    list: () => states.map((state, index) => ({ uid: String(index), role: 'source', settled: false, state, steps: [] })),
+  } as unknown as Moves
 }
 
 describe('the priority on the processor', () => {
@@ -17,20 +19,22 @@ describe('the priority on the processor', () => {
   beforeEach(() => takePriority({ cgroupDir: '/nonexistent' } as AgentConfig))
   after(() => setPriority(before))
 
-  it('comes first, but not while memory of pods that run is copied', async () => {
-    expect(getPriority()).to.equal(-15)
+  it('is an ordinary one, and the last while memory of pods that run is copied', async () => {
+    expect(getPriority(), 'nothing is known of the moves yet').to.equal(-15)
     const moves = movesIn('moving')
+    review(moves)
+    expect(getPriority()).to.equal(0)
     await copyAhead(moves, async () => {
       await copyAhead(moves, async () => expect(getPriority()).to.equal(10))
       expect(getPriority(), 'another copy has not ended').to.equal(10)
     })
-    expect(getPriority()).to.equal(-15)
+    expect(getPriority()).to.equal(0)
   })
 
-  it('comes first again when a copy fails', async () => {
+  it('is an ordinary one again when a copy fails', async () => {
     const copying = copyAhead(movesIn(), async () => await Promise.reject(new Error('broken')))
     await copying.catch(() => undefined)
-    expect(getPriority()).to.equal(-15)
+    expect(getPriority()).to.equal(0)
   })
 
   it('comes first as long as any pod waits', async () => {
@@ -43,10 +47,20 @@ describe('the priority on the processor', () => {
     })
   })
 
+  it('comes first until the pod runs again', () => {
+    const resumed = [{ uid: '0', role: 'destination', settled: false, state: 'committed', steps: [{ step: 'resumed' }] }]
+    review(movesIn('committed'))
+    expect(getPriority()).to.equal(-15)
+    review({ list: () => resumed } as unknown as Moves)
+    expect(getPriority()).to.equal(0)
+  })
+
   it('starts programs that come first, whenever it starts them', async () => {
     await copyAhead(movesIn(), async () => {
       const child = spawn('sleep', ['60'])
       expect(getPriority(child.pid)).to.equal(10)
+      putBeforeCopies(child.pid)
+      expect(getPriority(child.pid)).to.equal(0)
       putFirst(child.pid)
       expect(getPriority(child.pid)).to.equal(-15)
       child.kill()

@@ -140,13 +140,13 @@ export class Receiver {
   async prepareHold(): Promise<void> {
     collectAhead(this.#context.moves, this.#uid)
     if (this.#move.state === 'standing') this.#context.moves.decideDestination(this.#uid, { type: 'hold' })
-    review(this.#context.moves)
     await this.#context.network.prepareHold({ uid: this.#uid, ips: this.#pod.pod.ips, attached: this.#pod.attached() })
   }
 
   async hold(): Promise<Steps> {
     if (this.#move.state !== 'holding') this.#context.moves.decideDestination(this.#uid, { type: 'hold' })
     const { network, moves } = this.#context
+    review(moves)
     await network.hold({ uid: this.#uid, ips: this.#pod.pod.ips, attached: this.#pod.attached() })
     moves.step(this.#uid, 'held')
     return { steps: this.#move.steps }
@@ -311,6 +311,7 @@ export class Receiver {
     await rm(moveFolders(config, this.#uid, 'destination').images, { recursive: true, force: true })
     moves.step(this.#uid, 'undone')
     moves.settled(this.#uid)
+    review(moves)
   }
 
   /** Where the pod has thawed, or soon will: what is given back to a locked namespace is lost. */

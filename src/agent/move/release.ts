@@ -10,6 +10,7 @@ import { writeDurably } from '../journal/durable-file.ts'
 import { storeLocal } from '../memory/store.ts'
 import { nowMs } from '../moves.ts'
 import { type Committed, GoesOn } from '../peer/wire.ts'
+import { review } from '../priority.ts'
 import type { DestinationMove } from '../protocol/move.ts'
 import type { AwaitedPod } from './awaited-pod.ts'
 
@@ -67,6 +68,7 @@ export class Release {
     moves.step(this.#uid, 'released')
     const resumedAtMs = await this.#each(open, async (container) => (await container.resume()) ?? nowMs())
     moves.step(this.#uid, 'resumed', resumedAtMs.length > 0 ? Math.max(...resumedAtMs) : nowMs())
+    review(moves)
     this.#becomeLive(open, closed).catch((error: unknown) => log.error({ uid: this.#uid, err: error }, 'settling a committed move failed'))
     return this.#committed()
   }

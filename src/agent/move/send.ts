@@ -97,6 +97,7 @@ export class Sending {
       await this.#grant()
     } finally {
       this.close()
+      review(this.#context.moves)
     }
   }
 
@@ -134,7 +135,6 @@ export class Sending {
     await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
     moves.decideSource(this.#uid, { type: 'freeze' })
-    review(moves)
     const prepared = Promise.all([
       this.#call('prepare-hold', {}, Nothing),
       this.#context.network.prepareDivert(this.#diversion()),
@@ -273,6 +273,8 @@ export class Sending {
   /** The network moves first: the peers' packets start to wait on the destination. Destination first, else routes loop. */
   async #handOver(): Promise<void> {
     const { moves, network } = this.#context
+    // Not earlier: until here it is the pod, and who speaks with it, that would wait.
+    review(moves)
     const held = await this.#call('hold', {}, Steps)
     await Promise.all([this.#divertHome(), network.divert(this.#diversion())])
     moves.step(this.#uid, 'diverted')

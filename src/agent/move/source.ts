@@ -7,6 +7,7 @@ import { type AgentContext, moveFolders } from '../context.ts'
 import { leaveRepair } from '../criu/sockets.ts'
 import { nowMs } from '../moves.ts'
 import { Nothing, Outcome } from '../peer/wire.ts'
+import { review } from '../priority.ts'
 import type { SourceMove } from '../protocol/move.ts'
 import { isToBeUndone, type SourceAction } from '../protocol/source.ts'
 import { abandonHeldDump } from '../runc/checkpoint.ts'
@@ -117,6 +118,7 @@ export class Source {
     await rm(moveFolders(config, this.#uid, 'source').images, { recursive: true, force: true })
     moves.step(this.#uid, 'undone')
     moves.settled(this.#uid)
+    review(moves)
   }
 
   async #endDumps(containers: readonly RunningContainer[]): Promise<void> {
@@ -184,6 +186,7 @@ export class Source {
     this.#asking = false
     const actions = this.#context.moves.decideSource(this.#uid, { type: 'outcome', outcome, ...(failure ? { failure } : {}) })
     if (outcome === 'committed') recordCommit(this.#context, this.#uid, steps, undefined)
+    review(this.#context.moves)
     await this.#carry(actions)
   }
 

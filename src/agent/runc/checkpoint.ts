@@ -56,6 +56,7 @@ export async function startHeldDump(config: AgentConfig, container: { name: stri
     },
     timeoutMs: dumpTimeoutMs,
     reject: false,
+    urgent: true,
   })
   const gate = await Promise.race([connectWhenThere(socket, startTimeoutMs), failsEarly(container.name, folders, ended)])
   await Promise.race([gate.waitFor((line) => line.startsWith('event held'), startTimeoutMs), failsEarly(container.name, folders, ended)])

@@ -26,8 +26,12 @@ export function resetsOf(reports: readonly FlowReport[]): number {
 }
 
 /** For each request/response flow and move the longest wait in it, beyond the freeze; none: it never waited. */
-export function waitsBeyondFreeze(reports: readonly FlowReport[], moves: readonly MoveTimes[]): number[] {
-  const asking = reports.filter(({ mode }) => mode === 'request' || mode === 'connects')
+export function waitsBeyondFreeze(
+  reports: readonly FlowReport[],
+  moves: readonly MoveTimes[],
+  modes: readonly FlowReport['mode'][] = ['request', 'connects'],
+): number[] {
+  const asking = reports.filter(({ mode }) => modes.includes(mode))
   return asking.flatMap(({ gaps }) =>
     moves.map(({ fromMs, untilMs, freezeMs }) => {
       const waits = gaps.filter(([endMs]) => endMs >= fromMs && endMs <= untilMs + afterMs).map(([, gapMs]) => gapMs)

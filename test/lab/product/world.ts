@@ -104,14 +104,17 @@ export class World {
     return await this.ended(wanted.metadata.name)
   }
 
-  async ended(name: string, timeoutMs = 120_000): Promise<PodMigration> {
+  /** One kubectl that waits: starting it again and again takes a good part of two cores from what is moved. */
+  async ended(name: string, timeoutMs = 180_000): Promise<PodMigration> {
+    const endMs = Date.now() + timeoutMs
+    await this.kubectl('wait', `podmigration/${name}`, '--for=jsonpath={.status.completedAt}', `--timeout=${timeoutMs}ms`)
     return await this.until(
       `the end of PodMigration ${name}`,
       async () => {
         const migration = await this.get<PodMigration>('podmigration', name)
         return isTerminal(migration?.status?.phase) && migration
       },
-      timeoutMs,
+      Math.max(1000, endMs - Date.now()),
     )
   }
 
