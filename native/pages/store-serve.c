@@ -12,6 +12,7 @@
 
 // criu's LAZY_PAGES_RESTORE_FINISHED.
 #define RESTORE_FINISHED 0x52535446u
+// Not at a nice of their own: a filler that waits for a processor holds its lock, and a fault would wait with it.
 enum { FILLERS = 2, COPY_PAGES = 64, PAUSE_US = 50 };
 
 void die(store *s, const char *format, ...)
@@ -88,7 +89,7 @@ void *fill_memory(void *arg)
 	size_t place;
 	pthread_mutex_lock(&v->lock);
 	while (!v->over) {
-		task *t = v->restored ? take_work(v, &place) : NULL;
+		task *t = v->built ? take_work(v, &place) : NULL;
 		if (!t) {
 			pthread_cond_wait(&v->work, &v->lock);
 			continue;
@@ -142,11 +143,31 @@ static bool hear_criu(server *v, int connection)
 	}
 }
 
+static void set_serving(store *s, server *v)
+{
+	pthread_mutex_lock(&s->lock);
+	s->serving = v;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void fill_ahead(store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	server *v = s->serving;
+	if (v) {
+		pthread_mutex_lock(&v->lock);
+		v->built = true;
+		pthread_cond_broadcast(&v->work);
+		pthread_mutex_unlock(&v->lock);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 // Returns when every page is where it belongs.
 static void wait_for_filling(server *v)
 {
 	pthread_mutex_lock(&v->lock);
-	v->restored = true;
+	v->built = v->restored = true;
 	pthread_cond_broadcast(&v->work);
 	pthread_mutex_unlock(&v->lock);
 	for (size_t closed = 0;;) {
@@ -206,7 +227,9 @@ void serve_restore(store *s, int connection)
 	if (epoll_ctl(v.epoll, EPOLL_CTL_ADD, v.wakeup, &over)) die(s, "no descriptors to serve pages: %s", strerror(errno));
 	set_state(s, SERVING);
 	note(s, "criu has come");
+	set_serving(s, &v);
 	bool ok = run_restore(&v, connection);
+	set_serving(s, NULL);
 	close_tasks(&v);
 	atomic_store(&s->guard->needed, false);
 	close(connection);

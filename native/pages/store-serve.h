@@ -28,7 +28,8 @@ struct server {
 	task **tasks;
 	size_t task_count, turn;
 	int epoll, wakeup; // the latter is for the end
-	bool restored; // criu has finished: the rest may be filled in
+	bool built;    // criu changes nothing of their memory any more: it may be filled in, also while they wait at the gate
+	bool restored; // criu has finished
 	_Atomic bool over;
 };
 

@@ -21,7 +21,7 @@ typedef struct {
 	bool begun;       // a restore has begun: what is here belongs to it
 	bool handed_out;  // the segments went to the preload
 	bool awaited;     // criu may come
-	server *serving;
+	server *serving; // NULL: no restore is being served
 	memory memory; // the receiving thread's alone until READY
 	segment_list segments;
 	_Atomic uint64_t bytes, missing, left_pages, faults;
@@ -44,5 +44,7 @@ bool prepare_images(store *s, char *why, size_t size);
 void serve_control(store *s, int fd, unsigned number);
 // Lets criu connect to lazy-pages.socket, once, if all that it must have taken before was taken.
 void await_restore(store *s);
+// The restored processes are complete and wait at the gate: their pages need not wait with them.
+void fill_ahead(store *s);
 // Serves that connection, then pages until all are where they belong; closes it.
 void serve_restore(store *s, int fd);

@@ -177,6 +177,31 @@ class Store(Case):
         self.assertEqual(out, 'good\n')
         self.assertEqual((self.status()['faults'], faults), (faults, 0))
 
+    def test_fills_the_memory_of_a_process_at_its_gate_when_told(self):
+        self.assertEqual(self.ask('fill'), 'filling')  # nobody there: nothing happens
+        self.send(24 * MIB)
+        self.assertEqual(self.ask('ready'), 'ready')
+        client = self.restore(24 * MIB, 'stay', stdin=subprocess.PIPE)
+        wait_for(lambda: self.status()['lazyBytesLeft'] > 0)
+        self.assertEqual(self.ask('fill'), 'filling')
+        wait_for(lambda: self.status()['lazyBytesLeft'] == 0)
+        self.assertEqual(self.status()['state'], 'serving')
+        out, _ = client.communicate('\n', timeout=20)
+        self.assertEqual(out, 'good\n')
+        end = json.loads(self.ask('wait'))
+        self.assertEqual(end['state'], 'local')
+        self.assertLess(end['faults'], 100)  # pages that the dump did not have, until the descriptor is closed
+
+    def test_a_restore_that_is_given_up_at_its_gate_while_it_is_filled_is_told(self):
+        self.send(24 * MIB)
+        self.assertEqual(self.ask('ready'), 'ready')
+        client = self.restore(24 * MIB, 'stay', stdin=subprocess.PIPE)
+        wait_for(lambda: self.status()['lazyBytesLeft'] > 0)
+        self.assertEqual(self.ask('fill'), 'filling')
+        client.kill()
+        client.communicate()
+        self.assertEqual(json.loads(self.ask('wait'))['state'], 'failed')
+
     def test_serves_threads_that_all_fault(self):
         self.restore_well(48 * MIB, 'threads')
 

@@ -36,6 +36,12 @@ export async function storeReady(meeting: string): Promise<void> {
     throw new CodedError('MemoryIncomplete', `Preparing the restore: the memory that came ahead is not usable: ${answer}`)
 }
 
+/** All processes wait at the gate: their pages are copied meanwhile, and need not be waited for when they run. Without an answer they are still. */
+export async function fillAhead(meeting: string): Promise<void> {
+  const store = await LineClient.connect(socketOf(meeting))
+  await store.ask('fill', answerTimeoutMs).finally(() => store.close())
+}
+
 /** Resolves when no page of the container waits in the store any more; at once when it has none, or was never given anything. */
 export async function storeLocal(meeting: string): Promise<StoreStatus | undefined> {
   const status = await ask(meeting, 'status', answerTimeoutMs)

@@ -13,7 +13,7 @@ import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
 import { treeOf } from '../criu/process-tree.ts'
 import { ArmedRestore, discard, type ReceivedContainer, startStore } from '../criu/received-container.ts'
 import { SocketReader } from '../criu/sockets.ts'
-import { storeReady } from '../memory/store.ts'
+import { fillAhead, storeReady } from '../memory/store.ts'
 import { nowMs } from '../moves.ts'
 import type { Arm, ArmRestore, Committed, Outcome, Rearm, Restored, SocketOptions, Standing, Steps, Stores } from '../peer/wire.ts'
 import { review } from '../priority.ts'
@@ -165,6 +165,7 @@ export class Receiver {
       if (this.#lazy) await Promise.all(names.map((name) => storeReady(this.#pod.folders(name).meeting)))
       this.#containers = await Promise.all(this.#armed.map((armed) => armed.toGate(this.#restoring.signal)))
       moves.step(this.#uid, 'restored')
+      if (this.#lazy) for (const name of names) void fillAhead(this.#pod.folders(name).meeting).catch(() => undefined)
       const pids = (await Promise.all(this.#containers.map((container) => container.initPid()))).flatMap(treeOf)
       const { sockets, refused } = await reader.read(pids, options)
       if (refused.length > 0) moves.warn(this.#uid, `Socket options that ${this.#context.config.nodeName} refuses: ${refused.join('; ')}`)
