@@ -1,4 +1,5 @@
 // Every kind of flow at once through a pod that moves from node to node: errors, resets, and waits beyond the freeze, as the ends saw them.
+import { cpus } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { clientCaptures } from '../test/lab/flows/capture.ts'
@@ -17,6 +18,7 @@ import { ms, percentile } from './freeze/statistics.ts'
 const name = process.env.LAB_NAME ?? 'bench'
 const shownErrors = 20
 const betweenMovesMs = 1500
+const idleOverMs = 3000
 
 async function main(options: FlowOptions): Promise<void> {
   const lab = await preparedLab(options)
@@ -54,6 +56,7 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
     console.log(
       `${world.lab.versions}; kube-proxy ${world.lab.options.proxyMode}, ${world.lab.options.podNetwork}, ${world.lab.options.stack}; ${count} flows`,
     )
+    console.log(`idle before the first move: ${Math.round((await idleShare()) * 100)} % of ${cpus().length} processors`)
     const moves = await moveAround(world, options)
     const reports = await flows.close()
     for (const line of tableOf(reports)) console.log(line)
@@ -77,6 +80,19 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
     await flows.remove()
     await world.remove('podmigrations', '--all')
   }
+}
+
+/** Of all processors, while the flows go by: how long a flow waits beyond the freeze is, without some, a matter of its turn. */
+async function idleShare(): Promise<number> {
+  const times = (): { idle: number; all: number } => {
+    const each = cpus().map((cpu) => cpu.times)
+    const sum = (pick: (one: (typeof each)[number]) => number): number => each.reduce((total, one) => total + pick(one), 0)
+    return { idle: sum(({ idle }) => idle), all: sum(({ user, nice, sys, idle, irq }) => user + nice + sys + idle + irq) }
+  }
+  const before = times()
+  await sleep(idleOverMs)
+  const after = times()
+  return (after.idle - before.idle) / (after.all - before.all)
 }
 
 async function moveAround(world: World, { moves, rollback }: FlowOptions): Promise<MoveTimes[]> {

@@ -23,7 +23,7 @@ export interface Leg {
   mark: number
   windowScaleOriginal: number
   windowScaleReply: number
-  /** The pod's own Service flow: the translation that only the source knows. `sourceNat` too: a flow to itself through its Service. */
+  /** The pod's own Service flow: the translation that only the source knows. `sourceNat` too: a flow to itself, or under another of the pod's ports. */
   destinationNat?: Endpoint | undefined
   sourceNat?: Endpoint | undefined
   /** The node whose address stands in for one end: the pod's packets keep the way through it until the flow ends. */

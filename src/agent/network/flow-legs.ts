@@ -23,13 +23,37 @@ export function legOf(entry: ConntrackEntry, place: LegPlace): Leg {
 /** The pod called out. */
 function ownLeg(entry: ConntrackEntry, place: LegPlace): Leg {
   const leg = plainLeg(entry, entry.original)
-  // This node's address stands in for the pod: the other end knows no other, so the flow keeps its way through here.
-  if (entry.sourceNat && !place.ips.includes(entry.reply.source)) return { ...leg, ...throughHere(entry, place) }
   if (!isTranslated(entry)) return { ...leg, ...relayOf(entry, place) }
+  // This node's address stands in for the pod: the other end knows no other, so the flow keeps its way through here.
+  if (entry.sourceNat && !isBetween(entry, place.ips)) return { ...leg, ...throughHere(entry, place) }
   const destinationNat = { address: entry.reply.source, port: entry.reply.sourcePort }
-  // To itself through its Service: the kernel needs an address between the two ends, and any node can play it.
+  // To itself through its Service: the kernel needs an address between the two ends, and any node can play it. Or under another port of the
+  // pod's: it had the same port in use towards that endpoint, and the kernel gave the later flow another one.
   if (entry.sourceNat) return { ...leg, destinationNat, sourceNat: { address: entry.reply.destination, port: entry.reply.destinationPort } }
   return { ...leg, destinationNat }
+}
+
+/** What stands in for the pod's end is nobody else's: the answers reach the pod wherever it is. */
+function isBetween({ reply }: ConntrackEntry, ips: readonly string[]): boolean {
+  return ips.includes(reply.source) || ips.includes(reply.destination)
+}
+
+/** The pod's own flow whose translation belongs to the node where the pod is. */
+export function goesAlong(entry: ConntrackEntry, ips: readonly string[]): boolean {
+  return ips.includes(entry.original.source) && isTranslated(entry) && (!entry.sourceNat || isBetween(entry, ips))
+}
+
+/**
+ * The pod's own, under another of its ports although it goes straight to its peer: the pod has a flow through a Service to the same endpoint
+ * under this port, and half-way through a move the one's answers look like the other's.
+ */
+export function sharesPort(entry: ConntrackEntry, ips: readonly string[]): boolean {
+  return ips.includes(entry.original.source) && entry.sourceNat && !entry.destinationNat && ips.includes(entry.reply.destination)
+}
+
+/** Of the pod to itself through a Service. */
+export function isToItself({ source, sourceNat, destinationNat }: Leg): boolean {
+  return sourceNat !== undefined && destinationNat?.address === source
 }
 
 /**

@@ -6,7 +6,7 @@ import { run } from '../run.ts'
 import { Conntrack } from './conntrack.ts'
 import { type ConntrackEntry, inverse, type Tuple } from './conntrack-entries.ts'
 import { familyOf } from './family.ts'
-import { isTranslated, translatedForms } from './flow-legs.ts'
+import { goesAlong, isToItself, isTranslated, translatedForms } from './flow-legs.ts'
 import { changeOf, surveyFlows } from './flows.ts'
 import { readPodSockets } from './kernel-files.ts'
 import { deleteLine, fixedLines, type LegPlan, loosenLines, missingLegs, planChange, planLegs } from './leg-plan.ts'
@@ -163,7 +163,7 @@ export class FlowTables {
    */
   async leave(ips: readonly string[]): Promise<void> {
     const entries = await this.#conntrack.entriesOf(ips)
-    const over = entries.filter((entry) => !isTranslated(entry) || this.#isTakenOver(entry, ips))
+    const over = entries.filter((entry) => !isTranslated(entry) || goesAlong(entry, ips))
     await this.#conntrack.apply(over.map((entry) => deleteLine(entry.protocol, entry.original)))
   }
 
@@ -182,10 +182,6 @@ export class FlowTables {
 
   async #armed(ips: readonly string[], { knownPorts = [], untracked = [] }: LeftFlows): Promise<ArmedPod> {
     return { standIns: await standInAddresses(this.#nodeIps), ips, knownPorts, untracked }
-  }
-
-  #isTakenOver({ original, reply, sourceNat, destinationNat }: ConntrackEntry, ips: readonly string[]): boolean {
-    return ips.includes(original.source) && destinationNat && (!sourceNat || ips.includes(reply.source))
   }
 
   async #surveyed(pod: SurveyedPod, entries: ConntrackEntry[], known: readonly Leg[]): Promise<FlowSurvey> {
@@ -225,7 +221,7 @@ export function untrackedOf(legs: readonly Leg[]): UntrackedFlow[] {
 
 /** Of the pod to itself through a Service. */
 export function ownOf(legs: readonly Leg[]): UntrackedFlow[] {
-  return untrackedOf(legs.filter(({ sourceNat }) => sourceNat !== undefined))
+  return untrackedOf(legs.filter(isToItself))
 }
 
 function tupleOf({ source, sourcePort, destination, destinationPort }: Leg): Tuple {

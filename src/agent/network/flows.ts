@@ -2,7 +2,7 @@
 import { isIpv6 } from '../../runtime/addresses.ts'
 import type { FlowChange, FlowSurvey, Leg, NodeReason } from '../rooms.ts'
 import { type ConntrackEntry, flowKey, inverse, type Tuple, tupleKey } from './conntrack-entries.ts'
-import { isTranslated, type LegPlace, legOf, translatedForms } from './flow-legs.ts'
+import { isTranslated, type LegPlace, legOf, sharesPort, translatedForms } from './flow-legs.ts'
 import { isEstablished, isListener, isOutside, type PodSocket } from './pod-sockets.ts'
 import { isRelayMark } from './relay-marks.ts'
 
@@ -30,7 +30,11 @@ export function surveyFlows(input: SurveyInput): FlowSurvey {
     connections: outside.length,
     listeners: input.sockets.filter(isListener).length,
     openPorts: [...new Set(input.sockets.filter(isListener).map((socket) => socket.localPort))],
-    reasons: [...serviceReason(services), ...strayReason(outside, input.ips)],
+    reasons: [
+      ...serviceReason(services),
+      ...sharedPortReason(live.filter((entry) => sharesPort(entry, input.ips))),
+      ...strayReason(outside, input.ips),
+    ],
   }
 }
 
@@ -106,11 +110,22 @@ function outgoingTuple(socket: PodSocket): Tuple {
   return { source: socket.local, sourcePort: socket.localPort, destination: socket.remote, destinationPort: socket.remotePort }
 }
 
-function serviceReason(entries: readonly ConntrackEntry[]): NodeReason[] {
+function sharedPortReason(entries: readonly ConntrackEntry[]): NodeReason[] {
   if (entries.length === 0) return []
+  const message = `${entries.length} flow(s) of the pod's own share their port with one through a Service to the same endpoint and would stand still while the pod moves: ${namesOf(entries)}`
+  const remedy = 'end one of the two, or move with tcpPreservationMode BestEffort'
+  return [{ code: 'SharedPort', message, remedy, blocking: false }]
+}
+
+function namesOf(entries: readonly ConntrackEntry[]): string {
   const named = entries.slice(0, namedFlowsLimit).map(describeFlow)
   const more = entries.length > named.length ? ` and ${entries.length - named.length} more` : ''
-  const message = `${entries.length} flow(s) of the pod's own to a Service address that this node's netfilter did not translate, would be cut: ${named.join(', ')}${more}`
+  return `${named.join(', ')}${more}`
+}
+
+function serviceReason(entries: readonly ConntrackEntry[]): NodeReason[] {
+  if (entries.length === 0) return []
+  const message = `${entries.length} flow(s) of the pod's own to a Service address that this node's netfilter did not translate, would be cut: ${namesOf(entries)}`
   const remedy = 'use kube-proxy in nftables or iptables mode, or move with tcpPreservationMode BestEffort: the pod will reconnect'
   return [{ code: 'ServiceFlow', message, remedy, blocking: false }]
 }

@@ -57,7 +57,13 @@ export function missingLegs(legs: readonly Leg[], existing: readonly ConntrackEn
 /** A plain leg may have been made by a packet of the other direction; a relayed or translated one is exact. */
 function isAsWanted(leg: Leg, found: ReadonlyMap<string, ConntrackEntry>, mark: number): boolean {
   const entry = found.get(tupleKey(leg.protocol, leg))
-  if (leg.destinationNat) return entry?.reply.source === leg.destinationNat.address && entry.reply.sourcePort === leg.destinationNat.port
+  const { destinationNat, sourceNat } = leg
+  if (destinationNat)
+    return (
+      entry?.reply.source === destinationNat.address &&
+      entry.reply.sourcePort === destinationNat.port &&
+      (sourceNat === undefined || entry.reply.destinationPort === sourceNat.port)
+    )
   if (leg.relayThrough !== undefined) return entry?.mark === mark
   const turned = { source: leg.destination, sourcePort: leg.destinationPort, destination: leg.source, destinationPort: leg.sourcePort }
   return entry !== undefined || found.has(tupleKey(leg.protocol, turned))

@@ -50,6 +50,8 @@ const nodePort = entry(tuple('192.0.2.7', 4002, '172.30.0.1', 30080), tuple(pod,
 const outgoing = entry(tuple(pod, 5000, '10.244.2.2', 5432))
 const ownService = entry(tuple(pod, 5001, '10.96.0.9', 5432), tuple('10.244.2.2', 5432, pod, 5001))
 const hairpin = entry(tuple(pod, 5003, '10.96.0.5', 80), tuple(pod, 8080, '10.244.1.1', 7777))
+const underAnotherPort = entry(tuple(pod, 5000, '10.96.0.9', 5432), tuple('10.244.2.2', 5432, pod, 31000), { sourceNat: true })
+const straightUnderAnotherPort = entry(tuple(pod, 5001, '10.244.2.2', 5432), tuple('10.244.2.2', 5432, pod, 31001), { sourceNat: true })
 const masqueraded = entry(tuple(pod, 5002, '203.0.113.1', 443), tuple('203.0.113.1', 443, '172.30.0.1', 5002))
 
 const localPolicy = entry(tuple('192.0.2.7', 4003, '172.30.0.1', 30080), tuple(pod, 8080, '192.0.2.7', 4003))
@@ -81,6 +83,18 @@ describe('surveying the flows of a pod', () => {
     ['the pod to another pod', outgoing, '10.244.1.5:5000 > 10.244.2.2:5432', []],
     ['the pod to a Service', ownService, '10.244.1.5:5001 > 10.96.0.9:5432 to 10.244.2.2:5432', []],
     ['the pod to itself through its Service', hairpin, '10.244.1.5:5003 > 10.96.0.5:80 as 10.244.1.1:7777 to 10.244.1.5:8080', []],
+    [
+      'the pod to a Service under another port, as it has this one in use to the endpoint itself',
+      underAnotherPort,
+      '10.244.1.5:5000 > 10.96.0.9:5432 as 10.244.1.5:31000 to 10.244.2.2:5432',
+      [],
+    ],
+    [
+      'the pod to a pod under another port, as it has this one in use through a Service',
+      straightUnderAnotherPort,
+      '10.244.1.5:5001 > 10.244.2.2:5432 as 10.244.1.5:31001 to 10.244.2.2:5432',
+      ['SharedPort'],
+    ],
     ['the pod to the outside, this node stands in', masqueraded, '10.244.1.5:5002 > 203.0.113.1:443 through 172.30.0.1', []],
     ['a client of the outside that this node only lets in', localPolicy, '192.0.2.7:4003 > 10.244.1.5:8080 through 172.30.0.1', []],
     ['a flow that is relayed already', { ...outgoing, mark: markOf(3) }, '10.244.1.5:5000 > 10.244.2.2:5432 through 172.30.0.3', []],
