@@ -44,9 +44,9 @@ export function isWaitedFor(moves: Moves, uid?: string): boolean {
 }
 
 function waits(move: Move): boolean {
-  if (move.role === 'source' && isToBeUndone(move)) return true
   // Running again: what is left of its move can wait.
-  return waitedFor.has(move.state) && !move.steps.some(({ step }) => step === 'resumed')
+  if (move.steps.some(({ step }) => step === 'resumed' || step === 'thawed')) return false
+  return waitedFor.has(move.state) || (move.role === 'source' && isToBeUndone(move))
 }
 
 /** While WORK copies memory of a pod that runs, unless another pod waits. */

@@ -305,7 +305,10 @@ export class Receiver {
     if (request) {
       this.#sockets?.cancel()
       for (const container of [...this.#armed, ...this.#containers]) container.close()
-      await Promise.all([...request.pod.containers.map((name) => discard(this.#pod.folders(name))), this.#giveTrafficBack(request)])
+      const givenBack = this.#giveTrafficBack(request)
+      // The pod runs again: what waits for it comes first.
+      if (this.#sourceTakes.signal.aborted) await givenBack.catch(() => undefined)
+      await Promise.all([...request.pod.containers.map((name) => discard(this.#pod.folders(name))), givenBack])
       await this.#pod.revoke()
     }
     // The work folder with criu's log stays until the controller has finished the move: somebody may want to read why.

@@ -102,23 +102,27 @@ export class Source {
    * back, those that waited on the destination too: while the processes are still frozen they wait in their sockets.
    */
   async #undo(): Promise<void> {
-    const { network, moves, config } = this.#context
-    const { pod, destination } = this.#move.request
+    const { moves, config } = this.#context
+    const { pod } = this.#move.request
     const containers = await this.#containers()
-    const sandboxPid = await this.#sandboxPid(containers)
-    if (sandboxPid !== undefined) await network.unlock({ uid: this.#uid, sandboxPid })
-    const sandbox = sandboxPid === undefined ? {} : { sandboxPid }
-    await network.undo({ uid: this.#uid, role: 'source', otherNodeIps: destination.nodeIps, ...sandbox })
-    void this.#tellPeers()
-    await this.#endDumps(containers)
+    await Promise.all([this.#takeNetworkBack(containers), this.#endDumps(containers)])
     await thaw(containers.map(({ freezer }) => freezer))
     moves.step(this.#uid, 'thawed')
+    review(moves)
     await removeMarker(config, pod.uid)
     // criu's log stays until the controller has finished the move.
     await rm(moveFolders(config, this.#uid, 'source').images, { recursive: true, force: true })
     moves.step(this.#uid, 'undone')
     moves.settled(this.#uid)
-    review(moves)
+  }
+
+  async #takeNetworkBack(containers: readonly RunningContainer[]): Promise<void> {
+    const { network } = this.#context
+    const sandboxPid = await this.#sandboxPid(containers)
+    if (sandboxPid !== undefined) await network.unlock({ uid: this.#uid, sandboxPid })
+    const sandbox = sandboxPid === undefined ? {} : { sandboxPid }
+    await network.undo({ uid: this.#uid, role: 'source', otherNodeIps: this.#move.request.destination.nodeIps, ...sandbox })
+    void this.#tellPeers()
   }
 
   async #endDumps(containers: readonly RunningContainer[]): Promise<void> {
