@@ -120,8 +120,15 @@ export interface PodNetwork {
   /**
    * Destination, home or source: take back what hold/arm/divert did for this migration (rollback). Never leaves a route that loops.
    * `otherNodeIps`: of the other side. Packets that wait on the destination go back to the source, which takes them until `wayBackEnds`.
+   * `onBack`: the pod's packets come here again, so those that wait may come; at the latest when the promise resolves.
    */
-  undo(move: { uid: string; role: 'source' | 'destination' | 'home'; sandboxPid?: number; otherNodeIps?: string[] }): Promise<void>
+  undo(move: {
+    uid: string
+    role: 'source' | 'destination' | 'home'
+    sandboxPid?: number
+    otherNodeIps?: string[]
+    onBack?: () => void
+  }): Promise<void>
   wayBackEnds(ips: string[]): Promise<void>
   /** After the end of a committed move: forget the ownership, what belongs to the moved pod now belongs to NetworkState. */
   settle(uid: string): Promise<void>

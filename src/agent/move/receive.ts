@@ -222,8 +222,14 @@ export class Receiver {
     }
   }
 
-  async abort(reason: string): Promise<void> {
+  /** The source goes on, and what waits here for the pod can be given back. */
+  async sourceAborts(reason: string): Promise<void> {
     this.#sourceTakes.abort()
+    await this.abort(reason)
+  }
+
+  /** Whoever else says it does not know whether the source has its routes back: what is given back before is lost. */
+  async abort(reason: string): Promise<void> {
     await this.#carry(this.#context.moves.decideDestination(this.#uid, { type: 'abort', reason }))
   }
 

@@ -121,8 +121,14 @@ export class Source {
     const sandboxPid = await this.#sandboxPid(containers)
     if (sandboxPid !== undefined) await network.unlock({ uid: this.#uid, sandboxPid })
     const sandbox = sandboxPid === undefined ? {} : { sandboxPid }
-    await network.undo({ uid: this.#uid, role: 'source', otherNodeIps: this.#move.request.destination.nodeIps, ...sandbox })
-    void this.#tellPeers()
+    const otherNodeIps = this.#move.request.destination.nodeIps
+    let told: Promise<void> | undefined
+    const onBack = (): void => {
+      told ??= this.#tellPeers()
+    }
+    await network.undo({ uid: this.#uid, role: 'source', otherNodeIps, onBack, ...sandbox })
+    // Nothing of the network was changed here, or all of it is back already.
+    onBack()
   }
 
   async #endDumps(containers: readonly RunningContainer[]): Promise<void> {

@@ -212,6 +212,7 @@ class NodePodNetwork implements PodNetwork {
     if (move.otherNodeIps !== undefined) await this.#waysBack.open(record, move.otherNodeIps)
     await this.#restore(record)
     await leaveFrames(record)
+    move.onBack?.()
     if (move.role === 'destination') await this.#waysBack.close(ips)
     for (const ip of record.veth?.bridge && move.sandboxPid !== undefined ? ips : []) {
       // Neighbours on the bridge were told the bridge's MAC for the pod: its own announcement corrects them.

@@ -41,7 +41,7 @@ export function peerRoutes(context: AgentContext, registry: Registry): Router {
   post('restore', async (uid, request) => await registry.receiver(uid).restore(body(Restore, request).options))
   post('grant', async (uid, request) => await registry.receiver(uid).grant(body(Grant, request).deadlineMs))
   post('outcome', async (uid) => registry.receiverOrTombstone(uid).outcome())
-  post('abort', async (uid, request) => await registry.receiver(uid).abort(body(AbortRequest, request).reason))
+  post('abort', async (uid, request) => await registry.receiver(uid).sourceAborts(body(AbortRequest, request).reason))
   post('goes-on', async (uid) => ({ goesOn: registry.goesOn(uid) }))
   post('divert', async (uid, request) => await divertHome(context, uid, body(Divert, request)))
   return router

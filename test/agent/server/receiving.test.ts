@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { z } from 'zod'
 import { decodeLines, encodeLine } from '../../../src/agent/journal/line.ts'
@@ -137,6 +138,17 @@ describe('receiving a pod', () => {
     expect(await codeOf(node.as('agent').call(path('grant'), { deadlineMs: 5000 }, Committed))).to.equal('NeverCommitted')
     expect(node.registry.record(uid)?.failure?.code).to.equal('RestoreLost')
     expect(container.heard).to.not.include('go')
+  })
+
+  it('gives back what waits when the source says that it goes on, not when the controller gives the move up', async () => {
+    await toHeld()
+    const given = node.as('controller').call(`/v1/migrations/${uid}/abort`, { reason: 'the move failed' }, MoveRecord)
+    await sleep(300)
+    expect(node.registry.record(uid)?.state).to.equal('aborted')
+    expect(node.told).to.not.include('undo')
+    await node.as('agent').call(path('abort'), { reason: 'rolled back' }, Nothing)
+    await given
+    expect(node.told.at(-1)).to.equal('undo')
   })
 
   it('gives up cleanly when the source says so', async () => {
