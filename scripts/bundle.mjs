@@ -1,5 +1,4 @@
 // Bundles the programs into single files: the images and the kubectl plugin carry no node_modules.
-import { existsSync } from 'node:fs'
 import { copyFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -7,11 +6,12 @@ import { build } from 'esbuild'
 const programs = {
   controller: 'src/controller.ts',
   agent: 'src/agent/main.ts',
-  'kubectl-podmotion': 'src/plugin/main.ts',
-  podmotion: 'src/cli/main.ts',
   'plan-worker': 'src/planner/exact/worker.ts',
 }
-const commands = ['kubectl-podmotion', 'podmotion']
+const commands = {
+  'kubectl-podmotion': 'src/plugin/main.ts',
+  podmotion: 'src/cli/main.ts',
+}
 
 // Some libraries (node-cron) look for their own file with import.meta.url when they are loaded; a CommonJS bundle has none.
 const ownUrl = "const bundleUrl = require('node:url').pathToFileURL(__filename).href"
@@ -31,11 +31,12 @@ const onlyWhatIsUsed = {
   },
 }
 
-for (const [name, entry] of Object.entries(programs)) {
-  if (!existsSync(entry)) continue
+/** Together: most of the time goes into looking at the same libraries. */
+async function bundle(entryPoints, banner) {
   await build({
-    entryPoints: [entry],
-    outfile: `dist/${name}.cjs`,
+    entryPoints,
+    outdir: 'dist',
+    outExtension: { '.js': '.cjs' },
     bundle: true,
     platform: 'node',
     format: 'cjs',
@@ -45,9 +46,12 @@ for (const [name, entry] of Object.entries(programs)) {
     legalComments: 'none',
     logLevel: 'warning',
     define: { 'import.meta.url': 'bundleUrl' },
-    banner: { js: commands.includes(name) ? `#!/usr/bin/env node\n${ownUrl}` : ownUrl },
+    banner: { js: banner },
   })
 }
+
+await bundle(programs, ownUrl)
+await bundle(commands, `#!/usr/bin/env node\n${ownUrl}`)
 
 // HiGHS looks for it beside itself; without it plans are made by search alone.
 await copyFile(fileURLToPath(import.meta.resolve('highs/runtime')), 'dist/highs.wasm')

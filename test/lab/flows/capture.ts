@@ -10,6 +10,9 @@ const file = '/tmp/podmotion-flows.pcap'
 const snapBytes = 128
 const bufferKiB = 32_768
 
+/** Characters: some 120 a segment, of a million and more segments over two families. */
+const longestText = 2 ** 28
+
 export interface Capture {
   name: string
   /** Ends it. In the order of what was seen; throws when the kernel had to leave something out. */
@@ -65,7 +68,9 @@ async function capture(name: string, machine: Machine, { device, filter }: { dev
       const { all } = await said(running)
       const dropped = Number(/(\d+) packets dropped by kernel/.exec(all)?.[1] ?? Number.NaN)
       if (dropped !== 0) throw new Error(`capturing at ${name}: expected that nothing is left out, tcpdump says: ${all.slice(-400)}`)
-      const text = await said(machine.run('sh', ['-c', `tcpdump -r ${file} -nn -tt -S 2>/dev/null; rm -f ${file}`]))
+      const text = await said(
+        machine.run('sh', ['-c', `tcpdump -r ${file} -nn -tt -S 2>/dev/null; rm -f ${file}`], { maxBuffer: longestText }),
+      )
       return segmentsOf(text.stdout)
     },
   }

@@ -155,8 +155,9 @@ function clientOf(command: Running): { reports: Promise<FlowReport[]>; stop(): v
 }
 
 async function reportOf(command: Parameters<typeof said>[0]): Promise<FlowReport[]> {
-  const { stdout, all } = await said(command)
+  const { stdout, all, exitCode } = await said(command)
   const line = stdout.trim().split('\n').at(-1) ?? ''
-  if (!line.startsWith('[')) throw new Error(`asking a traffic program for its report: ${all.slice(-2000)}`)
+  if (!line.startsWith('['))
+    throw new Error(`asking a traffic program for its report: it ended with ${exitCode} (128: by a signal): ${all.slice(-2000)}`)
   return JSON.parse(line)
 }
