@@ -142,6 +142,8 @@ export class Sending {
     ])
     collectAhead(moves, this.#uid)
     await prepared
+    // Not earlier: until here it is the pod, and who speaks with it, that would wait. Now it is who connects.
+    review(moves)
     await this.#sendNewOn()
   }
 
@@ -273,8 +275,6 @@ export class Sending {
   /** The network moves first: the peers' packets start to wait on the destination. Destination first, else routes loop. */
   async #handOver(): Promise<void> {
     const { moves, network } = this.#context
-    // Not earlier: until here it is the pod, and who speaks with it, that would wait.
-    review(moves)
     const held = await this.#call('hold', {}, Steps)
     await Promise.all([this.#divertHome(), network.divert(this.#diversion())])
     moves.step(this.#uid, 'diverted')
