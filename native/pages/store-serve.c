@@ -88,8 +88,10 @@ void *fill_memory(void *arg)
 	server *v = arg;
 	size_t place;
 	pthread_mutex_lock(&v->lock);
+	// One alone while they wait at the gate: those who open it want a processor, too.
+	bool alone = !v->fillers++;
 	while (!v->over) {
-		task *t = v->built ? take_work(v, &place) : NULL;
+		task *t = v->restored || (v->built && alone) ? take_work(v, &place) : NULL;
 		if (!t) {
 			pthread_cond_wait(&v->work, &v->lock);
 			continue;

@@ -26,7 +26,7 @@ struct server {
 	pthread_mutex_t lock; // taken after a task's
 	pthread_cond_t work;
 	task **tasks;
-	size_t task_count, turn;
+	size_t task_count, turn, fillers;
 	int epoll, wakeup; // the latter is for the end
 	bool built;    // criu changes nothing of their memory any more: it may be filled in, also while they wait at the gate
 	bool restored; // criu has finished

@@ -45,10 +45,10 @@ export function goesAlong(entry: ConntrackEntry, ips: readonly string[]): boolea
 
 /**
  * The pod's own, under another of its ports although it goes straight to its peer: the pod has a flow through a Service to the same endpoint
- * under this port, and half-way through a move the one's answers look like the other's.
+ * under this port, and half-way through a move the one's answers look like the other's. Datagrams may be lost.
  */
-export function sharesPort(entry: ConntrackEntry, ips: readonly string[]): boolean {
-  return ips.includes(entry.original.source) && entry.sourceNat && !entry.destinationNat && ips.includes(entry.reply.destination)
+export function sharesPort({ protocol, original, reply, sourceNat, destinationNat }: ConntrackEntry, ips: readonly string[]): boolean {
+  return protocol === 'tcp' && ips.includes(original.source) && sourceNat && !destinationNat && ips.includes(reply.destination)
 }
 
 /** Of the pod to itself through a Service. */
