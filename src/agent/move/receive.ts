@@ -165,7 +165,7 @@ export class Receiver {
       if (this.#lazy) await Promise.all(names.map((name) => storeReady(this.#pod.folders(name).meeting)))
       this.#containers = await Promise.all(this.#armed.map((armed) => armed.toGate(this.#restoring.signal)))
       moves.step(this.#uid, 'restored')
-      if (this.#lazy) for (const name of names) void fillAhead(this.#pod.folders(name).meeting).catch(() => undefined)
+      if (this.#lazy) for (const name of names) void this.#fillAhead(name)
       const pids = (await Promise.all(this.#containers.map((container) => container.initPid()))).flatMap(treeOf)
       const { sockets, refused } = await reader.read(pids, options)
       if (refused.length > 0) moves.warn(this.#uid, `Socket options that ${this.#context.config.nodeName} refuses: ${refused.join('; ')}`)
@@ -176,6 +176,13 @@ export class Receiver {
       await this.fail(error)
       throw error
     }
+  }
+
+  /** Nothing depends on it: what is not filled now is when the pod runs. */
+  async #fillAhead(name: string): Promise<void> {
+    await fillAhead(this.#pod.folders(name).meeting).catch((error: unknown) =>
+      log.warn({ uid: this.#uid, container: name, reason: messageOf(error) }, 'memory is not filled ahead'),
+    )
   }
 
   awaitGrant(waitMs = defaultGrantWaitMs): void {

@@ -25,7 +25,7 @@ function ownLeg(entry: ConntrackEntry, place: LegPlace): Leg {
   const leg = plainLeg(entry, entry.original)
   if (!isTranslated(entry)) return { ...leg, ...relayOf(entry, place) }
   // This node's address stands in for the pod: the other end knows no other, so the flow keeps its way through here.
-  if (entry.sourceNat && !isBetween(entry, place.ips)) return { ...leg, ...throughHere(entry, place) }
+  if (!goesAlong(entry, place.ips)) return { ...leg, ...throughHere(entry, place) }
   const destinationNat = { address: entry.reply.source, port: entry.reply.sourcePort }
   // To itself through its Service: the kernel needs an address between the two ends, and any node can play it. Or under another port of the
   // pod's: it had the same port in use towards that endpoint, and the kernel gave the later flow another one.
@@ -33,14 +33,12 @@ function ownLeg(entry: ConntrackEntry, place: LegPlace): Leg {
   return { ...leg, destinationNat }
 }
 
-/** What stands in for the pod's end is nobody else's: the answers reach the pod wherever it is. */
-function isBetween({ reply }: ConntrackEntry, ips: readonly string[]): boolean {
-  return ips.includes(reply.source) || ips.includes(reply.destination)
-}
-
-/** The pod's own flow whose translation belongs to the node where the pod is. */
+/** The pod's own flow whose translation belongs to the node where the pod is: an end of the answers is the pod's address, wherever that is. */
 export function goesAlong(entry: ConntrackEntry, ips: readonly string[]): boolean {
-  return ips.includes(entry.original.source) && isTranslated(entry) && (!entry.sourceNat || isBetween(entry, ips))
+  const { original, reply, sourceNat } = entry
+  return (
+    ips.includes(original.source) && isTranslated(entry) && (!sourceNat || ips.includes(reply.source) || ips.includes(reply.destination))
+  )
 }
 
 /**

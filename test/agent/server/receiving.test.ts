@@ -2,13 +2,15 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { getPriority, setPriority, tmpdir } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { z } from 'zod'
 import { decodeLines, encodeLine } from '../../../src/agent/journal/line.ts'
+import type { Moves } from '../../../src/agent/moves.ts'
 import type { Peer } from '../../../src/agent/peer/client.ts'
 import { Committed, GoesOn, Nothing, Outcome, Restored, Standing } from '../../../src/agent/peer/wire.ts'
+import { review, takePriority } from '../../../src/agent/priority.ts'
 import type { JournalRecord } from '../../../src/agent/protocol/move.ts'
 import { ImageSender } from '../../../src/agent/transfer/image-sender.ts'
 import { MoveRecord } from '../../../src/api/agent-wire.ts'
@@ -149,6 +151,21 @@ describe('receiving a pod', () => {
     await node.as('agent').call(path('abort'), { reason: 'rolled back' }, Nothing)
     await given
     expect(node.told.at(-1)).to.equal('undo')
+  })
+
+  it('comes first on the processor from the hold until the pod runs', async () => {
+    const before = getPriority()
+    takePriority({ ...node.config, cgroupDir: '/nonexistent' })
+    try {
+      review({ list: () => [] } as unknown as Moves)
+      expect(getPriority(), 'nobody waits').to.equal(0)
+      await toHeld()
+      expect(getPriority(), 'held').to.equal(-15)
+      await node.as('agent').call(path('grant'), { deadlineMs: 5000 }, Committed)
+      expect(getPriority(), 'it runs').to.equal(0)
+    } finally {
+      setPriority(before)
+    }
   })
 
   it('gives up cleanly when the source says so', async () => {
