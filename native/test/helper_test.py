@@ -351,6 +351,34 @@ print(ring, uffd, flush=True); sys.stdin.read()'''], stdin=subprocess.PIPE, stdo
             s.close()
 
 
+class Queues(Case):
+    def test_counts_connections_that_nobody_has_accepted(self):
+        servers = [socket.create_server(('127.0.0.1', 0)), socket.create_server(('::1', 0), family=socket.AF_INET6)]
+        with subprocess.Popen([program('helper'), 'queues', str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as helper:
+            def asked():
+                helper.stdin.write('\n')
+                helper.stdin.flush()
+                return int(helper.stdout.readline())
+            before = asked()
+            clients = [socket.create_connection(servers[i].getsockname()[:2]) for i in (0, 0, 1)]
+            self.assertEqual(asked() - before, 3)
+            accepted = [servers[0].accept()[0], servers[1].accept()[0]]
+            self.assertEqual(asked() - before, 1)
+            helper.stdin.close()
+            self.assertEqual(helper.wait(10), 0)
+        for one in servers + clients + accepted: one.close()
+
+    def test_of_the_process_and_no_other(self):
+        with subprocess.Popen(['unshare', '--net', 'sleep', '60']) as other, socket.create_server(('127.0.0.1', 0)) as server:
+            wait_for(lambda: os.readlink(f'/proc/{other.pid}/ns/net') != os.readlink('/proc/self/ns/net'))
+            with socket.create_connection(server.getsockname()):
+                self.assertEqual(run(program('helper'), 'queues', other.pid, stdin=None, input='\n').stdout, '0\n')
+            other.kill()
+        done = run(program('helper'), 'queues', other.pid, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('network namespace', done.stderr)
+
+
 class Freeze(Case):
     def make(self, base):
         group = f'{base}/pmtest-{os.getpid()}-{len(self.groups)}'

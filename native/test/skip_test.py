@@ -45,7 +45,7 @@ class Skip(Case):
         self.assertTrue(versions)
         self.assertFalse([v for v in versions if tuple(map(int, v.split('.'))) > (2, 17)])
         hooks = re.findall(r' g +DF \.text\s.* (\w+)$', run('objdump', '-T', PRELOAD).stdout, re.M)
-        self.assertTrue({'ioctl', 'lseek', 'lseek64', 'openat', 'openat64', 'execvp', 'recv', 'setsockopt'} <= set(hooks), hooks)
+        self.assertTrue({'ioctl', 'lseek', 'lseek64', 'openat', 'openat64', 'execvp', 'recv', 'sendmsg', 'setsockopt'} <= set(hooks), hooks)
 
     def test_listed_ranges_have_no_pages(self):
         code = '''
@@ -64,6 +64,25 @@ print(json.dumps([pages(scan(at, page(16))), pages(scan(page(3), page(10))), pag
         self.assertEqual((part, inside), ([5, 6, 7, 8], []))
         self.assertEqual((other, guard), (every, every), 'other questions get the whole answer')
         self.assertEqual(self.answer(code, lists=False)[0], every)
+
+    def test_conntrack_is_looked_through_only_where_there_is_some(self):
+        code = """
+import socket, subprocess
+assert ctypes.CDLL(None).unshare(0x40000000) == 0  # CLONE_NEWNET
+def sent(kind, flags=0x301):
+    one, other = socket.socketpair()
+    one.sendmsg([struct.pack("=IHHIIBBH", 20, kind, flags, 1, 0, 0, 0, 0)])
+    return struct.unpack_from("=H", other.recv(100), 4)[0]
+def asked(): return [sent(1 << 8 | 1), sent(1 << 8 | 1, 1), sent(1 << 8)]
+empty = asked()
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+subprocess.run(["nft", "table ip t { chain c { type filter hook output priority 0; ct state new accept; }; }"], check=True)
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9))
+print(json.dumps([empty, asked()]))
+"""
+        entries, one, other, expected = 1 << 8 | 1, 1 << 8 | 1, 1 << 8, 2 << 8 | 1
+        self.assertEqual(self.answer(code), [[expected, one, other], [entries, one, other]])
+        self.assertEqual(self.answer(code, lists=False)[0], [entries, one, other])
 
     def test_a_process_that_is_not_listed_is_dumped_in_full(self):
         self.assertEqual(self.answer('m, at = shared(4)\nprint(json.dumps(sum(e - s for s, e in scan(at, at + 4 * PAGE)) // PAGE))'), 4)

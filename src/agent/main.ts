@@ -8,6 +8,7 @@ import { log } from '../runtime/log.ts'
 import { collectProcessMetrics, journalInDoubt } from '../runtime/metrics.ts'
 import { shutdownSignal } from '../runtime/shutdown.ts'
 import { publishCapacity } from './capacity.ts'
+import { compileRarely } from './compiler.ts'
 import { type AgentConfig, readConfig } from './config.ts'
 import type { AgentContext } from './context.ts'
 import { install, observeCapacity, uninstall } from './install/install.ts'
@@ -29,6 +30,7 @@ async function main(): Promise<void> {
   const config = readConfig(process.env)
   if (process.argv[2] === 'sweep') return console.log(await sweepByHand(config, homeRecordsKeptMs, process.argv.includes('--dry-run')))
   const signal = shutdownSignal()
+  compileRarely()
   collectProcessMetrics()
   takePriority(config)
   if (process.env.PODMOTION_UNINSTALL === 'true') return await takeOff(config, signal)

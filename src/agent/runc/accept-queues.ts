@@ -1,67 +1,46 @@
 // Connections that a peer made and the pod has not accepted yet: criu cannot dump them, so the pod gets a moment to take them.
-import { closeSync, openSync, readSync } from 'node:fs'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { AgentConfig } from '../config.ts'
+import { putFirst } from '../priority.ts'
+import { untilNone } from './until-none.ts'
 
-const listenState = '0A'
-/** Of /proc/net/tcp; one of tcp6 comes in two pieces. */
-const lineLength = 150
+/** Of one pod: `podmotion-helper queues` (native/helper/queues.c), started ahead of the freeze. */
+export class AcceptQueues {
+  readonly #child: ChildProcessWithoutNullStreams
+  readonly #lines: AsyncIterator<string>
+  readonly #closed: Promise<unknown>
+  #said = ''
 
-/** Pure: how many wait, over all listeners of a /proc/net/tcp text. A listener's receive queue is its accept queue. */
-export function waitingConnections(text: string): number {
-  return text
-    .split('\n')
-    .map(fieldsOf)
-    .filter((fields) => stateOf(fields) === listenState)
-    .reduce((sum, fields) => sum + Number.parseInt(fields[4]?.split(':')[1] ?? '0', 16), 0)
-}
-
-function fieldsOf(line: string): string[] {
-  return line.trim().split(/\s+/)
-}
-
-function stateOf(fields: readonly string[]): string | undefined {
-  return fields[3]
-}
-
-export function unaccepted(pid: number): number {
-  return ['tcp', 'tcp6'].reduce((sum, table) => sum + waitingConnections(readListeners(pid, table)), 0)
-}
-
-/** New ones go to the destination by now, so this ends as soon as the pod gets to run. */
-export async function untilAccepted(pid: number, timeoutMs: number): Promise<void> {
-  await untilNone(() => unaccepted(pid), timeoutMs)
-}
-
-/** Or the time is over. */
-export async function untilNone(waiting: () => number, timeoutMs: number): Promise<void> {
-  const deadlineMs = performance.now() + timeoutMs
-  while (waiting() > 0 && performance.now() < deadlineMs) await new Promise((resolve) => setTimeout(resolve, 1))
-}
-
-/**
- * Listeners come first. All the rest would be looked for through the whole host's table (5 to 10 ms each, in the freeze), so it is read by the
- * length of a line, until the first one that does not listen.
- */
-function readListeners(pid: number, table: string): string {
-  let file: number | undefined
-  try {
-    file = openSync(`/proc/${pid}/net/${table}`, 'r')
-    const piece = Buffer.alloc(lineLength)
-    let text = ''
-    while (onlyListeners(text)) {
-      const length = readSync(file, piece)
-      if (length === 0) break
-      text += piece.toString('latin1', 0, length)
-    }
-    return text
-  } catch {
-    return ''
-  } finally {
-    if (file !== undefined) closeSync(file)
+  constructor(config: AgentConfig, pid: number) {
+    this.#child = spawn(config.helper, ['queues', String(pid)], { stdio: 'pipe' })
+    putFirst(this.#child.pid)
+    this.#child.stdin.on('error', () => undefined)
+    this.#child.once('error', (error) => this.#hear(error.message))
+    this.#child.stderr.on('data', (chunk: Buffer) => this.#hear(chunk.toString()))
+    this.#closed = new Promise((resolve) => this.#child.once('close', resolve))
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
   }
-}
 
-/** As far as whole lines say; the first is the heading. */
-export function onlyListeners(text: string): boolean {
-  const whole = text.split('\n').slice(1, -1)
-  return whole.every((line) => stateOf(fieldsOf(line)) === listenState)
+  /** How many wait, over all listeners. */
+  async waiting(): Promise<number> {
+    this.#child.stdin.write('\n')
+    const { value, done } = await this.#lines.next()
+    if (!done) return Number(value)
+    await this.#closed
+    throw new Error(`Counting connections that wait to be accepted: the helper ended (${this.#said.trim() || 'it said nothing'})`)
+  }
+
+  /** New ones go to the destination by now, so this ends as soon as the pod gets to run. */
+  async untilAccepted(timeoutMs: number): Promise<void> {
+    await untilNone(() => this.waiting(), timeoutMs)
+  }
+
+  close(): void {
+    this.#child.kill('SIGKILL')
+  }
+
+  #hear(text: string): void {
+    this.#said += text
+  }
 }

@@ -1,6 +1,6 @@
 // Datagrams that came and that the pod has not read yet: criu leaves them out, so the pod gets a moment to read them.
 import { readFileSync } from 'node:fs'
-import { untilNone } from './accept-queues.ts'
+import { untilNone } from './until-none.ts'
 
 /** Pure: the sockets of a /proc/net/udp text whose receive queue is not empty. */
 export function unreadSockets(text: string): number {

@@ -6,7 +6,6 @@ import { expect } from 'chai'
 import { firstErrors } from '../../../src/agent/criu/log-file.ts'
 import { parseAttached } from '../../../src/agent/move/awaited-pod.ts'
 import { currentLog } from '../../../src/agent/move/container-logs.ts'
-import { onlyListeners, waitingConnections } from '../../../src/agent/runc/accept-queues.ts'
 import { checkpointArguments } from '../../../src/agent/runc/checkpoint.ts'
 import { isFrozen, processesOf, thaw } from '../../../src/agent/runc/freezer.ts'
 import { bundleOf, freezerOf } from '../../../src/agent/runc/state.ts'
@@ -55,21 +54,6 @@ describe('files of a running pod', () => {
     for (const name of ['2.log', '10.log', '9.log', '10.log.20260101-000000', 'x']) writeFileSync(path.join(folder, name), '')
     expect(currentLog(folder)).to.equal(path.join(folder, '10.log'))
     expect(currentLog(path.join(folder, 'gone'))).to.equal(undefined)
-  })
-
-  it('counts connections that wait to be accepted', () => {
-    const text = [
-      '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid',
-      '   0: 00000000:1538 00000000:0000 0A 00000000:00000003 00:00000000 00000000  1999',
-      '   1: 0501F40A:1538 0101F40A:9C40 01 00000000:00000010 00:00000000 00000000  1999',
-      '   2: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1999',
-    ].join('\n')
-    expect(waitingConnections(text)).to.equal(3)
-    const lines = text.split('\n')
-    expect(onlyListeners(''), 'nothing read yet').to.equal(true)
-    expect(onlyListeners(`${lines.slice(0, 2).join('\n')}\n`)).to.equal(true)
-    expect(onlyListeners(text.slice(0, text.indexOf('0101F40A'))), 'half a line').to.equal(true)
-    expect(onlyListeners(`${lines.slice(0, 3).join('\n')}\n`), 'a whole line of a connection').to.equal(false)
   })
 
   it('counts sockets with datagrams that nobody has read', () => {
