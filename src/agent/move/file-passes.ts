@@ -9,8 +9,9 @@ import type { StorageDestination, StoragePod } from '../rooms.ts'
 import type { RunningPod } from '../runc/state.ts'
 import { FileTransport } from '../transfer/file-transport.ts'
 
-/** A pass that took this long left enough behind to be worth another one. */
+/** A pass that took this long left enough behind to be worth another one, if that can be expected to be quicker. */
 const quickPassMs = 300
+const quickerBy = 0.75
 const maximumPasses = 5
 const passTries = 3
 /** What changed in a shorter time than this is not worth a look. */
@@ -49,13 +50,16 @@ export class FilePasses {
     return new FilePasses(files, await FileTransport.listen(socket, files.open))
   }
 
-  /** Until a pass is quick: little is left then. */
+  /** Until a pass is quick: little is left then. Or takes as long as the one before: as much will be left again. */
   async ahead(): Promise<void> {
     if (this.#skipped) return
+    let beforeMs = Number.POSITIVE_INFINITY
     for (let pass = 0; pass < maximumPasses; pass++) {
       const startedMs = performance.now()
       await this.once()
-      if (performance.now() - startedMs < quickPassMs) return
+      const tookMs = performance.now() - startedMs
+      if (tookMs < quickPassMs || tookMs > beforeMs * quickerBy) return
+      beforeMs = tookMs
     }
   }
 

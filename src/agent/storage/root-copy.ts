@@ -79,10 +79,10 @@ export class RootCopy {
     await this.#noteMapped(mappedBy(pod))
     const pass = await this.#look(false)
     const listed = await this.#layerPaths()
-    const leaveBig = this.#hasBigThere(pass.listing)
-    const result = await this.#run({ bandwidthLimitMbps, leaveBig }, listed)
+    const leavesHot = this.#canLeaveHot(pass.listing)
+    const result = await this.#run({ bandwidthLimitMbps, ...(leavesHot ? { leaveFromBytes: smallestHotBytes } : {}) }, listed)
     for (const name of [...pass.listing.keys(), ...sentNames(result.stdout)]) this.#known.add(name)
-    if (result.exitCode === 0) this.#note(pass, leaveBig)
+    if (result.exitCode === 0) this.#note(pass, leavesHot)
     await this.#noteMapped(mappedBy(pod))
     this.#prepare()
     return this.#check(result, [0, vanishedExitCode])
@@ -160,17 +160,24 @@ export class RootCopy {
     return await this.#sendRest(names, [], listing)
   }
 
-  /** Whether the destination has some version of every big file: then they go by what changed, just before the freeze and in it. */
-  #hasBigThere(listing: Listing): boolean {
-    const there = this.#complete?.listing
-    const isLeft = ([name, { inode, bytes }]: [string, Listed]): boolean => isHot(bytes) && there?.get(name)?.inode === inode
-    return there !== undefined && [...listing].every((entry) => !isBigIn(listing, entry[0]) || isLeft(entry))
+  /**
+   * Whether the destination has some version of every file that can be kept hot, and all that changed can be: then they go by their changed
+   * blocks, just before the freeze and in it. rsync would read and compare them whole in each pass, on both sides.
+   */
+  #canLeaveHot(listing: Listing): boolean {
+    const before = this.#complete
+    if (!before) return false
+    const isThere = ([name, { inode, bytes }]: [string, Listed]): boolean => isHot(bytes) && before.listing.get(name)?.inode === inode
+    const changed = changedSince(listing, before.listing, before.sinceMs)
+    const left = [...new Set([...this.#doubtful, ...changed])].filter((name) => isHot(listing.get(name)?.bytes ?? 0))
+    const canBeKept = left.length <= maximumHotFiles && left.every((name) => name.length <= longestHotName)
+    return canBeKept && [...listing].every((entry) => entry[1].bytes < smallestHotBytes || isThere(entry))
   }
 
-  #note(pass: Pass, leftBig: boolean): void {
+  #note(pass: Pass, leftHot: boolean): void {
     const before = this.#complete
     this.#restless = before ? changedSince(pass.listing, before.listing, before.sinceMs) : []
-    if (leftBig) for (const name of this.#restless) if (isBigIn(pass.listing, name)) this.#doubtful.add(name)
+    if (leftHot) for (const name of this.#restless) if (isHot(pass.listing.get(name)?.bytes ?? 0)) this.#doubtful.add(name)
     this.#complete = pass
   }
 

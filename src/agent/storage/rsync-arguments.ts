@@ -12,8 +12,8 @@ export interface Copy {
    * the size is equal, only times, owners and the like are set. Absent: what differs in size or time is sent by blocks.
    */
   contents?: 'compared' | 'whole' | 'trusted'
-  /** Files above `wholeFileLimitBytes` stay as they are there. */
-  leaveBig?: boolean
+  /** Files of this size and above stay as they are there. */
+  leaveFromBytes?: number
   /** 0: no limit. */
   bandwidthLimitMbps: number
 }
@@ -43,7 +43,7 @@ export function copyArguments(copy: Copy): string[] {
     '--filter=-x security.selinux',
     ...(copy.listed ? ['--files-from=-', '--from0', '--no-implied-dirs', '--delete-missing-args'] : ['--delete', '--one-file-system']),
     ...contentArguments(copy.contents),
-    ...(copy.leaveBig ? [`--max-size=${wholeFileLimitBytes}`] : []),
+    ...(copy.leaveFromBytes === undefined ? [] : [`--max-size=${copy.leaveFromBytes - 1}`]),
     ...(copy.bandwidthLimitMbps > 0 ? [`--bwlimit=${bandwidthLimitKiB(copy.bandwidthLimitMbps)}`] : []),
     '--no-human-readable',
     '--stats',

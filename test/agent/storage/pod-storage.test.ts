@@ -239,16 +239,31 @@ sys.stdin.readline()`
       expect(same()).to.equal('')
     })
 
-    it('is left alone by all passes but the first if it is big, and is kept', async () => {
-      const table = path.join(emptyDir('source-uid'), 'table')
-      const change = (at: number): string => sh(`printf changed | dd of=${table} bs=1 seek=${at} conv=notrunc 2>/dev/null`)
-      sh(`head -c 40M /dev/urandom > ${table}`)
-      expect(await sync(false)).to.be.greaterThan(40 << 20)
-      change(10_000_000)
-      expect(await sync(false)).to.be.lessThan(5_000)
-      await storage?.keepHot('m1', async () => undefined)
-      change(20_000_000)
-      expect(await sync(true)).to.be.within(4096, 20_000)
+    for (const megabytes of [1, 40]) {
+      it(`is left alone by all passes but the first, and is kept: of ${megabytes} MB`, async () => {
+        const table = path.join(emptyDir('source-uid'), 'table')
+        const change = (at: number): string => sh(`printf changed | dd of=${table} bs=1 seek=${at} conv=notrunc 2>/dev/null`)
+        sh(`head -c ${megabytes}M /dev/urandom > ${table}`)
+        expect(await sync(false)).to.be.greaterThan(megabytes << 20)
+        change(500_000)
+        sh(`head -c 50K /dev/urandom > ${path.join(emptyDir('source-uid'), 'small')}`)
+        await sleep(100)
+        expect(await sync(false), 'what is small goes').to.be.within(50_000, 55_000)
+        await storage?.keepHot('m1', async () => undefined)
+        change(700_000)
+        expect(await sync(true)).to.be.within(4096, 20_000)
+        expect(same()).to.equal('')
+      })
+    }
+
+    it('goes with a pass in which another one of its size is new', async () => {
+      const folder = emptyDir('source-uid')
+      sh(`head -c 1M /dev/urandom > ${folder}/old`)
+      await sync(false)
+      sh(`head -c 1M /dev/urandom > ${folder}/old; head -c 1M /dev/urandom > ${folder}/new`)
+      await sleep(100)
+      expect(await sync(false)).to.be.greaterThan(2 << 20)
+      expect(await sync(true)).to.be.lessThan(5_000)
       expect(same()).to.equal('')
     })
 
