@@ -19,6 +19,8 @@ const repeatedCharacters = 6000
 
 const lab = ['node', '--import', 'tsx', 'test/lab/cli.ts']
 
+const traffic = 'cd test/lab/flows/traffic && ! gofmt -d . | grep . && go vet . && go test -count=1 .'
+
 const rings: Ring[] = [
   { name: 'types', command: ['npx', 'tsc', '--noEmit'], counts: 'one' },
   { name: 'lint', command: ['npm', 'run', '--silent', 'lint'], counts: 'one' },
@@ -32,6 +34,7 @@ const rings: Ring[] = [
     command: ['sh', '-c', `env $(${lab.join(' ')} test-programs) make --no-print-directory -C native test`],
     counts: 'unittest',
   },
+  { name: 'traffic', command: ['sh', '-c', traffic], counts: 'one' },
   { name: 'unit', command: ['npx', 'mocha'], counts: 'mocha' },
   { name: 'sim', command: ['npm', 'run', '--silent', 'sim-tests'], counts: 'mocha' },
   { name: 'lab', command: ['npm', 'run', '--silent', 'lab-tests'], counts: 'mocha' },

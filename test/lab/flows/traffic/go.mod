@@ -1,0 +1,3 @@
+module podmotion.dev/lab/traffic
+
+go 1.26
