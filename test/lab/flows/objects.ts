@@ -1,11 +1,8 @@
 // The pod that moves, the peers that stay (one on each node), and their Services.
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { runtimeClassName } from '../../../src/api/names.ts'
-import { labSource } from '../layout.ts'
+import { imageNames } from '../images/base-images.ts'
 import { localNodePort, nodePort } from './kinds.ts'
 
-export const traffic = readFileSync(join(labSource, 'flows', 'traffic.py'), 'utf8')
 export const movedApp = 'flows'
 export const peersApp = 'peers'
 
@@ -18,7 +15,7 @@ export function flowObjects(startNode: string): object {
         apiVersion: 'apps/v1',
         kind: 'DaemonSet',
         metadata: { name: peersApp, namespace: 'default' },
-        spec: { selector: { matchLabels: { app: peersApp } }, template: template(peersApp, {}) },
+        spec: { selector: { matchLabels: { app: peersApp } }, template: template(peersApp) },
       },
       {
         apiVersion: 'apps/v1',
@@ -27,7 +24,7 @@ export function flowObjects(startNode: string): object {
         spec: {
           replicas: 1,
           selector: { matchLabels: { app: movedApp } },
-          template: template(movedApp, { runtimeClassName, affinity: prefer(startNode) }),
+          template: template(movedApp, { env: [plainTcp], more: { runtimeClassName, affinity: prefer(startNode) } }),
         },
       },
       service(peersApp, peersApp, {}),
@@ -38,7 +35,10 @@ export function flowObjects(startNode: string): object {
   }
 }
 
-function template(app: string, more: object): object {
+/** A Go program listens with MPTCP otherwise, and such a pod cannot be moved; the peers do. */
+const plainTcp = { name: 'GODEBUG', value: 'multipathtcp=0' }
+
+function template(app: string, { env = [], more = {} }: { env?: object[]; more?: object } = {}): object {
   return {
     metadata: { labels: { app } },
     spec: {
@@ -47,9 +47,10 @@ function template(app: string, more: object): object {
       containers: [
         {
           name: 'traffic',
-          image: 'podmotion.local/app:1',
+          image: imageNames.traffic,
           imagePullPolicy: 'Never',
-          command: ['python3', '-u', '-c', traffic, 'serve'],
+          command: ['/lab-traffic', 'serve'],
+          env,
           ports: [{ containerPort: 7000 }],
           readinessProbe: { tcpSocket: { port: 7000 }, periodSeconds: 2 },
           resources: { requests: { cpu: '20m', memory: '32Mi' } },

@@ -1,4 +1,4 @@
-// The images that change rarely: pause, the test application, and what the product's images stand on.
+// The images that change rarely: pause, the test applications, and what the product's images stand on.
 import { copyFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addLayer, writeIndex } from './archive.ts'
@@ -7,6 +7,7 @@ import type { Blob } from './oci.ts'
 export const imageNames = {
   pause: 'podmotion.local/pause:1',
   app: 'podmotion.local/app:1',
+  traffic: 'podmotion.local/traffic:1',
   controllerBase: 'podmotion.local/controller-base:1',
   agentBase: 'podmotion.local/agent-base:1',
   controller: 'podmotion.local/controller:dev',
@@ -18,6 +19,7 @@ export type RootFileSystems = {
   readonly app: string
   readonly agent: string
   readonly pause: string
+  readonly traffic: string
 }
 
 export type BaseLayers = { readonly controller: readonly Blob[]; readonly agent: readonly Blob[] }
@@ -27,11 +29,13 @@ export async function writeBaseImages(layout: string, scratch: string, roots: Ro
   const app = await addLayer(layout, roots.app)
   const agent = await addLayer(layout, roots.agent)
   const pause = await addLayer(layout, roots.pause, true)
+  const traffic = await addLayer(layout, roots.traffic, true)
   const node = await addLayer(layout, await nodeFolder(scratch), true)
   const layers = { controller: [base, node], agent: [base, agent, node] }
   await writeIndex(layout, [
     { name: imageNames.pause, layers: [pause], entrypoint: ['/pause'] },
     { name: imageNames.app, layers: [base, app], command: ['sleep', 'infinity'] },
+    { name: imageNames.traffic, layers: [traffic], entrypoint: ['/lab-traffic'] },
     { name: imageNames.controllerBase, layers: layers.controller },
     { name: imageNames.agentBase, layers: layers.agent },
   ])

@@ -12,6 +12,7 @@ import { checkPrerequisites } from './prerequisites.ts'
 import { describeVersions, rootFileSystems } from './root-fs.ts'
 import { cachedDir, removeUnfinished, timed } from './step.ts'
 import { toolsStep } from './tools.ts'
+import { trafficStep } from './traffic.ts'
 
 export type SetUp = {
   readonly kubernetes: string
@@ -33,9 +34,10 @@ export async function setUp({ flannel = false } = {}): Promise<SetUp> {
   const missing = missingPackages()
   if (missing.length > 0) await withLock('host-packages', () => timed('host-packages', (run) => installPackages(missing, run)))
   const native = await cachedDir(await nativeStep())
+  const traffic = await cachedDir(await trafficStep())
   // The compiler keeps the processors busy, the root file systems mostly wait for the network.
-  const [programs, files] = await allSettledOrFirstError(goPrograms(), debianFiles(native))
-  const tools = await cachedDir(await toolsStep({ kubernetes: programs.kubernetes, native, nodeRoot: files.roots.node }))
+  const [programs, files] = await allSettledOrFirstError(goPrograms(), debianFiles(native, traffic))
+  const tools = await cachedDir(await toolsStep({ kubernetes: programs.kubernetes, native, traffic, nodeRoot: files.roots.node }))
   const more = flannel ? [await cachedDir(await flannelStep())] : []
   return {
     ...programs,
@@ -54,10 +56,10 @@ async function goPrograms(): Promise<{ kubernetes: string; helm: string }> {
   return { kubernetes, helm }
 }
 
-async function debianFiles(native: string) {
+async function debianFiles(native: string, traffic: string) {
   const roots = await rootFileSystems()
   const baseImages = await cachedDir(
-    await imagesStep({ base: roots.base, app: roots.app, agent: roots.agent, pause: join(native, 'pause') }),
+    await imagesStep({ base: roots.base, app: roots.app, agent: roots.agent, pause: join(native, 'pause'), traffic }),
   )
   const containerdState = join(await cachedDir(await containerdStateStep(baseImages, `${roots.node}:${roots.base}`)), 'containerd')
   return { roots, baseImages, containerdState }
