@@ -1,5 +1,6 @@
 // `create`: a container of ours is started afresh, stood in for, or refused.
 #include "create.h"
+#include "mptcp.h"
 #include "places.h"
 #include "report.h"
 #include "standin.h"
@@ -46,6 +47,7 @@ int create_container(const invocation *in)
 	if (result == POD_NO_CONFIG) return -1; // runc says it better
 	if (result == POD_BROKEN)
 		return report(in, "reading annotations of %s/config.json: not valid; the container is not started, it may be a moved one", in->bundle), 1;
+	if (!strcmp(p.type, "sandbox") && p.network[0]) forbid_mptcp(p.network);
 	if (!p.container[0] || !strcmp(p.type, "sandbox")) return -1;
 	if (is_source(&p, migration, sizeof migration)) {
 		report(in, "container %s of pod %s/%s is being moved (migration %s); it is not started again here until that ends",

@@ -32,6 +32,15 @@ static bool read_annotations(json_span annotations, pod *p)
 	       take(annotations, "podmotion.io/migration", p->migration, sizeof p->migration);
 }
 
+static void read_network(json_span namespaces, pod *p)
+{
+	char type[64] = "";
+	json_span one;
+	for (size_t i = 0; json_valid(one = json_element(namespaces, i)); i++)
+		if (json_get(one, "type", type, sizeof type) && !strcmp(type, "network") && json_get(one, "path", p->network, sizeof p->network)) return;
+	p->network[0] = 0;
+}
+
 pod_result read_pod(const char *bundle, pod *out)
 {
 	char path[PATH_SIZE];
@@ -41,6 +50,7 @@ pod_result read_pod(const char *bundle, pod *out)
 	char *text = read_file(path, CONFIG_LIMIT, &length);
 	if (!text) return POD_NO_CONFIG;
 	json_span config = json_value(json_text(text, length));
+	read_network(json_member(json_member(config, "linux"), "namespaces"), out);
 	bool ok = json_valid(config) && read_annotations(json_member(config, "annotations"), out);
 	free(text);
 	return ok ? POD_READ : POD_BROKEN;

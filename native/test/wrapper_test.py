@@ -58,8 +58,9 @@ class Wrapper(Case):
     def call(self, *words, check=False):
         return run(program('runc'), '--root', self.dir + '/root', '--log', self.dir + '/log.json', '--log-format=json', *words, env=self.env, check=check)
 
-    def create(self, annotations, *more):
-        self.write(self.dir + '/b/config.json', json.dumps({'annotations': annotations, 'process': {'args': ['annotations']}}, indent=1))
+    def create(self, annotations, *more, namespaces=()):
+        config = {'annotations': annotations, 'process': {'args': ['annotations']}, 'linux': {'namespaces': list(namespaces)}}
+        self.write(self.dir + '/b/config.json', json.dumps(config, indent=1))
         # Into a file: the stand-in keeps its stdio open, as the container would.
         with open(self.dir + '/out', 'w') as out:
             done = subprocess.run([program('runc'), '--root', self.dir + '/root', '--log', self.dir + '/log.json', '--log-format=json', 'create', '--bundle',
@@ -99,6 +100,21 @@ class Wrapper(Case):
         for part in parts:
             self.assertIn(part, message['msg'])
             self.assertIn(part, done.stderr)
+
+    def test_a_sandbox_begins_without_mptcp(self):
+        def setting(*where): return run(*where, 'cat', '/proc/sys/net/mptcp/enabled').stdout
+        sandbox, host = {**POD, CRI + 'container-type': 'sandbox'}, setting()
+        with subprocess.Popen(['unshare', '--net', 'sleep', '60']) as pod:
+            wait_for(lambda: os.readlink(f'/proc/{pod.pid}/ns/net') != os.readlink('/proc/self/ns/net'))
+            inside, network = ['nsenter', '-t', pod.pid, '-n'], {'type': 'network', 'path': f'/proc/{pod.pid}/ns/net'}
+            self.assertEqual(self.create(POD, namespaces=[network]).returncode, 0)
+            self.assertEqual(setting(*inside), '1\n', 'of the sandbox alone')
+            self.assertEqual(self.create(sandbox, namespaces=[{'type': 'pid'}, network]).returncode, 0)
+            self.assertEqual(setting(*inside), '0\n')
+            for namespaces in ([], [{'type': 'network'}], [{'type': 'network', 'path': '/nowhere'}]):
+                self.assertEqual(self.create(sandbox, namespaces=namespaces).returncode, 0)
+            self.assertEqual((setting(), len(self.calls())), (host, 5), 'of the host it is none of ours')
+            pod.kill()
 
     def test_passes_everything_else_to_runc_unchanged(self):
         for words in (['--version'], ['list'], ['kill', '--all', 'x', '9'], ['delete', '--force', 'x'], ['exec', '--process', 'p', '-d', 'x']):

@@ -1,4 +1,5 @@
-// The pod that moves, the peers that stay (one on each node), and their Services.
+// The pod that moves, the peers that stay (one on each node), and their Services. A Go program listens with MPTCP where it may: the peers do, the
+// pod of our RuntimeClass may not.
 import { runtimeClassName } from '../../../src/api/names.ts'
 import { imageNames } from '../images/base-images.ts'
 import { localNodePort, nodePort } from './kinds.ts'
@@ -15,7 +16,7 @@ export function flowObjects(startNode: string): object {
         apiVersion: 'apps/v1',
         kind: 'DaemonSet',
         metadata: { name: peersApp, namespace: 'default' },
-        spec: { selector: { matchLabels: { app: peersApp } }, template: template(peersApp) },
+        spec: { selector: { matchLabels: { app: peersApp } }, template: template(peersApp, {}) },
       },
       {
         apiVersion: 'apps/v1',
@@ -24,7 +25,7 @@ export function flowObjects(startNode: string): object {
         spec: {
           replicas: 1,
           selector: { matchLabels: { app: movedApp } },
-          template: template(movedApp, { env: [plainTcp], more: { runtimeClassName, affinity: prefer(startNode) } }),
+          template: template(movedApp, { runtimeClassName, affinity: prefer(startNode) }),
         },
       },
       service(peersApp, peersApp, {}),
@@ -35,10 +36,7 @@ export function flowObjects(startNode: string): object {
   }
 }
 
-/** A Go program listens with MPTCP otherwise, and such a pod cannot be moved; the peers do. */
-const plainTcp = { name: 'GODEBUG', value: 'multipathtcp=0' }
-
-function template(app: string, { env = [], more = {} }: { env?: object[]; more?: object } = {}): object {
+function template(app: string, more: object): object {
   return {
     metadata: { labels: { app } },
     spec: {
@@ -50,7 +48,6 @@ function template(app: string, { env = [], more = {} }: { env?: object[]; more?:
           image: imageNames.traffic,
           imagePullPolicy: 'Never',
           command: ['/lab-traffic', 'serve'],
-          env,
           ports: [{ containerPort: 7000 }],
           readinessProbe: { tcpSocket: { port: 7000 }, periodSeconds: 2 },
           resources: { requests: { cpu: '20m', memory: '32Mi' } },
