@@ -18,6 +18,8 @@ const releaseTries = 5
 const releaseAgainMs = 1000
 const askSourceMs = 90_000
 const askTimeoutMs = 2000
+/** From the resume on, who has waited for the pod is served first: all that is left of the move can wait for that. */
+export const serveFirstMs = 150
 
 export class Release {
   readonly #context: AgentContext
@@ -119,6 +121,7 @@ export class Release {
 
   async #becomeLive(containers: readonly ReceivedContainer[], closed: ReadonlySet<string>): Promise<void> {
     const { moves, config } = this.#context
+    await sleep(serveFirstMs)
     const settled = await this.#each(containers, async (container) => {
       await container.settle()
       await this.#untilLocal(container.name)

@@ -29,6 +29,7 @@ import { FilePasses } from './file-passes.ts'
 import { MoveFlows } from './flows.ts'
 import { freezePod } from './freeze-pod.ts'
 import { writeMarker } from './marker.ts'
+import { serveFirstMs } from './release.ts'
 import { compareSockets, type Verification } from './verify.ts'
 
 const standingTimeoutMs = 120_000
@@ -97,8 +98,11 @@ export class Sending {
       const restored = await this.#restoreThere(frozen.options)
       this.#verify(compareSockets(frozen.sockets, restored.sockets), restored)
       await this.#grant()
-    } finally {
+      setTimeout(() => this.close(), serveFirstMs).unref()
+    } catch (error) {
       this.close()
+      throw error
+    } finally {
       review(this.#context.moves)
     }
   }
