@@ -3,9 +3,10 @@ import { cpus } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { clientCaptures } from '../test/lab/flows/capture.ts'
-import { Flows } from '../test/lab/flows/flows.ts'
+import { type FlowReport, Flows } from '../test/lab/flows/flows.ts'
 import { moveOn } from '../test/lab/flows/moves.ts'
 import { checkSequences, sequenceLine } from '../test/lab/flows/sequence.ts'
+import { standStill } from '../test/lab/flows/standstill.ts'
 import { errorsOf, lastLine, type MoveTimes, stallsOf, tableOf, totalsOf, waitsBeyondFreeze } from '../test/lab/flows/summary.ts'
 import { Lab } from '../test/lab/lab.ts'
 import { projectRoot } from '../test/lab/layout.ts'
@@ -13,12 +14,13 @@ import { installProduct } from '../test/lab/product/install.ts'
 import { World } from '../test/lab/product/world.ts'
 import { type FlowOptions, flowOptions } from './flows/options.ts'
 import { measureSockets } from './flows/sockets.ts'
-import { ms, percentile } from './freeze/statistics.ts'
+import { median, ms, percentile } from './freeze/statistics.ts'
 
 const name = process.env.LAB_NAME ?? 'bench'
 const shownErrors = 20
 const betweenMovesMs = 1500
 const idleOverMs = 3000
+const standstills = 5
 
 async function main(options: FlowOptions): Promise<void> {
   const lab = await preparedLab(options)
@@ -58,6 +60,7 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
     )
     console.log(`idle before the first move: ${Math.round((await idleShare()) * 100)} % of ${cpus().length} processors`)
     const moves = await moveAround(world, options)
+    const inPlace = await standSometimes(world, median(moves.map(({ freezeMs }) => freezeMs)) ?? 0)
     const reports = await flows.close()
     for (const line of tableOf(reports)) console.log(line)
     const sequences = await Promise.all(captures.map(async (one) => ({ name: one.name, report: checkSequences(await one.stop(), moves) })))
@@ -66,11 +69,10 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
       for (const finding of report.findings.slice(0, shownErrors)) console.log(`  ${finding}`)
     }
     for (const error of errorsOf(reports).slice(0, shownErrors)) console.log(`error: ${error}`)
-    for (const stall of stallsOf(reports, moves)) console.log(`waited: ${stall}`)
-    for (const [mode, what] of [['request', 'open connections'] as const, ['connects', 'a new connection for each request'] as const]) {
-      const beyond = waitsBeyondFreeze(reports, moves, [mode])
-      const [p50, p99, worst] = [percentile(beyond, 0.5), percentile(beyond, 0.99), Math.max(0, ...beyond)]
-      console.log(`beyond the freeze, over flows and moves, ${what}: p50 ${ms(p50)} p99 ${ms(p99)} worst ${ms(worst)}`)
+    for (const stall of stallsOf(reports, [...moves, ...inPlace])) console.log(`waited: ${stall}`)
+    for (const mode of ['request', 'connects'] as const) {
+      console.log(beyondLine(reports, moves, mode))
+      console.log(`  ${beyondLine(reports, inPlace, mode, `frozen in place ${inPlace.length} times for ${ms(inPlace[0]?.freezeMs)}: `)}`)
     }
     const totals = totalsOf(reports, moves)
     console.log(lastLine(totals))
@@ -80,6 +82,13 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
     await flows.remove()
     await world.remove('podmigrations', '--all')
   }
+}
+
+function beyondLine(reports: readonly FlowReport[], moves: readonly MoveTimes[], mode: 'request' | 'connects', where = ''): string {
+  const beyond = waitsBeyondFreeze(reports, moves, [mode])
+  const what = mode === 'request' ? 'open connections' : 'a new connection for each request'
+  const [p50, p99, worst] = [percentile(beyond, 0.5), percentile(beyond, 0.99), Math.max(0, ...beyond)]
+  return `${where}beyond the freeze, over flows and moves, ${what}: p50 ${ms(p50)} p99 ${ms(p99)} worst ${ms(worst)}`
 }
 
 /** Of all processors, while the flows go by: how long a flow waits beyond the freeze is, without some, a matter of its turn. */
@@ -93,6 +102,16 @@ async function idleShare(): Promise<number> {
   await sleep(idleOverMs)
   const after = times()
   return (after.idle - before.idle) / (after.all - before.all)
+}
+
+/** No move at all, and as long a freeze: the floor of what the clients wait. */
+async function standSometimes(world: World, forMs: number): Promise<MoveTimes[]> {
+  const times: MoveTimes[] = []
+  for (let number = 1; number <= standstills; number++) {
+    times.push(await standStill(world, Math.round(forMs)))
+    await sleep(betweenMovesMs)
+  }
+  return times
 }
 
 async function moveAround(world: World, { moves, rollback }: FlowOptions): Promise<MoveTimes[]> {

@@ -1,4 +1,4 @@
-// Flows that always have bytes on their way: a window full every 20 ms, each byte compared with what was sent.
+// Flows that always have bytes on their way, or nearly: a window full every 100 ms, each byte compared with what was sent.
 package main
 
 import (
@@ -10,8 +10,8 @@ import (
 const (
 	window = 64 * 1024
 	chunk  = 16 * 1024
-	// Not as fast as it goes: that would be a load of its own.
-	refill = 20 * time.Millisecond
+	// Not as fast as it goes: that would be a load of its own, and what requests wait for it.
+	refill = 100 * time.Millisecond
 )
 
 // pattern repeats after a window, and goes on for as much as is sent or compared at once.
@@ -43,12 +43,16 @@ func (f *flow) bulk() error {
 	}
 }
 
-// reserve what the window has room for, in whole chunks. It is counted as sent before its first bytes can come back.
+// reserve what the window has room for, in whole chunks. It is counted as sent before its first bytes can come back. Its wait begins here, if
+// nothing was on its way.
 func (f *flow) reserve() []byte {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 	if f.over || !now().Before(f.end) {
 		return nil
+	}
+	if f.sent == f.received {
+		f.asked = now()
 	}
 	chunks := (window - (f.sent - f.received) + chunk - 1) / chunk
 	offset, length := f.sent%window, chunks*chunk
