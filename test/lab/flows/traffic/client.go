@@ -10,8 +10,6 @@ import (
 
 const (
 	betweenOpenings = 3 * time.Millisecond
-	// Within one period flows begin at so many different times.
-	phases = 7
 	// After those that are stuck have been found.
 	reportPatience = stuckAfter + 3*time.Second
 )
@@ -48,13 +46,15 @@ func openFlows(orders []flowOrder, seconds float64) ([]*flow, *sync.WaitGroup) {
 	flows, running := []*flow{}, new(sync.WaitGroup)
 	for _, order := range orders {
 		for index := range order.Count {
-			one := newFlow(order, index, end)
-			flows = append(flows, one)
-			running.Go(func() {
-				time.Sleep(time.Duration(index+1)*betweenOpenings + one.period*time.Duration(index%phases)/phases)
-				one.run()
-			})
+			flows = append(flows, newFlow(order, index, end))
 		}
+	}
+	for number, one := range flows {
+		turn := one.period * time.Duration(number) / time.Duration(len(flows))
+		running.Go(func() {
+			time.Sleep(time.Duration(one.index+1)*betweenOpenings + turn)
+			one.run()
+		})
 	}
 	return flows, running
 }

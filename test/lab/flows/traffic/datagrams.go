@@ -26,7 +26,7 @@ func (f *flow) datagrams() error {
 		if f.hasEnded() {
 			return nil
 		}
-		time.Sleep(f.period)
+		time.Sleep(f.untilNextTurn())
 		f.startWaiting()
 	}
 }

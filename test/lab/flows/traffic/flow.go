@@ -41,6 +41,7 @@ type flow struct {
 	period time.Duration
 	// Of the goroutine that runs it.
 	question, answer []byte
+	began            time.Time
 
 	// Guards the rest: who reports and who says that it is over are others.
 	mutex sync.Mutex
@@ -72,7 +73,13 @@ func (f *flow) run() {
 		f.close(fmt.Errorf("unknown mode %q", f.order.Mode))
 		return
 	}
+	f.began = now()
 	f.close(mode(f))
+}
+
+// untilNextTurn: each flow has its own times, so that those that waited together do not go on asking together.
+func (f *flow) untilNextTurn() time.Duration {
+	return f.period - now().Sub(f.began)%f.period
 }
 
 // open begins the wait for the first answer: the time of a connection counts to it.

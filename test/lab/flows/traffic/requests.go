@@ -42,7 +42,7 @@ func (f *flow) connects() error {
 		if f.hasEnded() {
 			return nil
 		}
-		time.Sleep(f.period)
+		time.Sleep(f.untilNextTurn())
 	}
 }
 
@@ -74,7 +74,7 @@ func (f *flow) prepare() {
 // rest until the next question is due. Reads meanwhile: nothing is to come, neither bytes nor an end.
 func (f *flow) rest() error {
 	f.mutex.Lock()
-	until := now().Add(f.period)
+	until := now().Add(f.untilNextTurn())
 	if f.order.Mode == "idle" {
 		until = f.end
 	}
