@@ -175,11 +175,12 @@ export class SimReceiver {
     const open = this.#noted(() => hands.openGate(this.#key))
     await this.#pause(0.5, 3)
     this.#agent.step(this.#uid, 'socketsLive')
+    // Beside each other in the agent; this is the order in which a failure leaves most behind.
+    const resumed = open && this.#noted(() => hands.resume(this.#key))
+    await this.#pause(0.2, 2)
     if (!hands.awaited(this.#key)?.attached) throw new CodedError('NotAttached', 'the sandbox is not attached')
     hands.release(this.#uid)
     this.#agent.step(this.#uid, 'released')
-    await this.#pause(0.2, 2)
-    const resumed = open && this.#noted(() => hands.resume(this.#key))
     this.#agent.step(this.#uid, 'resumed')
     void this.#becomeLive(resumed === true).catch((error: unknown) => this.#agent.say(`settling failed: ${messageOf(error)}`))
   }

@@ -143,13 +143,11 @@ export class ReceivedContainer {
     await Promise.race([this.#gate.waitFor((line) => line.startsWith('event pre-resume '), restoreTimeoutMs), this.#running()])
   }
 
-  /** Resolves with the instant at which the processes ran on (epoch ms), when the gate said it. */
-  async resume(): Promise<number | undefined> {
+  /** Resolves when the processes run on. */
+  async resume(): Promise<void> {
     this.#gate?.send('resume')
     const resumed = this.#gate?.waitFor((line) => line.startsWith('event post-resume '), restoreTimeoutMs)
-    const line = await Promise.race([resumed ?? this.#running(), this.#running()])
-    const nanoseconds = /^event post-resume (\d+)$/.exec(line)?.[1]
-    return nanoseconds === undefined ? undefined : Number(nanoseconds) / 1e6
+    await Promise.race([resumed ?? this.#running(), this.#running()])
   }
 
   /** The stand-in knows it as running: from here it mirrors its end. */

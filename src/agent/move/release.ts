@@ -8,7 +8,6 @@ import { type AgentContext, moveFolders, restoredFolder } from '../context.ts'
 import { endRestored, quitStandIn, type ReceivedContainer, reconnect } from '../criu/received-container.ts'
 import { writeDurably } from '../journal/durable-file.ts'
 import { storeLocal } from '../memory/store.ts'
-import { nowMs } from '../moves.ts'
 import { type Committed, GoesOn } from '../peer/wire.ts'
 import { review } from '../priority.ts'
 import type { DestinationMove } from '../protocol/move.ts'
@@ -66,10 +65,11 @@ export class Release {
       return container
     })
     moves.step(this.#uid, 'socketsLive')
-    await network.release({ uid: this.#uid, ips: this.#pod.pod.ips, attached: this.#pod.attached() })
+    // Beside each other: while the kernel carries all that waited into the sockets, packet by packet, the first answers leave.
+    const release = network.release({ uid: this.#uid, ips: this.#pod.pod.ips, attached: this.#pod.attached() })
+    await Promise.all([release, this.#each(open, async (container) => await container.resume())])
     moves.step(this.#uid, 'released')
-    const resumedAtMs = await this.#each(open, async (container) => (await container.resume()) ?? nowMs())
-    moves.step(this.#uid, 'resumed', resumedAtMs.length > 0 ? Math.max(...resumedAtMs) : nowMs())
+    moves.step(this.#uid, 'resumed')
     review(moves)
     this.#becomeLive(open, closed).catch((error: unknown) => log.error({ uid: this.#uid, err: error }, 'settling a committed move failed'))
     return this.#committed()

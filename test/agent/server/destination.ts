@@ -20,6 +20,8 @@ import { awaitRequest } from '../samples.ts'
 export class Destination {
   readonly base = mkdtempSync(path.join(tmpdir(), 'agent-'))
   readonly told: string[] = []
+  /** What waited for the pod is carried in until then. */
+  releaseWaitsFor: Promise<void> = Promise.resolve()
   readonly config: AgentConfig
   registry!: Registry
   #server: Server | undefined
@@ -116,7 +118,10 @@ export class Destination {
       divert: note('divert'),
       lock: note('lock'),
       unlock: note('unlock'),
-      release: note('release'),
+      release: async () => {
+        await this.releaseWaitsFor
+        this.told.push('release')
+      },
       undo: note('undo'),
       wayBackEnds: note('wayBackEnds'),
       settle: note('settle'),

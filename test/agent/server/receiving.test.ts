@@ -110,6 +110,20 @@ describe('receiving a pod', () => {
     expect(stateNow()).to.equal(state)
   }
 
+  it('lets the processes run on while what waited for them is still carried in', async () => {
+    await toHeld()
+    let carriedIn = (): void => undefined
+    node.releaseWaitsFor = new Promise((resolve) => {
+      carriedIn = resolve
+    })
+    const granted = node.as('agent').call(path('grant'), { deadlineMs: 5000 }, Committed)
+    for (let tries = 0; tries < 200 && !container.heard.includes('resume'); tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(container.heard).to.include('resume')
+    expect(node.registry.record(uid)?.steps.map(({ step }) => step)).to.not.include('resumed')
+    carriedIn()
+    expect((await granted).steps.map(({ step }) => step)).to.include.members(['released', 'resumed'])
+  })
+
   it('answers a second grant as the first, and commits once', async () => {
     await toHeld()
     const peer = node.as('agent')
