@@ -12,7 +12,12 @@ const nothing = Buffer.alloc(0)
 
 /** criu's files of whole pages. */
 function isPages(name: string): boolean {
-  return /(^|\/)pages-\d+\.img$/.test(name)
+  return /\/pages-\d+\.img$/.test(name)
+}
+
+/** Those that criu writes for each process, apart from its pages: a few KB each, and many. */
+function isSmall(file: string): boolean {
+  return /^(core|fdinfo|fs|ids|mm|pagemap)-/.test(file)
 }
 
 export interface ImageFolder {
@@ -93,8 +98,8 @@ export class ImageSender {
     let taken = 0
     for (const { container, folder } of folders) {
       for (const file of readdirSync(folder)) {
-        // While criu writes, only pages come in good pieces; some hundred other files need no look then.
-        if (leastBytes === 0 || isPages(file)) taken += await this.#sendGrowth(`${container}/${file}`, `${folder}/${file}`, leastBytes)
+        // While criu writes they need no look.
+        if (leastBytes === 0 || !isSmall(file)) taken += await this.#sendGrowth(`${container}/${file}`, `${folder}/${file}`, leastBytes)
       }
     }
     await this.#flush()
