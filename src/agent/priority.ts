@@ -11,6 +11,9 @@ import type { Moves } from './moves.ts'
 import type { Move } from './protocol/move.ts'
 import { isToBeUndone } from './protocol/source.ts'
 
+/** From the resume on, who has waited for the pod is served first: all that is left of the move can wait for that. */
+export const serveFirstMs = 150
+
 const firstNice = -15
 const ordinaryNice = 0
 /** As the tracker's (track-pace.c): a tenth of the weight of an ordinary thread. */

@@ -1,4 +1,4 @@
-// From the commit on: gates go, traffic in, processes on; then the pod is an ordinary one of this node, whatever its containers come to.
+// From the commit on: gates go, traffic in and processes on; then the pod is an ordinary one of this node, whatever its containers come to.
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,7 +9,7 @@ import { endRestored, quitStandIn, type ReceivedContainer, reconnect } from '../
 import { writeDurably } from '../journal/durable-file.ts'
 import { storeLocal } from '../memory/store.ts'
 import { type Committed, GoesOn } from '../peer/wire.ts'
-import { review } from '../priority.ts'
+import { review, serveFirstMs } from '../priority.ts'
 import type { DestinationMove } from '../protocol/move.ts'
 import type { AwaitedPod } from './awaited-pod.ts'
 
@@ -17,8 +17,6 @@ const releaseTries = 5
 const releaseAgainMs = 1000
 const askSourceMs = 90_000
 const askTimeoutMs = 2000
-/** From the resume on, who has waited for the pod is served first: all that is left of the move can wait for that. */
-export const serveFirstMs = 150
 
 export class Release {
   readonly #context: AgentContext
@@ -40,7 +38,7 @@ export class Release {
     return this.#context.moves.destination(this.#uid)
   }
 
-  /** Gates go, queued packets in, processes on. Idempotent: after a restart it does what is left. */
+  /** Gates go, queued packets in and processes on, beside each other. Idempotent: after a restart it does what is left. */
   run(): Promise<Committed> {
     this.#committing ??= this.#once().catch((error: unknown) => {
       this.#committing = undefined

@@ -19,7 +19,7 @@ export type DestinationMessage =
   | { type: 'finish'; outcome: 'committed' | 'aborted' }
   | { type: 'restarted' }
 
-/** release: gates go, packets in, processes on. giveUp: gates abort, stand-ins quit, hold undone, images removed. */
+/** release: gates go, packets in and processes on. giveUp: gates abort, stand-ins quit, hold undone, images removed. */
 export type DestinationAction = 'hold' | 'restore' | 'awaitGrant' | 'release' | 'giveUp' | 'watchStanding' | 'cleanUp'
 
 type Answer = Decision<DestinationAction>

@@ -6,14 +6,15 @@ import type { MoveTimes } from './summary.ts'
 const script = `
 set -e
 folder=$(find /sys/fs/cgroup/freezer -type d -name "pod$1" | head -n 1)
+date +%s%3N
 echo FROZEN > "$folder/freezer.state"
 until [ "$(cat "$folder/freezer.state")" = FROZEN ]; do :; done
-date +%s%3N
 sleep "$2"
-date +%s%3N
 echo THAWED > "$folder/freezer.state"
+date +%s%3N
 `
 
+/** From before the freeze until after the thaw, as with a move. */
 export async function standStill(world: World, forMs: number): Promise<MoveTimes> {
   const pod = await world.pod(movedApp)
   const node = world.lab.node(pod.spec?.nodeName ?? '')
