@@ -26,7 +26,9 @@ export function sayMove(move: Measured): void {
 }
 
 export function copiedIn(rounds: readonly PreCopyRound[]): string {
-  return rounds.map(({ copiedMB, durationMs }) => `${Math.round(copiedMB)} MB in ${ms(durationMs)}`).join(', ')
+  return rounds
+    .map(({ copiedMB, sentMB = copiedMB, durationMs }) => `${Math.round(copiedMB)} MB (${Math.round(sentMB)} sent) in ${ms(durationMs)}`)
+    .join(', ')
 }
 
 /** The moves of the last run, and its lines. */

@@ -24,7 +24,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *usage;
 } commands[] = {
-	{"track", track_main, "track --freezer FOLDER --stream SOCKET --skip FOLDER [--minimum BYTES]"},
+	{"track", track_main, "track --freezer FOLDER --stream SOCKET --skip FOLDER [--minimum BYTES] [--pack lz4]"},
 	{"store", store_main, "store --socket PATH --work FOLDER --images FOLDER"},
 };
 

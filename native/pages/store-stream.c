@@ -2,6 +2,7 @@
 #include "store.h"
 #include "wire.h"
 #include <errno.h>
+#include <lz4.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ typedef struct {
 	int fd;
 	size_t at, used;
 	char input[INPUT_SIZE];
+	char packed[LZ4_COMPRESSBOUND(PACK_BYTES)], unpacked[PACK_BYTES];
 	char why[256];
 } stream;
 
@@ -123,6 +125,42 @@ static outcome take_data(stream *in, const message *m)
 	return NEXT;
 }
 
+static void put_segment_data(segment *s, const message *m, const char *data)
+{
+	memcpy(s->data + m->address, data, m->length);
+	set_pages(s->held, m->address / PAGE, m->length / PAGE);
+}
+
+static outcome put_data(stream *in, const message *m, const char *data)
+{
+	owner *o = owner_of(in, m);
+	if (!o) return BROKEN;
+	for (uint64_t at = 0, part; at < m->length; at += part) {
+		part = m->length - at;
+		char *room = room_for(&in->store->memory, o, m->address + at, &part);
+		if (!room) return broken(in, "no room for page %llx of process %u", (unsigned long long)(m->address + at), m->owner);
+		memcpy(room, data + at, part);
+		mark_held(o, m->address + at, part);
+	}
+	return NEXT;
+}
+
+static outcome take_packed(stream *in, const message *m)
+{
+	uint32_t size;
+	segment *s = segment_of(in, m);
+	if (m->length > PACK_BYTES || !fits(m->address, m->length, is_segment(m) ? s ? s->size : 0 : ADDRESS_LIMIT)) return misplaced(in, m);
+	if (take(in, &size, sizeof size) != sizeof size) return cut_short(in);
+	if (size > sizeof in->packed) return broken(in, "%u bytes are said to be %llu packed ones", size, (unsigned long long)m->length);
+	if (take(in, in->packed, size) != size) return cut_short(in);
+	if (LZ4_decompress_safe(in->packed, in->unpacked, (int)size, (int)m->length) != (int)m->length)
+		return broken(in, "what was packed for %llx of owner %x is damaged", (unsigned long long)m->address, m->owner);
+	atomic_fetch_add(&in->store->bytes, m->length);
+	if (!is_segment(m)) return put_data(in, m, in->unpacked);
+	put_segment_data(s, m, in->unpacked);
+	return NEXT;
+}
+
 static outcome take_zero(stream *in, const message *m)
 {
 	segment *s = segment_of(in, m);
@@ -211,6 +249,7 @@ static outcome take_message(stream *in, message *m)
 {
 	switch (m->type) {
 	case PAGES_DATA: return take_data(in, m);
+	case PAGES_PACKED: return take_packed(in, m);
 	case PAGES_ZERO: return take_zero(in, m);
 	case PAGES_POPULATED:
 	case PAGES_SEGMENT_MAP: return take_map(in, m);

@@ -50,15 +50,34 @@ static bool is_zero_page(const char *page)
 	return true;
 }
 
+static void send_contents(page_stream *s, uint32_t owner, uint64_t address, const char *data, size_t length)
+{
+	s->bytes += length;
+	if (!s->packer) {
+		send_header(s, PAGES_DATA, owner, address, length);
+		send_payload(s, data, length);
+		s->sent += length;
+		return;
+	}
+	for (size_t at = 0, part; at < length; at += part) {
+		const void *packed;
+		part = length - at < PACK_BYTES ? length - at : PACK_BYTES;
+		uint32_t size = (uint32_t)pack(s->packer, data + at, part, &packed);
+		send_header(s, size ? PAGES_PACKED : PAGES_DATA, owner, address + at, part);
+		if (size) send_payload(s, &size, sizeof size);
+		send_payload(s, size ? packed : data + at, size ? size : part);
+		s->sent += size ? size : part;
+	}
+}
+
 void send_pages(page_stream *s, uint32_t owner, uint64_t address, const void *data, size_t length)
 {
 	const char *at = data;
 	for (size_t from = 0, to; from < length; from = to) {
 		bool zero = is_zero_page(at + from);
 		for (to = from + PAGE; to < length && is_zero_page(at + to) == zero; to += PAGE) continue;
-		send_header(s, zero ? PAGES_ZERO : PAGES_DATA, owner, address + from, to - from);
-		if (zero) s->zero_pages += (to - from) / PAGE;
-		else send_payload(s, at + from, to - from), s->bytes += to - from;
+		if (!zero) send_contents(s, owner, address + from, at + from, to - from);
+		else send_header(s, PAGES_ZERO, owner, address + from, to - from), s->zero_pages += (to - from) / PAGE;
 		s->pages += (to - from) / PAGE;
 	}
 }
@@ -91,5 +110,5 @@ uint64_t send_and_wait(page_stream *s, message_type type)
 
 void reset_counters(page_stream *s)
 {
-	s->bytes = s->pages = s->zero_pages = 0;
+	s->bytes = s->sent = s->pages = s->zero_pages = 0;
 }

@@ -1,5 +1,6 @@
 // The messages to the store (wire.h), written through one buffer.
 #pragma once
+#include "track-pack.h"
 #include "wire.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,7 +11,8 @@ enum { STREAM_BUFFER = 256 << 10 };
 typedef struct {
 	int fd;
 	size_t used;
-	uint64_t bytes, pages, zero_pages; // since the last reset_counters
+	packer *packer; // NULL: the store takes contents only as they are
+	uint64_t bytes, sent, pages, zero_pages; // since the last reset_counters; sent: what the bytes became on the way
 	char buffer[STREAM_BUFFER];
 } page_stream;
 

@@ -112,8 +112,8 @@ static void run_round(tracker *t)
 	come_first();
 	printf("{\"round\":%d,\"processes\":%zu,\"untracked\":[", t->round++, t->process_count);
 	print_untracked(t);
-	answer("],\"pages\":%" PRIu64 ",\"zeroPages\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"segments\":%zu,\"suspect\":%zu,\"compared\":%" PRIu64 ",\"doubt\":\"%s\",\"pauseUs\":%" PRId64 ",\"stopUs\":%" PRId64 ",\"elapsedUs\":%" PRId64 "}",
-		t->out->pages, t->out->zero_pages, t->out->bytes, count_tracked_segments(t), suspect, t->compared, t->doubt ? t->doubt : "", pause, t->stop_us, clock_us() - start);
+	answer("],\"pages\":%" PRIu64 ",\"zeroPages\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"segments\":%zu,\"suspect\":%zu,\"compared\":%" PRIu64 ",\"doubt\":\"%s\",\"pauseUs\":%" PRId64 ",\"stopUs\":%" PRId64 ",\"elapsedUs\":%" PRId64 "}",
+		t->out->pages, t->out->zero_pages, t->out->bytes, t->out->sent, count_tracked_segments(t), suspect, t->compared, t->doubt ? t->doubt : "", pause, t->stop_us, clock_us() - start);
 }
 
 static void expect_frozen(const tracker *t, const char *what)
@@ -142,8 +142,8 @@ static void run_final(tracker *t)
 	for (size_t i = 0; i < t->process_count; i++) send_private_final(t, t->processes[i]);
 	send_segments(t, true);
 	uint64_t missing = send_and_wait(t->out, PAGES_FINAL);
-	answer("{\"final\":true,\"missing\":%" PRIu64 ",\"pages\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"compared\":%" PRIu64 ",\"doubt\":\"%s\",\"elapsedUs\":%" PRId64 "}",
-		missing, t->out->pages, t->out->bytes, t->compared, t->doubt ? t->doubt : "", clock_us() - start);
+	answer("{\"final\":true,\"missing\":%" PRIu64 ",\"pages\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"compared\":%" PRIu64 ",\"doubt\":\"%s\",\"elapsedUs\":%" PRId64 "}",
+		missing, t->out->pages, t->out->bytes, t->out->sent, t->compared, t->doubt ? t->doubt : "", clock_us() - start);
 }
 
 static void obey(tracker *t)
@@ -158,18 +158,19 @@ static void obey(tracker *t)
 	}
 }
 
-static const char *read_options(tracker *t, int argc, char **argv, const char **stream)
+static const char *read_options(tracker *t, int argc, char **argv, const char **stream, const char **pack)
 {
 	const char *minimum = NULL;
 	for (int i = 0; i + 1 < argc; i += 2) {
 		const char **place = !strcmp(argv[i], "--freezer") ? &t->freezer.folder : !strcmp(argv[i], "--stream") ? stream
-			: !strcmp(argv[i], "--skip") ? &t->skip : !strcmp(argv[i], "--minimum") ? &minimum : NULL;
+			: !strcmp(argv[i], "--skip") ? &t->skip : !strcmp(argv[i], "--minimum") ? &minimum : !strcmp(argv[i], "--pack") ? pack : NULL;
 		if (!place) return argv[i];
 		*place = argv[i + 1];
 	}
 	char *end = "";
 	t->minimum = minimum ? strtoull(minimum, &end, 10) : MINIMUM_BYTES;
 	if (*end || !t->minimum) return minimum;
+	if (*pack && strcmp(*pack, "lz4")) return *pack;
 	if (argc % 2 || !t->freezer.folder || !*stream || !t->skip) return argc % 2 ? argv[argc - 1] : "too few";
 	return NULL;
 }
@@ -177,9 +178,9 @@ static const char *read_options(tracker *t, int argc, char **argv, const char **
 int track_main(int argc, char **argv)
 {
 	tracker t = {0};
-	const char *stream = NULL;
-	const char *wrong = read_options(&t, argc, argv, &stream);
-	if (wrong) stop_with("reading arguments (%s): expected --freezer FOLDER --stream SOCKET --skip FOLDER [--minimum BYTES]", wrong);
+	const char *stream = NULL, *pack = NULL;
+	const char *wrong = read_options(&t, argc, argv, &stream, &pack);
+	if (wrong) stop_with("reading arguments (%s): expected --freezer FOLDER --stream SOCKET --skip FOLDER [--minimum BYTES] [--pack lz4]", wrong);
 	const char *missing = missing_in_kernel();
 	if (missing) stop_with("starting: this kernel has no %s (%s): tracking needs Linux 6.7", missing, strerror(errno));
 	signal(SIGPIPE, SIG_IGN);
@@ -187,6 +188,7 @@ int track_main(int argc, char **argv)
 	clean_skip_folder(&t);
 	t.out = calloc(1, sizeof *t.out);
 	if (!t.out) stop_with("starting: no memory left on this node");
+	if (pack) t.out->packer = new_packer();
 	t.out->fd = connect_unix(stream);
 	if (t.out->fd < 0) stop_with("connecting to the stream %s: %s", stream, strerror(errno));
 	// Room for a whole batch, so that reading memory and carrying it away overlap.
@@ -195,6 +197,7 @@ int track_main(int argc, char **argv)
 	close_processes(&t);
 	close_segments(&t);
 	close_unseen(&t.unseen);
+	free_packer(t.out->packer);
 	free(t.out);
 	return 0;
 }

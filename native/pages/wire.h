@@ -9,7 +9,7 @@ typedef struct {
 	uint64_t length;  // bytes
 } message;
 
-enum { SEGMENT_OWNER = 0x80000000u, SEGMENT_NAME = 256 };
+enum { SEGMENT_OWNER = 0x80000000u, SEGMENT_NAME = 256, PACK_BYTES = 64 << 10 };
 
 typedef enum {
 	PAGES_DATA = 1,    // length bytes of contents follow; whole pages
@@ -20,4 +20,5 @@ typedef enum {
 	PAGES_GONE,        // the process is no more: what came of it is dropped
 	PAGES_SYNC,        // the store answers with the same header when all before it is in its place
 	PAGES_FINAL,       // the same; in the answer address = pages that are populated and never came (0 = complete)
+	PAGES_PACKED,      // like PAGES_DATA, at most PACK_BYTES: uint32_t size, then so many bytes, an LZ4 block of them. Only where the store takes it
 } message_type;

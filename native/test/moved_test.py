@@ -43,7 +43,7 @@ class Moved(Containers):
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(self.dir + '/stream.sock')
         listener.listen(1)
-        self.tracker = subprocess.Popen([program('pages'), 'track', '--freezer', self.cgroup(ID_A), '--stream', self.dir + '/stream.sock', '--skip', self.dir + '/skip'],
+        self.tracker = subprocess.Popen([program('pages'), 'track', '--freezer', self.cgroup(ID_A), '--stream', self.dir + '/stream.sock', '--skip', self.dir + '/skip', '--pack', 'lz4'],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.addCleanup(self.tracker.wait)
         self.addCleanup(self.tracker.kill)

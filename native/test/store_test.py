@@ -1,9 +1,10 @@
 """podmotion-pages store: a sender of the wire, a userfaultfd client in the place of a restored process, hostile streams."""
 import array, json, os, signal, socket, struct, subprocess, time, unittest
+import lz4_block
 from gate_test import field, fields
 from support import Case, FIXTURES, Lines, be_subreaper, exit_status, program, read, run, wait_for
 
-DATA, ZERO, POPULATED, SEGMENT, SEGMENT_MAP, GONE, SYNC, FINAL = range(1, 9)
+DATA, ZERO, POPULATED, SEGMENT, SEGMENT_MAP, GONE, SYNC, FINAL, PACKED = range(1, 10)
 BASE, PAGE, PID = 0x700000000000, 4096, 7
 MIB = 256  # pages
 
@@ -39,6 +40,10 @@ class Sender:
 
     def data(self, owner, address, content):
         self.say(DATA, owner, address, len(content), content)
+
+    def packed(self, owner, address, content):
+        block = lz4_block.pack(content)
+        self.say(PACKED, owner, address, len(content), struct.pack('<I', len(block)) + block)
 
     def map(self, kind, owner, ranges):
         self.say(kind, owner, 0, 16 * len(ranges), pairs(ranges))
@@ -247,6 +252,23 @@ class Store(Case):
         out, _ = self.restore(10, 'threads').communicate(timeout=20)
         self.assertEqual(out, 'good\n')
 
+    def test_packed_contents_are_as_good_across_two_chunks_and_in_segments(self):
+        pages, edge = 2 * MIB + 20, 2 * MIB - 2
+        sender = Sender(self.socket)
+        sender.memory(PID, pages)
+        sender.data(PID, BASE + edge * PAGE, b'old.' * 1024 * 4)
+        sender.packed(PID, BASE + edge * PAGE, b''.join(content(PID, edge + i) for i in range(4)))
+        sender.segment(0, 4711, 8 * PAGE)
+        sender.packed(1 << 31, 2 * PAGE, b'text' * 1024 * 3)
+        sender.map(POPULATED, PID, runs(pages))
+        sender.map(SEGMENT_MAP, 1 << 31, [(2 * PAGE, 5 * PAGE)])
+        self.assertEqual(sender.ask(FINAL), 0)
+        self.write_images(PID, [(BASE, BASE + pages * PAGE, 0x22)])
+        self.assertEqual(self.ask('ready'), 'ready')
+        self.assertEqual(self.segments(), {4711: bytes(2 * PAGE) + b'text' * 1024 * 3 + bytes(3 * PAGE)})
+        out, _ = self.restore(pages, 'threads').communicate(timeout=20)
+        self.assertEqual(out, 'good\n')
+
     def test_zero_pages_count_as_here_and_read_as_zero(self):
         sender = Sender(self.socket)
         sender.memory(PID, 10)
@@ -417,7 +439,7 @@ class Store(Case):
         self.assertEqual(self.segments(), {4711: bytes(8 * PAGE)})
 
     def test_refuses_hostile_streams(self):
-        huge = 1 << 63
+        huge, longer, shorter = 1 << 63, lz4_block.pack(b'x' * 2 * PAGE), lz4_block.pack(b'x' * PAGE)
         bad = {
             'an address that is no page': lambda s: s.say(DATA, 7, BASE + 1, PAGE, bytes(PAGE)),
             'a part of a page': lambda s: s.say(DATA, 7, BASE, 100, bytes(100)),
@@ -448,6 +470,14 @@ class Store(Case):
             'an unknown word': lambda s: s.say(99, 7),
             'half a header': lambda s: (s.s.sendall(b'xxx'), s.s.shutdown(socket.SHUT_WR)),
             'half a page': lambda s: (s.say(DATA, 7, BASE, PAGE, b'x'), s.s.shutdown(socket.SHUT_WR)),
+            'packed contents that are damaged': lambda s: s.say(PACKED, 7, BASE, PAGE, struct.pack('<I', 9) + b'\xff' * 9),
+            'packed contents that are longer': lambda s: s.say(PACKED, 7, BASE, PAGE, struct.pack('<I', len(longer)) + longer),
+            'packed contents that are shorter': lambda s: s.say(PACKED, 7, BASE, 2 * PAGE, struct.pack('<I', len(shorter)) + shorter),
+            'packed contents larger than they are': lambda s: s.say(PACKED, 7, BASE, PAGE, struct.pack('<I', 1 << 31)),
+            'too much packed in one': lambda s: s.say(PACKED, 7, BASE, 32 * PAGE, struct.pack('<I', 9)),
+            'packed contents behind a segment': lambda s: (s.segment(0, 1, PAGE), s.packed(1 << 31, PAGE, bytes(PAGE))),
+            'packed contents of no segment': lambda s: s.packed(1 << 31, 0, bytes(PAGE)),
+            'half of packed contents': lambda s: (s.say(PACKED, 7, BASE, PAGE, struct.pack('<I', 100) + b'x'), s.s.shutdown(socket.SHUT_WR)),
             'half a name': lambda s: (s.say(SEGMENT, 1 << 31, 1, PAGE, b'x'), s.s.shutdown(socket.SHUT_WR)),
             'half a map': lambda s: (s.say(POPULATED, 7, 0, 32, bytes(16)), s.s.shutdown(socket.SHUT_WR)),
             'no final set': lambda s: s.s.shutdown(socket.SHUT_WR),

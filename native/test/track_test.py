@@ -1,9 +1,10 @@
 """podmotion-pages track: what arrives at the destination is what the frozen processes have, page for page."""
 import ctypes, json, os, re, select, signal, socket, struct, subprocess, threading, time, unittest
+import lz4_block
 from support import Case, program, read, run, wait_for, FIXTURES
 
 PAGE = 4096
-DATA, ZERO, POPULATED, SEGMENT, SEGMENT_MAP, GONE, SYNC, FINAL = range(1, 9)
+DATA, ZERO, POPULATED, SEGMENT, SEGMENT_MAP, GONE, SYNC, FINAL, PACKED = range(1, 10)
 SEGMENT_OWNER = 0x80000000
 FREEZER = '/sys/fs/cgroup/freezer' if os.path.isdir('/sys/fs/cgroup/freezer') else '/sys/fs/cgroup'
 V1 = FREEZER.endswith('freezer')
@@ -15,6 +16,7 @@ class Receiver:
     def __init__(self, path, drop=None):
         self.pages, self.populated, self.segments, self.segment_maps, self.gone = {}, {}, {}, {}, []
         self.drop = drop  # (owner, page number) that is thrown away
+        self.packed = 0  # bytes that packed contents took
         self.error = None
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
@@ -35,7 +37,11 @@ class Receiver:
 
     def take(self, kind, owner, address, length, header):
         body = self.stream.read(length) if kind in (DATA, POPULATED, SEGMENT_MAP) else None
-        if kind in (DATA, ZERO):
+        if kind == PACKED:
+            size, = struct.unpack('<I', self.stream.read(4))
+            body = lz4_block.unpack(self.stream.read(size), length)
+            self.packed += size
+        if kind in (DATA, ZERO, PACKED):
             assert address % PAGE == 0 and length % PAGE == 0 and length, (kind, address, length)
             for at in range(0, length, PAGE):
                 if (owner, (address + at) // PAGE) != self.drop:
@@ -67,12 +73,12 @@ class Receiver:
 
 
 class Tracker:
-    def __init__(self, folder, freezer, drop=None, minimum=65536):
+    def __init__(self, folder, freezer, drop=None, minimum=65536, words=()):
         self.skip = folder + '/skip'
         if os.path.exists(folder + '/stream.sock'):
             os.unlink(folder + '/stream.sock')
         self.receiver = Receiver(folder + '/stream.sock', drop)
-        self.process = subprocess.Popen([program('pages'), 'track', '--freezer', freezer, '--stream', folder + '/stream.sock', '--skip', self.skip, '--minimum', str(minimum)],
+        self.process = subprocess.Popen([program('pages'), 'track', '--freezer', freezer, '--stream', folder + '/stream.sock', '--skip', self.skip, '--minimum', str(minimum), *words],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def send(self, command):
@@ -324,6 +330,20 @@ class Tracking(Case):
         _, final = t.final()
         self.assertLess(final['pages'], 100)
         self.assertEqual((final['missing'], final['compared']), (0, 0))
+        self.check_all(t, self.first_pid())
+
+    def test_contents_go_packed_where_the_store_takes_it_and_they_get_smaller(self):
+        p = self.script("same, noise = mmap.mmap(-1, 4 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), mmap.mmap(-1, 4 << 20)\n"
+                        "same[:], noise[:] = b'row of a table; ' * (1 << 18), os.urandom(4 << 20)")
+        t = self.tracker(words=('--pack', 'lz4'))
+        first = t('round')
+        self.assertGreater(first['bytes'], 8 << 20)
+        self.assertLess(first['sent'], first['bytes'] - (3 << 20))
+        self.assertGreater(first['sent'], 4 << 20)
+        self.assertLess(0, t.receiver.packed)
+        self.freeze()
+        listed, final = t.final()
+        self.assertEqual(final['missing'], 0)
         self.check_all(t, self.first_pid())
 
     def test_it_gives_way_while_it_copies_and_only_then(self):

@@ -103,6 +103,7 @@ export const PreCopyRound = z.object({
   round: z.int(),
   pages: z.int(),
   copiedMB: z.number(),
+  sentMB: z.number().optional().describe('What they became on the way, packed'),
   dirtyRateMBps: z.number(),
   durationMs: z.number(),
 })

@@ -10,13 +10,14 @@ export function freezeBars({ freeze, preCopy }: PodMigrationStatus): string {
 
 function roundRows(rounds: NonNullable<PodMigrationStatus['preCopy']>['rounds']): string {
   if (rounds.length === 0) return ''
-  const rows = rounds.map(({ round, copiedMB, durationMs, dirtyRateMBps }) => [
+  const rows = rounds.map(({ round, copiedMB, sentMB, durationMs, dirtyRateMBps }) => [
     `  ${round}`,
     `${copiedMB} MB`,
+    sentMB === undefined ? '' : `${sentMB} MB`,
     `${durationMs} ms`,
     round === 1 ? '' : `${dirtyRateMBps} MB/s`,
   ])
-  return `Rounds:\n${table(['  ROUND', 'COPIED', 'TOOK', 'DIRTIED'], rows)}`
+  return `Rounds:\n${table(['  ROUND', 'COPIED', 'SENT', 'TOOK', 'DIRTIED'], rows)}`
 }
 
 function stepRows(steps: readonly { name: string; ms: number }[]): string {

@@ -38,7 +38,8 @@ describe('the freeze as bars', () => {
 
   it('lists the rounds', () => {
     const round = { round: 1, pages: 256, copiedMB: 1, dirtyRateMBps: 0, durationMs: 7 }
-    expect(freezeBars({ preCopy: { rounds: [round, { ...round, round: 2, dirtyRateMBps: 3.5 }] } })).to.match(/2 +1 MB +7 ms +3\.5 MB\/s/)
+    const text = freezeBars({ preCopy: { rounds: [round, { ...round, round: 2, sentMB: 0.4, dirtyRateMBps: 3.5 }] } })
+    expect(text).to.match(/2 +1 MB +0\.4 MB +7 ms +3\.5 MB\/s/)
   })
 
   it('is nothing before there is a freeze', () => expect(freezeBars({})).to.equal(''))

@@ -24,6 +24,8 @@ export interface AheadWays {
   /** A stream to the store of that container on the destination. */
   open: (container: string) => Promise<Duplex>
   limit: RateLimit
+  /** The stores take contents packed. */
+  packed: boolean
 }
 
 export class MemoryAhead {
@@ -37,12 +39,13 @@ export class MemoryAhead {
     this.#moves = moves
   }
 
+  /** That went to the stores, as they went. */
   get bytes(): number {
     return this.#bytes
   }
 
   /** Everything once. What fails here leaves the pod as it was: it is then dumped whole. */
-  static async start({ moves, config, uid, containers, skipFolder, open, limit }: AheadWays): Promise<MemoryAhead> {
+  static async start({ moves, config, uid, containers, skipFolder, open, limit, packed }: AheadWays): Promise<MemoryAhead> {
     const ahead = new MemoryAhead(moves)
     try {
       for (const { name, freezer } of containers) {
@@ -53,7 +56,7 @@ export class MemoryAhead {
         const transport = await FileTransport.listen(socket, () => open(name), limit)
         ahead.#transports.push(transport)
         const program = path.join(config.optDir, 'bin', 'podmotion-pages')
-        ahead.#trackers.push(new Tracker({ program, freezer: freezer.folder, stream: transport.socketPath, skip }))
+        ahead.#trackers.push(new Tracker({ program, freezer: freezer.folder, stream: transport.socketPath, skip, packed }))
       }
       await ahead.#round()
       return ahead
@@ -82,8 +85,9 @@ export class MemoryAhead {
   final(): FinalCopy {
     const finals = this.#trackers.map((tracker) => tracker.final())
     const complete = Promise.all(finals.map((final) => final.complete)).then((copies) => {
-      for (const { bytes } of copies) this.#bytes += bytes
-      return { bytes: copies.reduce((sum, { bytes }) => sum + bytes, 0) }
+      const sum = (of: 'bytes' | 'sent'): number => copies.reduce((all, copy) => all + copy[of], 0)
+      this.#bytes += sum('sent')
+      return { bytes: sum('bytes'), sent: sum('sent') }
     })
     complete.catch(() => undefined)
     return { listed: Promise.all(finals.map((final) => final.listed)).then(() => undefined), complete }
@@ -100,7 +104,7 @@ export class MemoryAhead {
     const copy = (): Promise<TrackerRound[]> => Promise.all(this.#trackers.map((tracker) => tracker.round()))
     const answers = await (isShort(this.rounds) ? copy() : copyAhead(this.#moves, copy))
     const round = toRound(this.rounds.length + 1, answers, performance.now() - startedMs)
-    for (const { bytes } of answers) this.#bytes += bytes
+    for (const { sent } of answers) this.#bytes += sent
     this.rounds.push(round)
   }
 }
@@ -108,9 +112,17 @@ export class MemoryAhead {
 /** Pure. The rate: what a later round found dirty, over the time since the one before it began, which is about its own length. */
 export function toRound(number: number, answers: readonly TrackerRound[], durationMs: number): PreCopyRound {
   const copiedMB = answers.reduce((sum, { bytes }) => sum + bytes, 0) / megabyte
+  const sentMB = answers.reduce((sum, { sent }) => sum + sent, 0) / megabyte
   const pages = answers.reduce((sum, answer) => sum + answer.pages, 0)
   const rate = number === 1 || durationMs <= 0 ? 0 : (copiedMB / durationMs) * 1000
-  return { round: number, pages, copiedMB: rounded(copiedMB), dirtyRateMBps: rounded(rate), durationMs: Math.round(durationMs) }
+  return {
+    round: number,
+    pages,
+    copiedMB: rounded(copiedMB),
+    sentMB: rounded(sentMB),
+    dirtyRateMBps: rounded(rate),
+    durationMs: Math.round(durationMs),
+  }
 }
 
 function rounded(value: number): number {

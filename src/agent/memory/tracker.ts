@@ -16,6 +16,8 @@ export const TrackerRound = z.object({
   pages: z.int(),
   zeroPages: z.int().default(0),
   bytes: z.int(),
+  /** What the bytes became on the way, where they were packed. */
+  sent: z.int(),
   segments: z.int().default(0),
   suspect: z.int().default(0),
   /** Longest stop of the whole container, and of one process, in this round. */
@@ -30,6 +32,7 @@ const Final = z.object({
   final: z.literal(true),
   missing: z.int(),
   bytes: z.int(),
+  sent: z.int(),
   /** Pages of shared memory that had to be read again, and the first reason for that. */
   compared: z.int().default(0),
   doubt: z.string().default(''),
@@ -45,12 +48,14 @@ export interface TrackerPlaces {
   stream: string
   /** Where the dump reads what it may leave out. */
   skip: string
+  /** Contents go as LZ4 blocks where that makes them smaller. */
+  packed: boolean
 }
 
 /** What is said to be left out of the dump is there when `listed`; the peer has every page of it when `complete`. */
 export interface FinalCopy {
   listed: Promise<void>
-  complete: Promise<{ bytes: number }>
+  complete: Promise<{ bytes: number; sent: number }>
 }
 
 export class Tracker {
@@ -60,8 +65,9 @@ export class Tracker {
   #ended = false
   #said = ''
 
-  constructor({ program, freezer, stream, skip }: TrackerPlaces) {
-    this.#child = spawn(program, ['track', '--freezer', freezer, '--stream', stream, '--skip', skip], { stdio: 'pipe' })
+  constructor({ program, freezer, stream, skip, packed }: TrackerPlaces) {
+    const options = ['--freezer', freezer, '--stream', stream, '--skip', skip, ...(packed ? ['--pack', 'lz4'] : [])]
+    this.#child = spawn(program, ['track', ...options], { stdio: 'pipe' })
     putFirst(this.#child.pid)
     this.#child.stdin.on('error', () => undefined)
     this.#child.stderr.on('data', (chunk: Buffer) => {
@@ -80,10 +86,10 @@ export class Tracker {
   final(): FinalCopy {
     const listed = this.#ask('final', Listed, finalTimeoutMs).then(() => undefined)
     const complete = listed.then(async () => {
-      const { missing, bytes, compared, doubt } = await this.#next(Final, finalTimeoutMs)
+      const { missing, bytes, sent, compared, doubt } = await this.#next(Final, finalTimeoutMs)
       if (compared > 0) log.info({ pages: compared, doubt }, 'shared memory was compared in the freeze')
       if (missing > 0) throw failure(`${missing} pages never reached the destination`)
-      return { bytes }
+      return { bytes, sent }
     })
     complete.catch(() => undefined)
     return { listed, complete }

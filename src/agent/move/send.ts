@@ -187,7 +187,7 @@ export class Sending {
   /** All memory once. Where that cannot be had the pod is dumped whole, and the status says why. */
   async #copyMemory(): Promise<void> {
     if (this.#request.mode === 'Cold') return this.#noRounds('mode Cold copies no memory ahead')
-    const { available } = await this.#call('stores', {}, Stores)
+    const { available, packed } = await this.#call('stores', {}, Stores)
     if (!available) return this.#noRounds('the destination cannot take memory ahead: see podmotion-pages in native/README.md')
     try {
       this.#memory = await MemoryAhead.start({
@@ -198,6 +198,7 @@ export class Sending {
         skipFolder: (container) => this.#skipFolder(container),
         open: (container) => this.#peer.open(this.#path(`pages/${container}`)),
         limit: this.#limit,
+        packed,
       })
     } catch (error) {
       this.#noRounds(messageOf(error))

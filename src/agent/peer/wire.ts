@@ -30,8 +30,8 @@ export const StandingRequest = z.object({ podUid: z.string().regex(/^[0-9a-zA-Z]
 export const Standing = z.object({ standing: z.boolean(), missing: z.string().optional(), bundles: z.record(ContainerName, z.string()) })
 export type Standing = z.infer<typeof Standing>
 
-/** `available` false: this node cannot take memory ahead; everything then comes with the images. */
-export const Stores = z.object({ available: z.boolean() })
+/** `available` false: this node cannot take memory ahead; everything then comes with the images. `packed`: it takes contents as LZ4 blocks too. */
+export const Stores = z.object({ available: z.boolean(), packed: z.boolean().default(false) })
 export type Stores = z.infer<typeof Stores>
 
 export const ArmRestore = z.object({ lazy: z.boolean() })

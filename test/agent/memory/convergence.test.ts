@@ -48,10 +48,11 @@ describe('rounds of copying ahead', () => {
   it('adds the containers up', () => {
     const answer = { processes: 1, untracked: [], zeroPages: 0, segments: 0, suspect: 0, pauseUs: 1, stopUs: 1, elapsedUs: 9 }
     const answers = [
-      { ...answer, pages: 256, bytes: 2 ** 20 },
-      { ...answer, pages: 512, bytes: 2 ** 21 },
+      { ...answer, pages: 256, bytes: 2 ** 20, sent: 2 ** 18 },
+      { ...answer, pages: 512, bytes: 2 ** 21, sent: 2 ** 20 },
     ]
-    expect(toRound(2, answers, 500)).to.deep.equal({ round: 2, pages: 768, copiedMB: 3, dirtyRateMBps: 6, durationMs: 500 })
+    const round = { round: 2, pages: 768, copiedMB: 3, sentMB: 1.25, dirtyRateMBps: 6, durationMs: 500 }
+    expect(toRound(2, answers, 500)).to.deep.equal(round)
     expect(toRound(1, answers, 500).dirtyRateMBps, 'of the first, which copies all').to.equal(0)
   })
 })

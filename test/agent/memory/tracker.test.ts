@@ -5,7 +5,7 @@ import { expect } from 'chai'
 import { Tracker } from '../../../src/agent/memory/tracker.ts'
 
 const round =
-  '{"processes":2,"untracked":[],"pages":3,"zeroPages":1,"bytes":12288,"segments":0,"suspect":0,"pauseUs":9,"stopUs":1,"elapsedUs":70}'
+  '{"processes":2,"untracked":[],"pages":3,"zeroPages":1,"bytes":12288,"sent":4096,"segments":0,"suspect":0,"pauseUs":9,"stopUs":1,"elapsedUs":70}'
 
 describe('a tracker', () => {
   let folder: string
@@ -18,7 +18,7 @@ describe('a tracker', () => {
     const program = `${folder}/podmotion-pages`
     writeFileSync(program, `#!/bin/sh\nwhile read -r line; do case $line in ${cases} esac; done\n`)
     chmodSync(program, 0o755)
-    return new Tracker({ program, freezer: '/f', stream: '/s', skip: '/k' })
+    return new Tracker({ program, freezer: '/f', stream: '/s', skip: '/k', packed: false })
   }
 
   async function failureOf(work: Promise<unknown>): Promise<string> {
@@ -36,15 +36,15 @@ describe('a tracker', () => {
   })
 
   it('lets the dump begin before everything has arrived', async () => {
-    const tracker = trackerThat(`final) echo '{"listed":true}'; echo '{"final":true,"missing":0,"bytes":5}';;`)
+    const tracker = trackerThat(`final) echo '{"listed":true}'; echo '{"final":true,"missing":0,"bytes":5,"sent":3}';;`)
     const { listed, complete } = tracker.final()
     await listed
-    expect(await complete).to.deep.equal({ bytes: 5 })
+    expect(await complete).to.deep.equal({ bytes: 5, sent: 3 })
     tracker.close()
   })
 
   it('is no good when a page is missing', async () => {
-    const tracker = trackerThat(`final) echo '{"listed":true}'; echo '{"final":true,"missing":2,"bytes":5}';;`)
+    const tracker = trackerThat(`final) echo '{"listed":true}'; echo '{"final":true,"missing":2,"bytes":5,"sent":3}';;`)
     expect(await failureOf(tracker.final().complete)).to.match(/2 pages never reached the destination/)
     tracker.close()
   })
@@ -58,8 +58,19 @@ describe('a tracker', () => {
     expect(await failureOf(dying.round()), 'asked again').to.match(/ended/)
   })
 
+  it('packs contents only for a store that takes them so', async () => {
+    const program = `${folder}/podmotion-pages`
+    const told = async (packed: boolean): Promise<string> => {
+      writeFileSync(program, `#!/bin/sh\necho "{\\"error\\":\\"$*\\"}"\n`)
+      chmodSync(program, 0o755)
+      return await failureOf(new Tracker({ program, freezer: '/f', stream: '/s', skip: '/k', packed }).round())
+    }
+    expect(await told(true)).to.match(/--skip \/k --pack lz4$/)
+    expect(await told(false)).to.match(/--skip \/k$/)
+  })
+
   it('fails when the program is not there', async () => {
-    const tracker = new Tracker({ program: `${folder}/none`, freezer: '/f', stream: '/s', skip: '/k' })
+    const tracker = new Tracker({ program: `${folder}/none`, freezer: '/f', stream: '/s', skip: '/k', packed: false })
     expect(await failureOf(tracker.round())).to.match(/ENOENT/)
   })
 })

@@ -1,4 +1,5 @@
 // Installs with apt what set-up and the tests run on this machine.
+import { existsSync } from 'node:fs'
 import { isProgram } from './prerequisites.ts'
 import type { Run } from './step.ts'
 
@@ -15,10 +16,12 @@ const packageOf: Record<string, string> = {
   python3: 'python3-minimal',
 }
 
+const packageOfHeader: Record<string, string> = { 'lz4.h': 'liblz4-dev' }
+
 export function missingPackages(): string[] {
-  return Object.entries(packageOf)
-    .filter(([program]) => !isProgram(program))
-    .map(([, name]) => name)
+  const programs = Object.entries(packageOf).filter(([program]) => !isProgram(program))
+  const headers = Object.entries(packageOfHeader).filter(([header]) => !existsSync(`/usr/include/${header}`))
+  return [...programs, ...headers].map(([, name]) => name)
 }
 
 export async function installPackages(names: string[], run: Run): Promise<void> {
