@@ -43,6 +43,8 @@ export function copyArguments(copy: Copy): string[] {
     '--filter=-x security.selinux',
     ...(copy.listed ? ['--files-from=-', '--from0', '--no-implied-dirs', '--delete-missing-args'] : ['--delete', '--one-file-system']),
     ...contentArguments(copy.contents),
+    // Through two agents and TLS every byte costs more than lz4 does.
+    ...(copy.contents === 'trusted' ? [] : ['--compress', '--compress-choice=lz4']),
     ...(copy.leaveFromBytes === undefined ? [] : [`--max-size=${copy.leaveFromBytes - 1}`]),
     ...(copy.bandwidthLimitMbps > 0 ? [`--bwlimit=${bandwidthLimitKiB(copy.bandwidthLimitMbps)}`] : []),
     '--no-human-readable',
@@ -58,8 +60,7 @@ export function copyArguments(copy: Copy): string[] {
 function contentArguments(contents: Copy['contents']): string[] {
   if (contents === 'trusted') return ['--size-only']
   if (contents === 'compared') return ['--ignore-times']
-  // Through two agents and TLS every byte costs more than lz4 does.
-  if (contents === 'whole') return ['--ignore-times', '--whole-file', '--compress', '--compress-choice=lz4']
+  if (contents === 'whole') return ['--ignore-times', '--whole-file']
   return []
 }
 
