@@ -1,6 +1,7 @@
 // The agent's share of its node's processor. While it dumps and sends, a pod stands still, and every lost time slice is its freeze: then its
 // work comes first. Whatever it does while the pod runs, before and after, takes slices from pods: then it is a process like any other, and
 // while it copies memory it takes what is left.
+import type { ChildProcess } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import type { MoveState } from '../api/agent-wire.ts'
@@ -25,6 +26,8 @@ const waitedFor = new Set<MoveState>(['frozen', 'granted', 'holding', 'restoring
 /** The main thread's nice, which does all that the agent does itself; undefined: not ours to set. */
 let nice: number | undefined
 let copies = 0
+/** Programs that are as urgent as the agent, whatever it comes to while they run. */
+const alike = new Set<number>()
 
 /**
  * Out of the pod's share (and throttling) of the processor, with all programs it starts; memory and pids stay accounted to the pod.
@@ -71,6 +74,7 @@ export function review(moves: Moves): void {
   try {
     setPriority(wanted)
     nice = wanted
+    for (const pid of alike) give(pid, wanted)
   } catch (error) {
     log.warn({ reason: messageOf(error) }, 'changing the priority on the processor failed')
   }
@@ -86,8 +90,19 @@ export function putBeforeCopies(pid: number | undefined): void {
   if (nice === aheadNice) raise(pid, ordinaryNice)
 }
 
+/** A program that carries files: it may be there before the freeze and in it. */
+export function keepAlike(child: Pick<ChildProcess, 'pid' | 'once'>): void {
+  const { pid } = child
+  if (pid === undefined) return
+  alike.add(pid)
+  child.once('exit', () => alike.delete(pid))
+}
+
 function raise(pid: number | undefined, to: number): void {
-  if (nice === undefined || nice === to || pid === undefined) return
+  if (nice !== undefined && nice !== to && pid !== undefined) give(pid, to)
+}
+
+function give(pid: number, to: number): void {
   try {
     setPriority(pid, to)
   } catch {

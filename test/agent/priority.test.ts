@@ -1,11 +1,12 @@
 // The agent's own nice through the states of its moves. Raising it again needs root, which the tests have.
 
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { getPriority, setPriority } from 'node:os'
 import { expect } from 'chai'
 import type { AgentConfig } from '../../src/agent/config.ts'
 import type { Moves } from '../../src/agent/moves.ts'
-import { copyAhead, isWaitedFor, putBeforeCopies, putFirst, review, takePriority } from '../../src/agent/priority.ts'
+import { copyAhead, isWaitedFor, keepAlike, putBeforeCopies, putFirst, review, takePriority } from '../../src/agent/priority.ts'
 import type { MoveState } from '../../src/api/agent-wire.ts'
 
 function movesIn(...states: MoveState[]): Moves {
@@ -66,6 +67,18 @@ describe('the priority on the processor', () => {
       child.kill()
     })
     putFirst(undefined)
+  })
+
+  it('is that of the programs that copy, whatever it comes to while they run', async () => {
+    const child = spawn('sleep', ['60'])
+    keepAlike(child)
+    review(movesIn('holding'))
+    expect(getPriority(child.pid), 'a pod waits').to.equal(-15)
+    await copyAhead(movesIn(), async () => expect(getPriority(child.pid), 'ahead').to.equal(10))
+    expect(getPriority(child.pid)).to.equal(0)
+    child.kill()
+    await once(child, 'exit')
+    review(movesIn('holding'))
   })
 
   it('counts those that a pod waits in, but not the one that asks', () => {

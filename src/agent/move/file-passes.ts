@@ -5,6 +5,7 @@ import type { MoveRequest } from '../../api/agent-wire.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import type { AgentContext } from '../context.ts'
+import { copyAhead } from '../priority.ts'
 import type { StorageDestination, StoragePod } from '../rooms.ts'
 import type { RunningPod } from '../runc/state.ts'
 import { FileTransport } from '../transfer/file-transport.ts'
@@ -67,7 +68,7 @@ export class FilePasses {
   async once(): Promise<void> {
     for (let tries = 1; !this.#skipped; tries++) {
       try {
-        await this.#sync(false)
+        await copyAhead(this.#files.context.moves, async () => await this.#sync(false))
         return
       } catch (error) {
         this.#files.signal.throwIfAborted()

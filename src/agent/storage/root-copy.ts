@@ -271,7 +271,7 @@ export class RootCopy {
   async #run(how: Partial<Copy>, listed?: readonly string[]): Promise<WaitingResult> {
     const args = copyArguments(this.#copy({ ...how, listed: listed !== undefined }))
     const input = listed === undefined ? {} : { input: encodeList(listed) }
-    return await run('rsync', args, { timeoutMs: passTimeoutMs, reject: false, encoding: 'latin1', ...input })
+    return await run('rsync', args, { copies: true, timeoutMs: passTimeoutMs, reject: false, encoding: 'latin1', ...input })
   }
 
   #copy(how: Partial<Copy>): Copy {

@@ -14,7 +14,7 @@ import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { AgentConfig } from '../config.ts'
-import { putFirst } from '../priority.ts'
+import { keepAlike } from '../priority.ts'
 import { daemonConfiguration, parseToken, type StorageRoot } from './daemon-configuration.ts'
 import { patchPrefix, receivePatches } from './patch-stream.ts'
 import { resolveRoot } from './roots.ts'
@@ -57,7 +57,7 @@ async function serveRsync(config: AgentConfig, stream: Duplex, root: StorageRoot
 async function pipeToRsync(stream: Duplex, configFile: string): Promise<void> {
   const child = spawn('rsync', ['--server', '--daemon', `--config=${configFile}`, '.'], { stdio: 'pipe' })
   // One of them waits for the freeze; which is not known yet.
-  putFirst(child.pid)
+  keepAlike(child)
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-stderrLimit)

@@ -30,7 +30,7 @@ describe('passes over the files of a pod that runs', () => {
       if (takesMs instanceof Error) throw takesMs
       nowMs += takesMs ?? 0
     }
-    const context = { config: { runDir }, storage: { sync, forget: () => undefined } } as unknown as AgentContext
+    const context = { config: { runDir }, moves: { list: () => [] }, storage: { sync, forget: () => undefined } } as unknown as AgentContext
     const request = { storageStrategy, pod: { uid: 'p', volumes: [] }, destination: { podUid: 'q' }, bandwidthLimitMbps: 0 }
     const files = await FilePasses.start({
       context,
