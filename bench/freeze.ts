@@ -21,19 +21,19 @@ const app = 'postgres'
 async function main(options: FreezeOptions): Promise<void> {
   await inProductLab(options.keep, async (world) => {
     const rounds = await moveBackAndForth(world, options)
-    process.exitCode = (await conclude(rounds, world.lab.versions, options.sharedBuffers)) > 0 ? 1 : 0
+    process.exitCode = (await conclude(rounds, world.lab.versions, options)) > 0 ? 1 : 0
   })
 }
 
 async function moveBackAndForth(world: World, options: FreezeOptions): Promise<Round[]> {
   const address = await deploy(world, options)
   say(
-    `${world.lab.versions}; pgbench -c 8 -j 8 on ${address}, scale ${options.scale}, shared_buffers ${options.sharedBuffers}, ${options.rounds} moves of ours, ${Math.floor(options.rounds / options.plainEvery)} by script`,
+    `${world.lab.versions}; pgbench -c 8 -j 8 on ${address}, scale ${options.scale}, shared_buffers ${options.sharedBuffers}, ${options.limitMbps > 0 ? `at most ${options.limitMbps} Mbps ahead, ` : ''}${options.rounds} moves of ours, ${Math.floor(options.rounds / options.plainEvery)} by script`,
   )
   const rounds: Round[] = []
   for (let number = 1; number <= options.rounds; number++) {
     for (const kind of kindsOf(number, options)) {
-      const round = { number, ...(await oneMove(world, address, kind)) }
+      const round = { number, ...(await oneMove(world, address, kind, options.limitMbps)) }
       rounds.push(round)
       sayRound(round)
     }
@@ -47,11 +47,11 @@ function kindsOf(number: number, { plainEvery }: FreezeOptions): Round['kind'][]
   return number % plainEvery === 0 ? ['ours', 'plain'] : ['ours']
 }
 
-async function oneMove(world: World, address: string, kind: Round['kind']): Promise<Omit<Round, 'number'>> {
+async function oneMove(world: World, address: string, kind: Round['kind'], limitMbps: number): Promise<Omit<Round, 'number'>> {
   const pod = await world.pod(app)
   const from = pod.spec?.nodeName ?? ''
   const to = nextNode(world.lab, from)
-  const move = kind === 'ours' ? () => ourMove(world, pod.metadata?.name ?? '', to) : () => plainMove(world, pod, to)
+  const move = kind === 'ours' ? () => ourMove(world, pod.metadata?.name ?? '', to, limitMbps) : () => plainMove(world, pod, to)
   return { kind, from, to, ...(await underLoad(world, address, move)) }
 }
 

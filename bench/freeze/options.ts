@@ -10,6 +10,8 @@ export interface FreezeOptions {
   /** Of pgbench's tables; each adds about 16 MB of files. */
   scale: number
   sharedBuffers: string
+  /** bandwidthLimitMbps of our moves; 0: none. */
+  limitMbps: number
 }
 
 export function freezeOptions(args: readonly string[]): FreezeOptions {
@@ -20,6 +22,7 @@ export function freezeOptions(args: readonly string[]): FreezeOptions {
       'plain-every': { type: 'string', default: '1' },
       scale: { type: 'string', default: '5' },
       'shared-buffers': { type: 'string', default: usualSharedBuffers },
+      'limit-mbps': { type: 'string', default: '0' },
       keep: { type: 'boolean', default: false },
     },
   })
@@ -28,6 +31,7 @@ export function freezeOptions(args: readonly string[]): FreezeOptions {
     plainEvery: positive('--plain-every', values['plain-every']),
     scale: positive('--scale', values.scale),
     sharedBuffers: values['shared-buffers'],
+    limitMbps: Number(values['limit-mbps']),
     keep: values.keep,
   }
 }

@@ -15,8 +15,8 @@ export interface Moved {
   failure: string | undefined
 }
 
-export async function ourMove(world: World, podName: string, targetNodeName: string): Promise<Moved> {
-  return movedBy(await world.migrate(podName, { targetNodeName, freezeWindowBudgetMs: 10_000 }))
+export async function ourMove(world: World, podName: string, targetNodeName: string, bandwidthLimitMbps = 0): Promise<Moved> {
+  return movedBy(await world.migrate(podName, { targetNodeName, freezeWindowBudgetMs: 10_000, bandwidthLimitMbps }))
 }
 
 export function movedBy({ status }: PodMigration): Moved {

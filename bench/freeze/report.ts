@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { usualSharedBuffers } from '../../test/lab/workloads/postgres.ts'
+import type { FreezeOptions } from './options.ts'
 import { picture } from './picture.ts'
 import type { Round } from './round.ts'
 import { lastLine, median, ms, spread } from './statistics.ts'
@@ -25,7 +26,7 @@ export function sayRound(round: Round): void {
 }
 
 /** Prints spreads and the last line, keeps all under bench/results; returns how many failures count. */
-export async function conclude(rounds: readonly Round[], versions: string, sharedBuffers: string): Promise<number> {
+export async function conclude(rounds: readonly Round[], versions: string, { sharedBuffers, limitMbps }: FreezeOptions): Promise<number> {
   const [ours, plain] = [of(rounds, 'ours'), of(rounds, 'plain')]
   const failed = sum(ours.map((round) => round.failed + (round.failure === undefined ? 0 : 1)))
   say('')
@@ -43,7 +44,8 @@ export async function conclude(rounds: readonly Round[], versions: string, share
   const unmoved = plain.filter(({ failure }) => failure !== undefined).length
   say(`plain moves that failed: ${unmoved}; clients that plain moves failed: ${sum(plain.map((round) => round.failed))}`)
   say(lastLine(measured(ours), measured(plain), failed))
-  const name = sharedBuffers === usualSharedBuffers ? 'freeze' : `freeze-${sharedBuffers}`
+  const size = sharedBuffers === usualSharedBuffers ? '' : `-${sharedBuffers}`
+  const name = `freeze${size}${limitMbps > 0 ? '-limited' : ''}`
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, `${name}.txt`), `${lines.join('\n')}\n`)
   await writeFile(join(folder, `${name}.json`), `${JSON.stringify({ versions, failed, rounds }, undefined, 1)}\n`)
