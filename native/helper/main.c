@@ -16,7 +16,7 @@ static const struct {
 	{"unrepair", unrepair_command, "unrepair PID..."},
 	{"connect", connect_command, "connect [--args] SOCKET TOKEN [ARGS...]"},
 	{"blocks", blocks_command, "blocks < KEY, REQUESTS"},
-	{"queues", queues_command, "queues PID < LINES"},
+	{"tcp", tcp_command, "tcp PID < WORDS"},
 	{"freeze", freeze_command, "freeze CGROUP..."},
 	{"thaw", thaw_command, "thaw CGROUP..."},
 };

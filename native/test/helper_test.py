@@ -351,12 +351,12 @@ print(ring, uffd, flush=True); sys.stdin.read()'''], stdin=subprocess.PIPE, stdo
             s.close()
 
 
-class Queues(Case):
+class PodTcp(Case):
     def test_counts_connections_that_nobody_has_accepted(self):
         servers = [socket.create_server(('127.0.0.1', 0)), socket.create_server(('::1', 0), family=socket.AF_INET6)]
-        with subprocess.Popen([program('helper'), 'queues', str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as helper:
+        with subprocess.Popen([program('helper'), 'tcp', str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as helper:
             def asked():
-                helper.stdin.write('\n')
+                helper.stdin.write('waiting\n')
                 helper.stdin.flush()
                 return int(helper.stdout.readline())
             before = asked()
@@ -372,11 +372,51 @@ class Queues(Case):
         with subprocess.Popen(['unshare', '--net', 'sleep', '60']) as other, socket.create_server(('127.0.0.1', 0)) as server:
             wait_for(lambda: os.readlink(f'/proc/{other.pid}/ns/net') != os.readlink('/proc/self/ns/net'))
             with socket.create_connection(server.getsockname()):
-                self.assertEqual(run(program('helper'), 'queues', other.pid, stdin=None, input='\n').stdout, '0\n')
+                self.assertEqual(run(program('helper'), 'tcp', other.pid, stdin=None, input='waiting\nhalf-open\nsockets\n').stdout, '0\n0\n[]\n')
             other.kill()
-        done = run(program('helper'), 'queues', other.pid, check=False)
+        done = run(program('helper'), 'tcp', other.pid, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn('network namespace', done.stderr)
+        done = run(program('helper'), 'tcp', os.getpid(), stdin=None, input='all\n', check=False)
+        self.assertEqual((done.returncode, done.stderr), (1, 'podmotion-helper: tcp: "all" is none of waiting, half-open, sockets\n'))
+
+    def test_lists_what_the_kernel_lists(self):
+        six, mapped = socket.create_server(('::1', 0), family=socket.AF_INET6), socket.create_server(('::', 0), family=socket.AF_INET6, dualstack_ipv6=True)
+        pairs = []
+        for server, address in ((six, '::1'), (mapped, '127.0.0.1')):
+            client = socket.create_connection((address, server.getsockname()[1]))
+            pairs += [client, server.accept()[0]]
+        pairs[0].close()  # one in FIN_WAIT2, the other in CLOSE_WAIT
+        listed = json.loads(run(program('helper'), 'tcp', os.getpid(), stdin=None, input='sockets\n').stdout)
+        port, mapped_port = six.getsockname()[1], mapped.getsockname()[1]
+        self.assertIn([10, '::1', port, '::', 0], listed)
+        self.assertIn([10, '::', mapped_port, '::', 0], listed)
+        self.assertEqual(sorted(s[0] for s in listed if '::1' in (s[1], s[3]) and port in (s[2], s[4]) and s[0] != 10), [5, 8])
+        client, peer = pairs[2].getsockname()[1], mapped_port
+        self.assertIn([1, '127.0.0.1', client, '127.0.0.1', peer], listed)
+        self.assertIn([1, '127.0.0.1', peer, '127.0.0.1', client], listed)
+        for one in pairs[1:] + [six, mapped]: one.close()
+
+    def test_counts_handshakes_that_have_not_ended(self):
+        # Segments of a handshake that is never ended: an address that nobody has answers no SYN-ACK.
+        with subprocess.Popen(['unshare', '--net', 'sh', '-c', 'ip link set lo up; ip link add v0 type veth peer name v1; ip addr add 10.9.0.1/24 dev v0; ip link set v0 up; ip link set v1 up; echo up; exec sleep 60'], stdout=subprocess.PIPE, text=True) as other:
+            self.assertEqual(other.stdout.readline(), 'up\n')
+            code = ('import socket, struct\n'
+                    'l = socket.create_server(("10.9.0.1", 7000))\n'
+                    'def total(data): s = sum(struct.unpack("!%dH" % (len(data) // 2), data)); s = (s >> 16) + (s & 0xffff); return ~(s + (s >> 16)) & 0xffff\n'
+                    'ends = bytes([10, 9, 0, 77, 10, 9, 0, 1])\n'
+                    'syn = lambda check: struct.pack("!HHIIBBHHH", 4444, 7000, 1, 0, 5 << 4, 2, 1024, check, 0)\n'
+                    'tcp = syn(total(ends + struct.pack("!HH", 6, 20) + syn(0)))\n'
+                    'r = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)\n'
+                    'r.sendto(struct.pack("!BBHHHBBH", 0x45, 0, 40, 1, 0, 64, 6, 0) + ends + tcp, ("10.9.0.1", 0))\n'
+                    'import sys; print("sent", flush=True); sys.stdin.read()')
+            with subprocess.Popen(['nsenter', '-t', str(other.pid), '-n', 'python3', '-c', code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+                self.assertEqual(server.stdout.readline(), 'sent\n')
+                asked = lambda: run(program('helper'), 'tcp', other.pid, stdin=None, input='half-open\nwaiting\n').stdout
+                wait_for(lambda: asked() == '1\n0\n')
+                self.assertIn([3, '10.9.0.1', 7000, '10.9.0.77', 4444], json.loads(run(program('helper'), 'tcp', other.pid, stdin=None, input='sockets\n').stdout))
+                server.kill()
+            other.kill()
 
 
 class Freeze(Case):

@@ -1,7 +1,7 @@
 // All containers of a pod stand still at one instant, with nothing that has come in and is not taken: criu could not carry it.
 import { CodedError } from '../../runtime/errors.ts'
 import { nowMs } from '../moves.ts'
-import type { AcceptQueues } from '../runc/accept-queues.ts'
+import type { PodTcp } from '../pod-tcp.ts'
 import { freeze, thaw } from '../runc/freezer.ts'
 import type { RunningPod } from '../runc/state.ts'
 import { unread, untilRead } from '../runc/unread-datagrams.ts'
@@ -18,14 +18,14 @@ export interface FrozenPod {
 }
 
 /** For a connection that is not accepted the pod runs a moment longer, again; one that it never accepts is an error. */
-export async function freezePod({ containers, sandboxPid }: RunningPod, queues: AcceptQueues, podName: string): Promise<FrozenPod> {
+export async function freezePod({ containers, sandboxPid }: RunningPod, tcp: PodTcp, podName: string): Promise<FrozenPod> {
   const freezers = containers.map(({ freezer }) => freezer)
   await untilRead(sandboxPid, datagramTimeoutMs)
   for (let tries = 1; ; tries++) {
-    await queues.untilAccepted(acceptTimeoutMs)
+    await tcp.untilAccepted(acceptTimeoutMs)
     const atMs = nowMs()
     await freeze(freezers)
-    const waiting = await queues.waiting()
+    const waiting = await tcp.waiting()
     if (waiting === 0) return { atMs, unreadSockets: unread(sandboxPid) }
     if (tries === freezeTries) throw notAccepted(podName, waiting)
     await thaw(freezers)

@@ -15,9 +15,9 @@ import type { FinalCopy } from '../memory/tracker.ts'
 import { nowMs } from '../moves.ts'
 import type { Peer } from '../peer/client.ts'
 import { Committed, Nothing, Restored, type SocketOptions, Standing, Steps, Stores } from '../peer/wire.ts'
+import { PodTcp } from '../pod-tcp.ts'
 import { review, serveFirstMs } from '../priority.ts'
 import type { PodNetwork } from '../rooms.ts'
-import { AcceptQueues } from '../runc/accept-queues.ts'
 import { type DumpFolders, type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
 import { isFrozen, processesOf } from '../runc/freezer.ts'
 import { type RunningContainer, type RunningPod, readPod, sharedMemoryFolder } from '../runc/state.ts'
@@ -61,7 +61,6 @@ export class Sending {
   #images: ImageSender | undefined
   #memory: MemoryAhead | undefined
   #sockets: SocketReader | undefined
-  #queues: AcceptQueues | undefined
   readonly #limit: RateLimit
   #logs: ContainerLogs
   #dumps: HeldDump[] = []
@@ -110,7 +109,6 @@ export class Sending {
     for (const dump of this.#dumps) dump.cancel()
     this.#memory?.close()
     this.#sockets?.cancel()
-    this.#queues?.close()
     for (const close of this.#closers) close()
     this.#closers = []
   }
@@ -258,7 +256,6 @@ export class Sending {
 
   async #warm(): Promise<void> {
     this.#sockets = new SocketReader(this.#context.config)
-    this.#queues = new AcceptQueues(this.#context.config, this.#pod.sandboxPid)
     const { podUid } = this.#request.destination
     await Promise.all([this.#files.warm(), this.#peer.warm(warmConnections, this.#path('standing'), { podUid })])
     this.#signal.throwIfAborted()
@@ -299,8 +296,8 @@ export class Sending {
 
   /** Memory stands still from the freeze on: its last round begins at once, beside all that follows. */
   async #freezeAndLock(): Promise<Frozen> {
-    const { moves, network } = this.#context
-    const { atMs, unreadSockets } = await freezePod(this.#pod, this.#queues as AcceptQueues, this.#request.pod.name)
+    const { config, moves, network } = this.#context
+    const { atMs, unreadSockets } = await freezePod(this.#pod, PodTcp.of(config.helper, this.#pod.sandboxPid), this.#request.pod.name)
     moves.step(this.#uid, 'frozen', atMs)
     if (unreadSockets > 0) moves.warn(this.#uid, `Datagrams that waited unread at the freeze are lost (UDP sockets: ${unreadSockets})`)
     this.#limit.lift()

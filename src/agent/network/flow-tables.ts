@@ -1,6 +1,7 @@
 // The flows of a pod in this node's tables: looked at, made ready for a move, taken over, followed through the freeze, and let go.
 import { contains } from '../../runtime/addresses.ts'
 import type { AgentConfig } from '../config.ts'
+import { PodTcp } from '../pod-tcp.ts'
 import type { FlowChange, FlowSurvey, Leg } from '../rooms.ts'
 import { run } from '../run.ts'
 import { Conntrack } from './conntrack.ts'
@@ -8,7 +9,6 @@ import { type ConntrackEntry, inverse, type Tuple } from './conntrack-entries.ts
 import { familyOf } from './family.ts'
 import { goesAlong, isToItself, isTranslated, translatedForms } from './flow-legs.ts'
 import { changeOf, surveyFlows } from './flows.ts'
-import { readPodSockets } from './kernel-files.ts'
 import { deleteLine, fixedLines, type LegPlan, loosenLines, missingLegs, planChange, planLegs } from './leg-plan.ts'
 import { standInAddresses } from './read-ways.ts'
 import { Relays } from './relays.ts'
@@ -37,6 +37,7 @@ export interface SurveyedPod {
 
 export class FlowTables {
   readonly #nodeIps: readonly string[]
+  readonly #helper: string
   readonly #conntrack: Conntrack
   readonly #relays: Relays
   readonly #waiting: WaitingCommands
@@ -45,6 +46,7 @@ export class FlowTables {
 
   constructor(config: AgentConfig, waiting: WaitingCommands) {
     this.#nodeIps = config.nodeIps
+    this.#helper = config.helper
     this.#conntrack = new Conntrack(config.helper)
     this.#relays = new Relays(config.stateDir, config.nodeIps)
     this.#waiting = waiting
@@ -185,7 +187,7 @@ export class FlowTables {
   }
 
   async #surveyed(pod: SurveyedPod, entries: ConntrackEntry[], known: readonly Leg[]): Promise<FlowSurvey> {
-    const [sockets] = await Promise.all([readPodSockets(pod.sandboxPid), this.#relays.load()])
+    const [sockets] = await Promise.all([PodTcp.of(this.#helper, pod.sandboxPid).sockets(), this.#relays.load()])
     return surveyFlows({
       ips: pod.ips,
       nodeIps: this.#nodeIps,

@@ -1,9 +1,10 @@
 // From conntrack entries and sockets on the source to the legs the destination needs, and to the reasons against the move.
 import { isIpv6 } from '../../runtime/addresses.ts'
+import type { PodSocket } from '../pod-tcp.ts'
 import type { FlowChange, FlowSurvey, Leg, NodeReason } from '../rooms.ts'
 import { type ConntrackEntry, flowKey, inverse, type Tuple, tupleKey } from './conntrack-entries.ts'
 import { isTranslated, type LegPlace, legOf, sharesPort, translatedForms } from './flow-legs.ts'
-import { isEstablished, isListener, isOutside, type PodSocket } from './pod-sockets.ts'
+import { isEstablished, isListener, isOutside } from './pod-sockets.ts'
 import { isRelayMark } from './relay-marks.ts'
 
 /** TCP states SYN_RECV to LAST_ACK (nf_conntrack): after that nobody counts on the flow. */

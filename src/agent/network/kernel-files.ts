@@ -4,7 +4,6 @@ import { networkInterfaces } from 'node:os'
 import path from 'node:path'
 import { run } from '../run.ts'
 import type { PortFlags, Veth } from './ip-batches.ts'
-import { type PodSocket, parseSockets } from './pod-sockets.ts'
 import { connectedDevices, parseIpv6RouteTable, parseRouteTable, type Route } from './route-table.ts'
 import type { Sysctl } from './sysctls.ts'
 
@@ -110,11 +109,6 @@ async function deviceOfIndex(index: string): Promise<string | undefined> {
 async function bridgeOf(device: string): Promise<string | undefined> {
   const master = await readlink(path.join(devicesFolder, device, 'master')).catch(() => undefined)
   return master === undefined ? undefined : path.basename(master)
-}
-
-export async function readPodSockets(pid: number): Promise<PodSocket[]> {
-  const texts = ['tcp', 'tcp6'].map((name) => readFile(`/proc/${pid}/net/${name}`, 'utf8').catch(() => ''))
-  return (await Promise.all(texts)).flatMap(parseSockets)
 }
 
 function exists(file: string): Promise<boolean> {

@@ -1,14 +1,15 @@
 // New connections wait on the destination ahead of the hold, so that those that had begun can finish where they began: criu carries no half-open
 // one, and the last segment of its handshake would be answered by a reset on the destination.
-import { setTimeout as sleep } from 'node:timers/promises'
 import { ofItsFamily } from '../../runtime/addresses.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
+import { PodTcp } from '../pod-tcp.ts'
 import type { PodNetwork } from '../rooms.ts'
 import { run } from '../run.ts'
+import { untilNone } from '../runc/until-none.ts'
 import { type Family, families, familyOf, ipv4, ownRange } from './family.ts'
 import { routeProtocol } from './ip-batches.ts'
-import { readPodSockets, readRoutes } from './kernel-files.ts'
+import { readRoutes } from './kernel-files.ts'
 import { framesTable } from './last-frames.ts'
 import { learnNeighbour } from './neighbours.ts'
 import { isHalfOpen } from './pod-sockets.ts'
@@ -22,7 +23,6 @@ import { type Hop, hopOf } from './ways.ts'
 type SentOn = Parameters<PodNetwork['sendNewOn']>[0]
 
 const table = String(tableOf(waitingNumber))
-const lookEveryMs = 5
 
 /** Destination: a table whose routes only a packet with the mark of `rule-sets.ts` takes. Moves share the rule that leads there. */
 export class WaitingRoutes {
@@ -94,6 +94,7 @@ export function sendOnRuleSet(veth: string, ways: readonly WayOn[]): string {
 export async function sendOn(
   { ips, destinationNodeIps, sandboxPid, withinMs }: SentOn,
   record: NetworkRecord | undefined,
+  helper: string,
 ): Promise<string[]> {
   const veth = record?.veth?.name
   if (veth === undefined) return []
@@ -105,7 +106,7 @@ export async function sendOn(
     log.warn({ veth, reason: messageOf(error) }, 'connections that open just before the freeze may be reset')
     return []
   }
-  return await untilNoneIsHalfOpen(sandboxPid, withinMs)
+  return await untilNoneIsHalfOpen(PodTcp.of(helper, sandboxPid), withinMs)
 }
 
 async function waysOn(ips: readonly string[], destinationNodeIps: readonly string[]): Promise<WayOn[]> {
@@ -118,11 +119,8 @@ async function waysOn(ips: readonly string[], destinationNodeIps: readonly strin
   })
 }
 
-async function untilNoneIsHalfOpen(sandboxPid: number, withinMs: number): Promise<string[]> {
-  const deadlineMs = performance.now() + withinMs
-  for (;;) {
-    const halfOpen = (await readPodSockets(sandboxPid)).filter(isHalfOpen)
-    if (halfOpen.length === 0 || performance.now() > deadlineMs) return halfOpen.map(({ remote, remotePort }) => `${remote} ${remotePort}`)
-    await sleep(lookEveryMs)
-  }
+async function untilNoneIsHalfOpen(tcp: PodTcp, withinMs: number): Promise<string[]> {
+  await untilNone(() => tcp.halfOpen(), withinMs)
+  if ((await tcp.halfOpen()) === 0) return []
+  return (await tcp.sockets()).filter(isHalfOpen).map(({ remote, remotePort }) => `${remote} ${remotePort}`)
 }

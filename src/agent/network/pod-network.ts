@@ -171,7 +171,7 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async sendNewOn(move: SentOnMove): Promise<string[]> {
-    return await this.#moves.change(move.uid, async () => await sendOn(move, await this.#records.read(move.uid)))
+    return await this.#moves.change(move.uid, async () => await sendOn(move, await this.#records.read(move.uid), this.#config.helper))
   }
 
   async divert(move: DivertMove): Promise<void> {

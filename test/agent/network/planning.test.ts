@@ -14,7 +14,6 @@ import {
 } from '../../../src/agent/network/ip-batches.ts'
 import { fixedLines, missingLegs, planChange, planLegs } from '../../../src/agent/network/leg-plan.ts'
 import { parseProxies, parseRoutes } from '../../../src/agent/network/node-network.ts'
-import { parseSockets } from '../../../src/agent/network/pod-sockets.ts'
 import { markOf, ruleOf } from '../../../src/agent/network/relay-marks.ts'
 import { connectedDevices, hostRoute, parseIpv6RouteTable, parseRouteTable, routeTo } from '../../../src/agent/network/route-table.ts'
 import { armRuleSet, disarmRuleSet, nodeRuleSet } from '../../../src/agent/network/rule-sets.ts'
@@ -115,8 +114,23 @@ describe('surveying the flows of a pod', () => {
     })
   }
 
+  const socket = (localPort: number, remote: string, remotePort: number, state = 1) => ({
+    local: pod,
+    localPort,
+    remote,
+    remotePort,
+    state,
+  })
+
   it('makes legs of connections that the node does not track, with the listener as their end', () => {
-    const sockets = parseSockets(procTcp)
+    const itself = { ...socket(80, '127.0.0.1', 40_000), local: '127.0.0.1' }
+    const sockets = [
+      { ...socket(80, '0.0.0.0', 0, 10), local: '0.0.0.0' },
+      socket(80, '10.244.1.6', 43_000),
+      socket(5000, '10.244.2.2', 5432),
+      itself,
+      socket(80, '10.244.1.6', 43_001, 6),
+    ]
     const found = survey({ serviceIps: [], entries: [outgoing], sockets })
     expect(found.legs.map((leg) => [leg.source, leg.sourcePort, leg.destination, leg.destinationPort])).to.deep.equal([
       [pod, 5000, '10.244.2.2', 5432],
@@ -127,13 +141,6 @@ describe('surveying the flows of a pod', () => {
     expect(found.openPorts).to.deep.equal([80])
   })
 
-  const socket = (localPort: number, remote: string, remotePort: number, state = 1) => ({
-    local: pod,
-    localPort,
-    remote,
-    remotePort,
-    state,
-  })
   const listener = socket(8080, '0.0.0.0', 0, 10)
 
   it('keeps a flow that the table forgot while the pod has its end: it is not over, and it is no other one', () => {
@@ -187,15 +194,6 @@ describe('surveying the flows of a pod', () => {
     expect(reasons([pod])).to.deep.equal(stray(2, 'fe80::5, fd00:244::5'))
   })
 })
-
-// A listener on 80; 10.244.1.6:43000 to it; the pod's own 5000 to 10.244.2.2:5432; one to itself.
-const procTcp = `  sl  local_address rem_address   st tx_queue rx_queue
-   0: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1
-   1: 0501F40A:0050 0601F40A:A7F8 01 00000000:00000000 00:00000000 00000000     0        0 2
-   2: 0501F40A:1388 0202F40A:1538 01 00000000:00000000 00:00000000 00000000     0        0 3
-   3: 0100007F:0050 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 4
-   4: 0501F40A:0050 0601F40A:A7F9 06 00000000:00000000 00:00000000 00000000     0        0 0
-`
 
 describe('planning the legs on the destination', () => {
   const leg = { protocol: 'tcp' as const, ...direct.original, mark: 5, windowScaleOriginal: 7, windowScaleReply: 9 }
@@ -352,19 +350,6 @@ eth0\t0502F40A\t02001EAC\t0007\t0\t0\t0\tFFFFFFFF\t0\t0\t0
       64, 64, 0,
     ])
     expect(routeTo(routes, '10.0.0.1')).to.equal(undefined)
-  })
-
-  it('sockets of /proc/net/tcp6: words are turned, mapped addresses are IPv4', () => {
-    const text = `  sl  local_address rem_address st
-   0: 4402 00
-   1: 440200FD000100000000000005000000:1B58 300000FD000000000000000009000000:A7F8 01 0:0 0:0 0
-   2: 0000000000000000FFFF00000501F40A:1B58 0000000000000000FFFF00000601F40A:A7F9 01 0:0 0:0 0
-   3: 00000000000000000000000001000000:1B58 00000000000000000000000001000000:A7FA 01 0:0 0:0 0`
-    expect(parseSockets(text).map(({ local, remote, remotePort }) => [local, remote, remotePort])).to.deep.equal([
-      ['fd00:244:0:100::5', 'fd00:30::9', 43_000],
-      ['10.244.1.5', '10.244.1.6', 43_001],
-      ['::1', '::1', 43_002],
-    ])
   })
 
   it('our routes and proxy neighbours', () => {
