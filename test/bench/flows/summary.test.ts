@@ -28,6 +28,18 @@ describe('the summary of flows', () => {
     expect(waitsBeyondFreeze([report({ gaps }), report({})], [move])).to.deep.equal([60, 0])
   })
 
+  it('the wait of a move that follows soon is not one of this move, nor of a freeze in place', () => {
+    const gaps: [number, number][] = [
+      [1305, 310],
+      [5000, 900],
+      [7000, 800],
+    ]
+    const next = { fromMs: 4000, untilMs: 4900, freezeMs: 890, relayed: 4 }
+    const inPlace = { fromMs: 6500, untilMs: 6990, freezeMs: 490, relayed: 0 }
+    expect(waitsBeyondFreeze([report({ gaps })], [move, next], ['request'], [inPlace])).to.deep.equal([60, 10])
+    expect(waitsBeyondFreeze([report({ gaps })], [inPlace], ['request'], [move, next])).to.deep.equal([310])
+  })
+
   it('streams and datagrams are no requests', () => {
     const gaps: [number, number][] = [[1305, 900]]
     expect(waitsBeyondFreeze([report({ mode: 'bulk', gaps }), report({ mode: 'datagrams', gaps })], [move])).to.deep.equal([])

@@ -25,16 +25,22 @@ export function resetsOf(reports: readonly FlowReport[]): number {
   return reports.filter(({ error }) => error !== null && resetError.test(error)).length
 }
 
-/** For each request/response flow and move the longest wait in it, beyond the freeze; none: it never waited. */
+/**
+ * For each request/response flow and move the longest wait in it, beyond the freeze; none: it never waited. `others`: moves, or freezes in place,
+ * whose waits are not those of MOVES.
+ */
 export function waitsBeyondFreeze(
   reports: readonly FlowReport[],
   moves: readonly MoveTimes[],
   modes: readonly FlowReport['mode'][] = ['request', 'connects'],
+  others: readonly MoveTimes[] = [],
 ): number[] {
   const asking = reports.filter(({ mode }) => modes.includes(mode))
+  const began = [...moves, ...others].map(({ fromMs }) => fromMs)
   return asking.flatMap(({ gaps }) =>
     moves.map(({ fromMs, untilMs, freezeMs }) => {
-      const waits = gaps.filter(([endMs]) => endMs >= fromMs && endMs <= untilMs + afterMs).map(([, gapMs]) => gapMs)
+      const overMs = Math.min(untilMs + afterMs, ...began.filter((otherMs) => otherMs > fromMs))
+      const waits = gaps.filter(([endMs]) => endMs >= fromMs && endMs <= overMs).map(([, gapMs]) => gapMs)
       return Math.max(0, ...waits.map((waitMs) => waitMs - freezeMs))
     }),
   )
