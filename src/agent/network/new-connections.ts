@@ -18,6 +18,7 @@ import type { NetworkRecord } from './records.ts'
 import { relayPriority, ruleOf, tableOf, waitingNumber } from './relay-marks.ts'
 import { opensConnection } from './rule-sets.ts'
 import { Turn } from './turn.ts'
+import { nftFile, type WaitingCommands } from './waiting-commands.ts'
 import { type Hop, hopOf } from './ways.ts'
 
 type SentOn = Parameters<PodNetwork['sendNewOn']>[0]
@@ -92,16 +93,16 @@ export function sendOnRuleSet(veth: string, ways: readonly WayOn[]): string {
  * off, or never answer.
  */
 export async function sendOn(
-  { ips, destinationNodeIps, sandboxPid, withinMs }: SentOn,
+  { uid, ips, destinationNodeIps, sandboxPid, withinMs }: SentOn,
   record: NetworkRecord | undefined,
-  helper: string,
+  { helper, waiting }: { helper: string; waiting: WaitingCommands },
 ): Promise<string[]> {
   const veth = record?.veth?.name
   if (veth === undefined) return []
   const ways = await waysOn(ips, destinationNodeIps)
   await Promise.all(ways.map(({ gateway }) => learnNeighbour(gateway)))
   try {
-    await run('nft', ['-f', '-'], { input: sendOnRuleSet(veth, ways) })
+    await waiting.finish(uid, 'sendOn', nftFile, sendOnRuleSet(veth, ways))
   } catch (error) {
     log.warn({ veth, reason: messageOf(error) }, 'connections that open just before the freeze may be reset')
     return []

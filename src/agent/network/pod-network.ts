@@ -21,7 +21,7 @@ import { lockRuleSet, unlockRuleSet } from './rule-sets.ts'
 import { holdSysctls } from './sysctls.ts'
 import { Turn } from './turn.ts'
 import { UndoneMoves } from './undone.ts'
-import { ipBatch, nftIn, WaitingCommands } from './waiting-commands.ts'
+import { ipBatch, nftFile, nftIn, WaitingCommands } from './waiting-commands.ts'
 import { WaysBack } from './way-back.ts'
 
 type ArmedMove = Parameters<PodNetwork['arm']>[0]
@@ -167,11 +167,15 @@ class NodePodNetwork implements PodNetwork {
 
   /** Everything about a diversion that changes no route; the hold has not begun. */
   async prepareDivert(move: DivertMove): Promise<void> {
+    if (move.role === 'source') this.#waiting.start(move.uid, 'sendOn', nftFile)
     await this.#moves.change(move.uid, () => this.#diversions.prepare(move))
   }
 
   async sendNewOn(move: SentOnMove): Promise<string[]> {
-    return await this.#moves.change(move.uid, async () => await sendOn(move, await this.#records.read(move.uid), this.#config.helper))
+    return await this.#moves.change(
+      move.uid,
+      async () => await sendOn(move, await this.#records.read(move.uid), { helper: this.#helper, waiting: this.#waiting }),
+    )
   }
 
   async divert(move: DivertMove): Promise<void> {

@@ -12,6 +12,8 @@ export interface Command {
 
 export const ipBatch: Command = { command: 'ip', args: ['-batch', '-'] }
 
+export const nftFile: Command = { command: 'nft', args: ['-f', '-'] }
+
 export function announcing(helper: string): Command {
   return { command: helper, args: ['garp', '-'] }
 }
