@@ -139,13 +139,11 @@ export class Sending {
     await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
     moves.decideSource(this.#uid, { type: 'freeze' })
-    const prepared = Promise.all([
-      this.#call('prepare-hold', {}, Nothing),
-      this.#context.network.prepareDivert(this.#diversion()),
-      this.#divertHome({ ahead: true }),
-    ])
+    const prepared = Promise.all([this.#context.network.prepareDivert(this.#diversion()), this.#divertHome({ ahead: true })])
     collectAhead(moves, this.#uid)
     await prepared
+    // Last of all: when it is done, who connects by way of the destination waits.
+    await this.#call('prepare-hold', {}, Nothing)
     // Not earlier: until here it is the pod, and who speaks with it, that would wait. Now it is who connects.
     review(moves)
     await this.#sendNewOn()

@@ -21,7 +21,7 @@ import { Turn } from './turn.ts'
 import { nftFile, type WaitingCommands } from './waiting-commands.ts'
 import { type Hop, hopOf } from './ways.ts'
 
-type SentOn = Parameters<PodNetwork['sendNewOn']>[0]
+type Move = Parameters<PodNetwork['sendNewOn']>[0]
 
 const table = String(tableOf(waitingNumber))
 
@@ -88,26 +88,48 @@ export function sendOnRuleSet(veth: string, ways: readonly WayOn[]): string {
   ].join('\n')
 }
 
-/**
- * Source, when the destination is ready for them. Returns whose handshakes had not ended after `withinMs`, as `address port`: they are a long way
- * off, or never answer.
- */
-export async function sendOn(
-  { uid, ips, destinationNodeIps, sandboxPid, withinMs }: SentOn,
-  record: NetworkRecord | undefined,
-  { helper, waiting }: { helper: string; waiting: WaitingCommands },
-): Promise<string[]> {
-  const veth = record?.veth?.name
-  if (veth === undefined) return []
-  const ways = await waysOn(ips, destinationNodeIps)
-  await Promise.all(ways.map(({ gateway }) => learnNeighbour(gateway)))
-  try {
-    await waiting.finish(uid, 'sendOn', nftFile, sendOnRuleSet(veth, ways))
-  } catch (error) {
-    log.warn({ veth, reason: messageOf(error) }, 'connections that open just before the freeze may be reset')
-    return []
+/** Source: what is known of each migration before it is wanted, so that new connections wait no longer than they must. */
+export class SentOn {
+  readonly #helper: string
+  readonly #waiting: WaitingCommands
+  readonly #planned = new Map<string, string>()
+
+  constructor(helper: string, waiting: WaitingCommands) {
+    this.#helper = helper
+    this.#waiting = waiting
   }
-  return await untilNoneIsHalfOpen(PodTcp.of(helper, sandboxPid), withinMs)
+
+  async prepare(
+    { uid, ips, destinationNodeIps }: Pick<Move, 'uid' | 'ips' | 'destinationNodeIps'>,
+    record: NetworkRecord | undefined,
+  ): Promise<void> {
+    const veth = record?.veth?.name
+    if (veth === undefined) return
+    this.#waiting.start(uid, 'sendOn', nftFile)
+    const ways = await waysOn(ips, destinationNodeIps)
+    await Promise.all(ways.map(({ gateway }) => learnNeighbour(gateway)))
+    this.#planned.set(uid, sendOnRuleSet(veth, ways))
+  }
+
+  /**
+   * When the destination is ready for them. Returns whose handshakes had not ended after `withinMs`, as `address port`: they are a long way off, or
+   * never answer.
+   */
+  async begin({ uid, sandboxPid, withinMs }: Move): Promise<string[]> {
+    const plan = this.#planned.get(uid)
+    if (plan === undefined) return []
+    try {
+      await this.#waiting.finish(uid, 'sendOn', nftFile, plan)
+    } catch (error) {
+      log.warn({ uid, reason: messageOf(error) }, 'connections that open just before the freeze may be reset')
+      return []
+    }
+    return await untilNoneIsHalfOpen(PodTcp.of(this.#helper, sandboxPid), withinMs)
+  }
+
+  forget(uid: string): void {
+    this.#planned.delete(uid)
+  }
 }
 
 async function waysOn(ips: readonly string[], destinationNodeIps: readonly string[]): Promise<WayOn[]> {

@@ -11,7 +11,7 @@ import { forgetNeighbours, holdBatch, proxyNeighbour, releaseBatch, restoreBatch
 import { deviceExists, hostVethOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { leaveFrames, sweepFrames } from './last-frames.ts'
 import { AddressLeases } from './leases.ts'
-import { sendOn, WaitingRoutes } from './new-connections.ts'
+import { SentOn, WaitingRoutes } from './new-connections.ts'
 import { homesOf, Ownership } from './ownership.ts'
 import { standInAddresses } from './read-ways.ts'
 import { ipsOf, type NetworkRecord, NetworkRecords, type RecordedAddress } from './records.ts'
@@ -21,7 +21,7 @@ import { lockRuleSet, unlockRuleSet } from './rule-sets.ts'
 import { holdSysctls } from './sysctls.ts'
 import { Turn } from './turn.ts'
 import { UndoneMoves } from './undone.ts'
-import { ipBatch, nftFile, nftIn, WaitingCommands } from './waiting-commands.ts'
+import { ipBatch, nftIn, WaitingCommands } from './waiting-commands.ts'
 import { WaysBack } from './way-back.ts'
 
 type ArmedMove = Parameters<PodNetwork['arm']>[0]
@@ -48,6 +48,7 @@ class NodePodNetwork implements PodNetwork {
   readonly #ownership: Ownership
   readonly #diversions: Diversions
   readonly #waitingRoutes = new WaitingRoutes()
+  readonly #sentOn: SentOn
   readonly #reserved: ReservedPorts
   /** Migrations whose new connections wait here. */
   readonly #awaited = new Set<string>()
@@ -60,6 +61,7 @@ class NodePodNetwork implements PodNetwork {
     this.#flows = new FlowTables(config, this.#waiting)
     this.#reserved = new ReservedPorts(config.helper)
     this.#ownership = new Ownership(this.#records, this.#turn)
+    this.#sentOn = new SentOn(config.helper, this.#waiting)
     const [helper, records, leases, ownership, waiting] = [this.#helper, this.#records, this.#leases, this.#ownership, this.#waiting]
     this.#diversions = new Diversions({ helper, records, leases, ownership, waiting })
   }
@@ -167,15 +169,14 @@ class NodePodNetwork implements PodNetwork {
 
   /** Everything about a diversion that changes no route; the hold has not begun. */
   async prepareDivert(move: DivertMove): Promise<void> {
-    if (move.role === 'source') this.#waiting.start(move.uid, 'sendOn', nftFile)
-    await this.#moves.change(move.uid, () => this.#diversions.prepare(move))
+    await this.#moves.change(move.uid, async () => {
+      await this.#diversions.prepare(move)
+      if (move.role === 'source') await this.#sentOn.prepare(move, await this.#records.read(move.uid))
+    })
   }
 
   async sendNewOn(move: SentOnMove): Promise<string[]> {
-    return await this.#moves.change(
-      move.uid,
-      async () => await sendOn(move, await this.#records.read(move.uid), { helper: this.#helper, waiting: this.#waiting }),
-    )
+    return await this.#moves.change(move.uid, async () => await this.#sentOn.begin(move))
   }
 
   async divert(move: DivertMove): Promise<void> {
@@ -234,6 +235,7 @@ class NodePodNetwork implements PodNetwork {
     this.#calm.end(uid)
     this.#waiting.cancel(uid)
     this.#diversions.forget(uid)
+    this.#sentOn.forget(uid)
     this.#awaited.delete(uid)
   }
 
