@@ -50,8 +50,8 @@ class NodePodNetwork implements PodNetwork {
   readonly #waitingRoutes = new WaitingRoutes()
   readonly #sentOn: SentOn
   readonly #reserved: ReservedPorts
-  /** Migrations whose new connections wait here. */
-  readonly #awaited = new Set<string>()
+  /** By migration whose new connections wait here: what begins its hold. */
+  readonly #holds = new Map<string, string>()
 
   constructor(config: AgentConfig) {
     this.#config = config
@@ -137,18 +137,23 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async prepareHold(move: HeldMove): Promise<void> {
-    await this.#moves.change(move.uid, () => this.#prepareHold(move))
+    await this.#moves.change(move.uid, async () => void (await this.#prepareHold(move)))
   }
 
-  async #prepareHold({ uid, ips, attached: { hostVeth, podMac } }: HeldMove): Promise<void> {
+  async #prepareHold({ uid, ips, attached: { hostVeth, podMac } }: HeldMove): Promise<string> {
     this.#waiting.start(uid, 'release', ipBatch)
-    const { record } = await this.#ownership.of(uid, ips, 'destination')
+    const { record, bridgeOf } = await this.#ownership.of(uid, ips, 'destination')
     await this.#records.write({ ...record, heldVeth: hostVeth })
     await writeSysctls(holdSysctls(hostVeth))
     await batch(forgetNeighbours({ ips, hostVeth, podMac }))
     await this.#waitingRoutes.lay(ips, hostVeth)
+    const standIns = await standInAddresses(this.#config.nodeIps)
+    // The pod comes home: its neighbours on the bridge go on asking the node for it, because it is no port of the bridge any more.
+    const proxies = homesOf(ips, bridgeOf).map(({ ip, bridge }) => `${proxyNeighbour('replace', ip, bridge)}\n`)
+    const hold = `${proxies.join('')}${holdBatch({ ips, hostVeth, standIns })}`
+    this.#holds.set(uid, hold)
     await this.#flows.await(ips)
-    this.#awaited.add(uid)
+    return hold
   }
 
   async hold(move: HeldMove): Promise<void> {
@@ -157,14 +162,8 @@ class NodePodNetwork implements PodNetwork {
 
   async #hold(move: HeldMove): Promise<void> {
     this.#calm.begin(move.uid)
-    const { uid, ips } = move
-    const { hostVeth } = move.attached
-    if (!this.#awaited.has(uid)) await this.#prepareHold(move)
-    const standIns = await standInAddresses(this.#config.nodeIps)
-    const { bridgeOf } = await this.#ownership.of(uid, ips, 'destination')
-    // The pod comes home: its neighbours on the bridge go on asking the node for it, because it is no port of the bridge any more.
-    const proxies = homesOf(ips, bridgeOf).map(({ ip, bridge }) => `${proxyNeighbour('replace', ip, bridge)}\n`)
-    await this.#waiting.finish(uid, 'hold', ipBatch, `${proxies.join('')}${holdBatch({ ips, hostVeth, standIns })}`)
+    const hold = this.#holds.get(move.uid) ?? (await this.#prepareHold(move))
+    await this.#waiting.finish(move.uid, 'hold', ipBatch, hold)
   }
 
   /** Everything about a diversion that changes no route; the hold has not begun. */
@@ -236,7 +235,7 @@ class NodePodNetwork implements PodNetwork {
     this.#waiting.cancel(uid)
     this.#diversions.forget(uid)
     this.#sentOn.forget(uid)
-    this.#awaited.delete(uid)
+    this.#holds.delete(uid)
   }
 
   async wayBackEnds(ips: string[]): Promise<void> {
