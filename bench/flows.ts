@@ -70,7 +70,7 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
     }
     for (const error of errorsOf(reports).slice(0, shownErrors)) console.log(`error: ${error}`)
     for (const stall of stallsOf(reports, [...moves, ...inPlace])) console.log(`waited: ${stall}`)
-    for (const mode of ['request', 'connects'] as const) {
+    for (const mode of ['request', 'connects', undefined] as const) {
       console.log(beyondLine(reports, moves, inPlace, mode))
       console.log(
         `  ${beyondLine(reports, inPlace, moves, mode, `frozen in place ${inPlace.length} times for ${ms(inPlace[0]?.freezeMs)}: `)}`,
@@ -90,11 +90,11 @@ function beyondLine(
   reports: readonly FlowReport[],
   moves: readonly MoveTimes[],
   others: readonly MoveTimes[],
-  mode: 'request' | 'connects',
+  mode: 'request' | 'connects' | undefined,
   where = '',
 ): string {
-  const beyond = waitsBeyondFreeze(reports, moves, [mode], others)
-  const what = mode === 'request' ? 'open connections' : 'a new connection for each request'
+  const beyond = waitsBeyondFreeze(reports, moves, mode && [mode], others)
+  const what = { request: 'open connections', connects: 'a new connection for each request', both: 'both' }[mode ?? 'both']
   const [p50, p99, worst] = [percentile(beyond, 0.5), percentile(beyond, 0.99), Math.max(0, ...beyond)]
   return `${where}beyond the freeze, over flows and moves, ${what}: p50 ${ms(p50)} p99 ${ms(p99)} worst ${ms(worst)}`
 }
