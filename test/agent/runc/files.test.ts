@@ -8,6 +8,7 @@ import { parseAttached } from '../../../src/agent/move/awaited-pod.ts'
 import { currentLog } from '../../../src/agent/move/container-logs.ts'
 import { checkpointArguments } from '../../../src/agent/runc/checkpoint.ts'
 import { isFrozen, processesOf, thaw } from '../../../src/agent/runc/freezer.ts'
+import { preDumpArguments } from '../../../src/agent/runc/pre-dump.ts'
 import { bundleOf, freezerOf } from '../../../src/agent/runc/state.ts'
 import { unreadSockets } from '../../../src/agent/runc/unread-datagrams.ts'
 
@@ -90,6 +91,17 @@ describe('files of a running pod', () => {
   it('tells runc to leave the source as it is', () => {
     expect(checkpointArguments('c0ffee', { images: '/i', work: '/w' }).join(' ')).to.equal(
       '--root /run/containerd/runc/k8s.io checkpoint --leave-running --tcp-established --manage-cgroups-mode ignore --image-path /i --work-path /w c0ffee',
+    )
+  })
+
+  it('tells runc on which pre-dump the next one leans, and the dump', () => {
+    const folders = { images: '/i/pre-2', work: '/w/pre-2', parent: '../pre-1' }
+    expect(preDumpArguments('c0ffee', folders).join(' ')).to.equal(
+      '--root /run/containerd/runc/k8s.io checkpoint --pre-dump --tcp-established --manage-cgroups-mode ignore --image-path /i/pre-2 --work-path /w/pre-2 --parent-path ../pre-1 c0ffee',
+    )
+    expect(preDumpArguments('c0ffee', { images: '/i', work: '/w' })).not.to.include('--parent-path')
+    expect(checkpointArguments('c0ffee', { images: '/i', work: '/w', parent: 'pre-last' }).join(' ')).to.match(
+      /--parent-path pre-last c0ffee$/,
     )
   })
 })
