@@ -101,7 +101,8 @@ export class CriuRounds implements PreCopy {
     )
     const failed = ended.find((one) => one.status === 'rejected')
     if (!failed) return ended.map((one) => (one as PromiseFulfilledResult<Awaited<ReturnType<typeof preDump>>>).value)
-    await Promise.all(containers.map(({ name }) => untilNoDumper(this.#ways.folders(name).images)))
+    // Those of this round: the dump's own criu has been started as well, and waits.
+    await Promise.all(containers.map(({ name }) => untilNoDumper(this.#roundFolders(name, number).images)))
     await thaw(containers.map(({ freezer }) => freezer))
     throw failed.reason
   }

@@ -109,10 +109,14 @@ async function failsEarly(name: string, folders: DumpFolders, ended: Promise<Run
   throw await dumpFailure(name, folders, await ended)
 }
 
-export async function dumpFailure(name: string, folders: DumpFolders, result: RunResult): Promise<CodedError> {
-  const reason = (await criuErrors(`${folders.work}/dump.log`)) ?? (runcError(result.stderr) || 'no reason given')
+async function dumpFailure(name: string, folders: DumpFolders, result: RunResult): Promise<CodedError> {
   return new CodedError(
     'DumpFailed',
-    `Dumping container ${name}: runc checkpoint exited ${result.exitCode} (${reason}): exclude the pod or remove what cannot be checkpointed`,
+    `Dumping container ${name}: runc checkpoint exited ${result.exitCode} (${await dumpReason(folders, result)}): exclude the pod or remove what cannot be checkpointed`,
   )
+}
+
+/** criu's word for it, else runc's. */
+export async function dumpReason({ work }: Pick<DumpFolders, 'work'>, { stderr }: RunResult): Promise<string> {
+  return (await criuErrors(`${work}/dump.log`)) ?? (runcError(stderr) || 'no reason given')
 }

@@ -1,10 +1,11 @@
 // `runc checkpoint --pre-dump` of one container: criu copies what was written since the last round, and lets the container run on.
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { CodedError } from '../../runtime/errors.ts'
 import type { AgentConfig } from '../config.ts'
 import { pauseMs } from '../criu/dump-stats.ts'
 import { runOutliving } from '../run.ts'
 import { pageBytes } from '../transfer/page-repeats.ts'
-import { criuEnvironment, type DumpFolders, dumpFailure, realRunc } from './checkpoint.ts'
+import { criuEnvironment, type DumpFolders, dumpReason, realRunc } from './checkpoint.ts'
 import { runcRoot } from './state.ts'
 
 const preDumpTimeoutMs = 300_000
@@ -30,10 +31,17 @@ export async function preDump(config: AgentConfig, container: { name: string; id
     timeoutMs: preDumpTimeoutMs,
     reject: false,
   })
-  if (result.exitCode !== 0) throw await dumpFailure(container.name, folders, result)
+  if (result.exitCode !== 0) throw failure(container.name, result.exitCode, await dumpReason(folders, result))
   const bytes = await pagesBytes(folders.images)
   const stats = await readFile(`${folders.work}/stats-dump`).catch(() => Buffer.alloc(0))
   return { pages: bytes / pageBytes, bytes, pauseMs: pauseMs(stats) ?? 0 }
+}
+
+function failure(name: string, exitCode: number, reason: string): CodedError {
+  return new CodedError(
+    'PreDumpFailed',
+    `Copying memory of container ${name} ahead of the freeze: runc checkpoint --pre-dump exited ${exitCode} (${reason})`,
+  )
 }
 
 async function pagesBytes(images: string): Promise<number> {

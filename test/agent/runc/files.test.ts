@@ -80,6 +80,9 @@ describe('files of a running pod', () => {
       "Error (criu/files-reg.c:2353): Can't open file dev/shm/X on restore; Error (criu/cr-restore.c:2331): Restoring FAILED.",
     )
     expect(firstErrors('all is well')).to.equal(undefined)
+    const younger =
+      '(00.1) Error (criu/page-xfer.c:410): page-xfer: No parent image found, though parent directory is set: No such file or directory'
+    expect(firstErrors(younger), 'of a process younger than the last pre-dump').to.equal(undefined)
   })
 
   it('reads what the CNI plugin wrote, and says what is missing', () => {
