@@ -32,7 +32,9 @@ const Environment = z.object({
   AGENT_PORT: port.default(8090),
   METRICS_PORT: port.default(8080),
   AGENT_VERSION: z.string().default('dev'),
+  MEMORY_TRACKER: z.enum(['auto', 'userfaultfd', 'soft-dirty', 'none']).default('auto'),
 })
+export type MemoryTracker = z.infer<typeof Environment>['MEMORY_TRACKER']
 
 export interface AgentConfig {
   nodeName: string
@@ -59,6 +61,8 @@ export interface AgentConfig {
   agentPort: number
   metricsPort: number
   version: string
+  /** auto: the best that the source's kernel has. */
+  memoryTracker: MemoryTracker
   /** The helper as install() leaves it: same path on the host and in the container. */
   helper: string
 }
@@ -86,6 +90,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     agentPort: values.AGENT_PORT,
     metricsPort: values.METRICS_PORT,
     version: values.AGENT_VERSION,
+    memoryTracker: values.MEMORY_TRACKER,
     helper: `${values.OPT_DIR}/bin/podmotion-helper`,
   }
 }

@@ -33,8 +33,11 @@ lab-install: bundle native ## the product as built now, into the lab (booted whe
 moves: node_modules ## PostgreSQL moves MOVES=20 times in a row under pgbench
 	MOVES=$(or $(MOVES),20) npx mocha --no-config --node-option import=tsx --require test/lab/product/shared-lab.ts --timeout 240000 --exit -g 'back and forth' test/lab/product/drain.test.ts
 
+guest-test: node_modules ## criu's pre-dumps on Debian's Linux 6.1 in an emulated machine, every page checked (TIMES=3 moves of each program)
+	node --import tsx test/guest/main.ts
+
 live-flows: node_modules ## flows of every kind, IPv4 and IPv6 (LAB_STACK=dual), through moves, a rollback and new agents, nothing left behind
 	LAB_STACK=$(or $(LAB_STACK),dual) npx mocha --no-config --node-option import=tsx --require test/lab/product/shared-lab.ts --timeout 600000 --exit test/lab/flows/live.test.ts
 
-.PHONY: lab-install moves live-flows
+.PHONY: lab-install moves live-flows guest-test
 .PHONY: kills chaos rollbacks lab lab-down lab-shell kubectl images

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 
 /** The first error is the cause, the later ones are its consequences on the way out. */
 const quotedLines = 2
-/** Said without CAP_SYS_RESOURCE; criu goes on. */
-const harmless = /RLIMIT_NOFILE for self/
+/** Said without CAP_SYS_RESOURCE, and of a process that is younger than the last pre-dump; criu goes on. */
+const harmless = /RLIMIT_NOFILE for self|No parent image found, though parent directory is set/
 
 export function firstErrors(text: string): string | undefined {
   const errors = text.split('\n').filter((line) => /\bError\b/.test(line) && !harmless.test(line))

@@ -3,7 +3,8 @@ import { access, readFile } from 'node:fs/promises'
 import { arch, release } from 'node:os'
 import path from 'node:path'
 import type { AgentConfig } from '../config.ts'
-import { run, runOnHost } from '../run.ts'
+import { kernelTrackers } from '../memory/trackers.ts'
+import { run } from '../run.ts'
 import type { NodeFacts } from './checks.ts'
 import { dumpConfiguration } from './containerd.ts'
 import { containerdCommand } from './containerd-process.ts'
@@ -12,14 +13,14 @@ import { hostVersion, programPath } from './programs.ts'
 import { parseVersion } from './versions.ts'
 
 export async function gatherFacts(config: AgentConfig): Promise<NodeFacts> {
-  const [criu, runc, containerd, dump, nftables, conntrack, softDirty] = await Promise.all([
+  const [criu, runc, containerd, dump, nftables, conntrack, trackers] = await Promise.all([
     programPath(config, 'criu').then(hostVersion),
     programPath(config, 'runc').then(hostVersion),
     containerdCommand().then(({ command }) => hostVersion(command)),
     dumpConfiguration(config),
     works('nft', ['list', 'tables']),
     works(config.helper, ['conntrack', 'dump', '--ip', config.nodeIp]),
-    tracksSoftDirty(config),
+    kernelTrackers(config),
   ])
   return {
     kernel: parseVersion(release()) ?? release(),
@@ -32,8 +33,7 @@ export async function gatherFacts(config: AgentConfig): Promise<NodeFacts> {
     nftables,
     conntrack,
     snapshotter: dump?.settings.snapshotter ?? '',
-    userfaultfd: await exists('/proc/sys/vm/unprivileged_userfaultfd'),
-    softDirty,
+    ...trackers,
     selinuxEnforcing: (await readText('/sys/fs/selinux/enforce').catch(() => undefined))?.trim() === '1',
     ioUringAllowed: (await readText('/proc/sys/kernel/io_uring_disabled').catch(() => undefined))?.trim() !== '2',
   }
@@ -44,12 +44,6 @@ export function parseCpu(text: string): { cpuModel: string; cpuFeatures: string[
   const valueOf = (name: string): string => new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(text)?.[1]?.trim() ?? ''
   const features = valueOf('flags') || valueOf('Features')
   return { cpuModel: valueOf('model name'), cpuFeatures: features.split(' ').filter(Boolean).sort() }
-}
-
-async function tracksSoftDirty(config: AgentConfig): Promise<boolean> {
-  const criu = await programPath(config, 'criu')
-  const result = await runOnHost(criu, ['check', '--feature', 'mem_dirty_track'], { reject: false }).catch(() => undefined)
-  return result?.exitCode === 0
 }
 
 async function works(command: string, args: readonly string[]): Promise<boolean> {

@@ -9,7 +9,8 @@ import { copyAhead } from '../priority.ts'
 import type { RunningContainer } from '../runc/state.ts'
 import { FileTransport } from '../transfer/file-transport.ts'
 import type { RateLimit } from '../transfer/rate-limit.ts'
-import { endOfRounds, isShort, type Limits } from './convergence.ts'
+import { isShort } from './convergence.ts'
+import type { PreCopy } from './pre-copy.ts'
 import { type FinalCopy, Tracker, type TrackerRound } from './tracker.ts'
 
 const megabyte = 2 ** 20
@@ -28,15 +29,19 @@ export interface AheadWays {
   packed: boolean
 }
 
-export class MemoryAhead {
+export class MemoryAhead implements PreCopy {
   readonly #moves: Moves
   readonly #trackers: Tracker[] = []
   readonly #transports: FileTransport[] = []
+  readonly #skipFolder: AheadWays['skipFolder']
   readonly rounds: PreCopyRound[] = []
+  readonly lazy = true
+  readonly broken = undefined
   #bytes = 0
 
-  private constructor(moves: Moves) {
+  private constructor(moves: Moves, skipFolder: AheadWays['skipFolder']) {
     this.#moves = moves
+    this.#skipFolder = skipFolder
   }
 
   /** That went to the stores, as they went. */
@@ -46,7 +51,7 @@ export class MemoryAhead {
 
   /** Everything once. What fails here leaves the pod as it was: it is then dumped whole. */
   static async start({ moves, config, uid, containers, skipFolder, open, limit, packed }: AheadWays): Promise<MemoryAhead> {
-    const ahead = new MemoryAhead(moves)
+    const ahead = new MemoryAhead(moves, skipFolder)
     try {
       for (const { name, freezer } of containers) {
         const skip = skipFolder(name)
@@ -58,7 +63,7 @@ export class MemoryAhead {
         const program = path.join(config.optDir, 'bin', 'podmotion-pages')
         ahead.#trackers.push(new Tracker({ program, freezer: freezer.folder, stream: transport.socketPath, skip, packed }))
       }
-      await ahead.#round()
+      await ahead.round()
       return ahead
     } catch (error) {
       ahead.close()
@@ -66,19 +71,8 @@ export class MemoryAhead {
     }
   }
 
-  /** Until little is left; returns why it ended there. */
-  async catchUp(limits: Limits, signal: AbortSignal): Promise<string> {
-    for (;;) {
-      const end = endOfRounds(this.rounds, limits)
-      if (end !== undefined) return end
-      signal.throwIfAborted()
-      await this.#round()
-    }
-  }
-
-  /** One more round, without a judgement. */
-  async refresh(): Promise<void> {
-    await this.#round()
+  dumpOptions(container: string): { skip: string } {
+    return { skip: this.#skipFolder(container) }
   }
 
   /** The pod is frozen and stays so. */
@@ -99,7 +93,7 @@ export class MemoryAhead {
   }
 
   /** Containers side by side: they share what they dirty, time. */
-  async #round(): Promise<void> {
+  async round(): Promise<void> {
     const startedMs = performance.now()
     const copy = (): Promise<TrackerRound[]> => Promise.all(this.#trackers.map((tracker) => tracker.round()))
     const answers = await (isShort(this.rounds) ? copy() : copyAhead(this.#moves, copy))
@@ -110,7 +104,11 @@ export class MemoryAhead {
 }
 
 /** Pure. The rate: what a later round found dirty, over the time since the one before it began, which is about its own length. */
-export function toRound(number: number, answers: readonly TrackerRound[], durationMs: number): PreCopyRound {
+export function toRound(
+  number: number,
+  answers: readonly Pick<TrackerRound, 'pages' | 'bytes' | 'sent'>[],
+  durationMs: number,
+): PreCopyRound {
   const copiedMB = answers.reduce((sum, { bytes }) => sum + bytes, 0) / megabyte
   const sentMB = answers.reduce((sum, { sent }) => sum + sent, 0) / megabyte
   const pages = answers.reduce((sum, answer) => sum + answer.pages, 0)

@@ -7,10 +7,11 @@ import type { MoveRequest } from '../../api/agent-wire.ts'
 import { realClock } from '../../runtime/clock.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { collectAhead } from '../collect-ahead.ts'
-import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
+import { type AgentContext, type MoveFolders, moveFolders, podLogFolder } from '../context.ts'
 import { SocketReader } from '../criu/sockets.ts'
 import { findsEverything } from '../memory/convergence.ts'
-import { MemoryAhead } from '../memory/memory-ahead.ts'
+import { catchUp, type PreCopy } from '../memory/pre-copy.ts'
+import { startPreCopy } from '../memory/start.ts'
 import type { FinalCopy } from '../memory/tracker.ts'
 import { nowMs } from '../moves.ts'
 import type { Peer } from '../peer/client.ts'
@@ -59,7 +60,7 @@ export class Sending {
   #pod!: RunningPod
   #files!: FilePasses
   #images: ImageSender | undefined
-  #memory: MemoryAhead | undefined
+  #memory: PreCopy | undefined
   #sockets: SocketReader | undefined
   readonly #limit: RateLimit
   #logs: ContainerLogs
@@ -183,18 +184,17 @@ export class Sending {
   /** All memory once. Where that cannot be had the pod is dumped whole, and the status says why. */
   async #copyMemory(): Promise<void> {
     if (this.#request.mode === 'Cold') return this.#noRounds('mode Cold copies no memory ahead')
-    const { available, packed } = await this.#call('stores', {}, Stores)
-    if (!available) return this.#noRounds('the destination cannot take memory ahead: see podmotion-pages in native/README.md')
     try {
-      this.#memory = await MemoryAhead.start({
+      this.#memory = await startPreCopy({
         moves: this.#context.moves,
         config: this.#context.config,
         uid: this.#uid,
         containers: this.#pod.containers,
-        skipFolder: (container) => this.#skipFolder(container),
+        folders: (container) => this.#folders(container),
+        stores: async () => await this.#call('stores', {}, Stores),
         open: (container) => this.#peer.open(this.#path(`pages/${container}`)),
+        images: this.#images as ImageSender,
         limit: this.#limit,
-        packed,
       })
     } catch (error) {
       this.#noRounds(messageOf(error))
@@ -211,15 +211,15 @@ export class Sending {
     const { preCopyMaxRounds, preCopyDirtyThresholdMB } = this.#request
     // The last one is for what the pod writes while its files are looked at.
     const limits = { maximumRounds: preCopyMaxRounds - 1, thresholdMB: preCopyDirtyThresholdMB }
-    return await this.#memory.catchUp(limits, this.#signal)
+    return await catchUp(this.#memory, limits, this.#signal)
   }
 
   /** What the pod wrote while its files were looked at. */
   async #refresh(reason: string): Promise<void> {
     if (!this.#memory) return
-    const { rounds } = this.#memory
-    if (rounds.length < this.#request.preCopyMaxRounds && !findsEverything(rounds)) await this.#memory.refresh()
-    this.#context.moves.facts(this.#uid, { preCopy: { rounds: this.#memory.rounds, reason } })
+    const { rounds, broken } = this.#memory
+    if (broken === undefined && rounds.length < this.#request.preCopyMaxRounds && !findsEverything(rounds)) await this.#memory.round()
+    this.#context.moves.facts(this.#uid, { preCopy: { rounds: [...rounds], reason: this.#memory.broken ?? reason } })
   }
 
   /** runc and criu start now and wait for `go`: their start is not part of the freeze. */
@@ -234,22 +234,21 @@ export class Sending {
   async #armRestore(): Promise<void> {
     const images = this.#images as ImageSender
     await images.sendDescriptions(this.#imageFolders())
-    await this.#call('arm-restore', { lazy: this.#memory !== undefined }, Nothing, armRestoreTimeoutMs)
+    await this.#call('arm-restore', { lazy: this.#memory?.lazy ?? false }, Nothing, armRestoreTimeoutMs)
   }
 
   #dumpFolders(container: string): DumpFolders {
-    const { images, work } = moveFolders(this.#context.config, this.#uid, 'source')
     // Without memory ahead both criu run as they are: what the preload leaves out on one side the other must expect.
-    const skip = this.#memory && { skip: this.#skipFolder(container) }
-    return { images: path.join(images, container), work: path.join(work, container), ...skip }
+    return { ...this.#folders(container), ...this.#memory?.dumpOptions(container) }
   }
 
-  #skipFolder(container: string): string {
-    return path.join(moveFolders(this.#context.config, this.#uid, 'source').work, container, 'skip')
+  #folders(container: string): MoveFolders {
+    const { images, work } = moveFolders(this.#context.config, this.#uid, 'source')
+    return { images: path.join(images, container), work: path.join(work, container) }
   }
 
   #imageFolders(): ImageFolder[] {
-    return this.#pod.containers.map(({ name }) => ({ container: name, folder: this.#dumpFolders(name).images }))
+    return this.#pod.containers.map(({ name }) => ({ container: name, folder: this.#folders(name).images }))
   }
 
   async #warm(): Promise<void> {

@@ -19,6 +19,8 @@ export interface DumpFolders {
   work: string
   /** Lists of memory that is not to be dumped: it went ahead. */
   skip?: string
+  /** The images of the last pre-dump, as seen from these: what was not written since is not dumped. */
+  parent?: string
 }
 
 export interface HeldDump {
@@ -30,9 +32,14 @@ export interface HeldDump {
 }
 
 /** Pure: the arguments after `runc`. */
-export function checkpointArguments(id: string, { images, work }: Omit<DumpFolders, 'skip'>): string[] {
+export function checkpointArguments(id: string, { images, work, parent }: Omit<DumpFolders, 'skip'>): string[] {
   const options = ['--leave-running', '--tcp-established', '--manage-cgroups-mode', 'ignore', '--image-path', images, '--work-path', work]
-  return ['--root', runcRoot, 'checkpoint', ...options, id]
+  return ['--root', runcRoot, 'checkpoint', ...options, ...(parent === undefined ? [] : ['--parent-path', parent]), id]
+}
+
+/** runc finds our proxy as `criu`. */
+export function criuEnvironment(config: Pick<AgentConfig, 'optDir'>): Record<string, string> {
+  return { PATH: `${config.optDir}/libexec:${hostPath}`, PODMOTION_CRIU_LOG_LEVEL: criuLogLevel }
 }
 
 /** The real runc on the host; ours stands in front of it in containerd's configuration. */
@@ -49,10 +56,9 @@ export async function startHeldDump(config: AgentConfig, container: { name: stri
   const ended = runOutliving(realRunc(config), checkpointArguments(container.id, folders), {
     signal: overdue.signal,
     env: {
-      PATH: `${config.optDir}/libexec:${hostPath}`,
+      ...criuEnvironment(config),
       PODMOTION_HOLD_DUMP: socket,
       ...(folders.skip === undefined ? {} : { PODMOTION_SKIP: folders.skip }),
-      PODMOTION_CRIU_LOG_LEVEL: criuLogLevel,
     },
     timeoutMs: dumpTimeoutMs,
     reject: false,
@@ -104,9 +110,13 @@ async function failsEarly(name: string, folders: DumpFolders, ended: Promise<Run
 }
 
 async function dumpFailure(name: string, folders: DumpFolders, result: RunResult): Promise<CodedError> {
-  const reason = (await criuErrors(`${folders.work}/dump.log`)) ?? (runcError(result.stderr) || 'no reason given')
   return new CodedError(
     'DumpFailed',
-    `Dumping container ${name}: runc checkpoint exited ${result.exitCode} (${reason}): exclude the pod or remove what cannot be checkpointed`,
+    `Dumping container ${name}: runc checkpoint exited ${result.exitCode} (${await dumpReason(folders, result)}): exclude the pod or remove what cannot be checkpointed`,
   )
+}
+
+/** criu's word for it, else runc's. */
+export async function dumpReason({ work }: Pick<DumpFolders, 'work'>, { stderr }: RunResult): Promise<string> {
+  return (await criuErrors(`${work}/dump.log`)) ?? (runcError(stderr) || 'no reason given')
 }

@@ -1,5 +1,5 @@
 // Receives image files into the destination's tmpfs, and logs into the log files of the awaited containers.
-import { closeSync, constants, fchmodSync, fchownSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, fchmodSync, fchownSync, mkdirSync, openSync, symlinkSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import { z } from 'zod'
@@ -7,10 +7,16 @@ import { messageOf } from '../../runtime/errors.ts'
 import { type DataKind, encodeJson, FrameParser } from './frame.ts'
 import { isSharedFile, splitImageName } from './names.ts'
 import { pageBytes, SentPages } from './page-repeats.ts'
+import { parentLinks } from './rounds.ts'
 
 const id = z.int().min(0).max(0xffffffff)
 const SharedFile = z.object({ bytes: z.int().nonnegative(), mode: z.int().min(0).max(0o7777), uid: id, gid: id })
-const End = z.object({ files: z.record(z.string(), z.int().nonnegative()), shared: z.record(z.string(), SharedFile).default({}) })
+const End = z.object({
+  files: z.record(z.string(), z.int().nonnegative()),
+  shared: z.record(z.string(), SharedFile).default({}),
+  /** Of criu's pre-dumps, those that the images lean on. */
+  rounds: z.int().min(0).max(99).default(0),
+})
 type End = z.infer<typeof End>
 
 /** criu writes some hundred files for a large pod; more names than this are not criu's. */
@@ -99,7 +105,7 @@ class ReceivedFiles {
     }
   }
 
-  complete({ files, shared }: End): number {
+  complete({ files, shared, rounds }: End): number {
     let bytes = 0
     for (const [name, length] of Object.entries(files)) bytes += this.#whole('image', name, length).bytes
     for (const [name, { bytes: length, mode, uid, gid }] of Object.entries(shared)) {
@@ -108,8 +114,13 @@ class ReceivedFiles {
       fchmodSync(fd, mode)
       bytes += length
     }
+    for (const container of this.#target.containers) this.#linkRounds(container, rounds)
     this.close()
     return bytes
+  }
+
+  #linkRounds(container: string, rounds: number): void {
+    for (const { link, target } of parentLinks(rounds)) symlinkSync(target, path.join(this.#target.imageFolder(container), link))
   }
 
   #whole(kind: DataKind, name: string, length: number): OpenFile {
@@ -142,18 +153,19 @@ class ReceivedFiles {
   }
 
   #imagePath(name: string): string {
-    const { container, file } = splitImageName(name)
+    const { container, round = '', file } = splitImageName(name)
     this.#checkContainer(container)
-    return path.join(this.#imageFolder(container), file)
+    return path.join(this.#imageFolder(container, round), file)
   }
 
   /** Looked for once: a dump is some hundred files. */
-  #imageFolder(container: string): string {
-    const known = this.#folders.get(container)
+  #imageFolder(container: string, round: string): string {
+    const key = `${container}/${round}`
+    const known = this.#folders.get(key)
     if (known !== undefined) return known
-    const folder = this.#target.imageFolder(container)
+    const folder = path.join(this.#target.imageFolder(container), round)
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    this.#folders.set(container, folder)
+    this.#folders.set(key, folder)
     return folder
   }
 

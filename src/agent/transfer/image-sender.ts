@@ -3,6 +3,8 @@ import { closeSync, constants, openSync, readdirSync, readSync, statSync } from 
 import type { Duplex } from 'node:stream'
 import { type DataKind, encodeHeader, encodeJson, FrameParser } from './frame.ts'
 import { PageRepeats, type Piece, pageBytes } from './page-repeats.ts'
+import type { RateLimit } from './rate-limit.ts'
+import { isNoImage, roundFolder } from './rounds.ts'
 
 const chunkBytes = 1 << 20
 /** While dumping only files that are at least this much ahead are worth a frame; the private pages of one process of a database are 430 KB. */
@@ -10,14 +12,18 @@ const eagerBytes = 256 << 10
 const gatheredLimitBytes = 256 << 10
 const nothing = Buffer.alloc(0)
 
-/** criu's files of whole pages. */
+/** criu's files of whole pages, but for those of a round ahead: nothing waits for these, so nobody looks for pages that were sent before. */
 function isPages(name: string): boolean {
-  return /\/pages-\d+\.img$/.test(name)
+  return /^[^/]+\/pages-\d+\.img$/.test(name)
 }
 
 /** Those that criu writes for each process, apart from its pages: a few KB each, and many. */
 function isSmall(file: string): boolean {
   return /^(core|fdinfo|fs|ids|mm|pagemap)-/.test(file)
+}
+
+function imagesIn(folder: string): string[] {
+  return readdirSync(folder).filter((name) => !isNoImage(name))
 }
 
 export interface ImageFolder {
@@ -46,6 +52,7 @@ export class ImageSender {
   readonly #answer: Promise<unknown>
   #gatheredBytes = 0
   #bytes = 0
+  #rounds = 0
 
   constructor(socket: Duplex) {
     this.#socket = socket
@@ -63,6 +70,26 @@ export class ImageSender {
     await this.#flush()
   }
 
+  /** All of a pre-dump of all containers, while they run. */
+  async sendRound(round: number, folders: readonly ImageFolder[], limit: RateLimit): Promise<void> {
+    for (const { container, folder } of folders) {
+      const from = `${folder}/${roundFolder(round)}`
+      for (const file of imagesIn(from)) {
+        const [name, path] = [`${container}/${roundFolder(round)}/${file}`, `${from}/${file}`]
+        const { size } = statSync(path)
+        await this.#sendFile('image', name, path, 0, size, limit)
+        this.#files.set(name, { path, sentBytes: size })
+      }
+    }
+    await this.#flush()
+    this.#rounds = round
+  }
+
+  /** The dump leans on none of the rounds that were sent. */
+  withdrawRounds(): void {
+    this.#rounds = 0
+  }
+
   /** What has grown by a good piece since the last time; returns by how much. */
   async sendGrown(folders: readonly ImageFolder[]): Promise<number> {
     return await this.#sendFolders(folders, eagerBytes)
@@ -72,7 +99,7 @@ export class ImageSender {
   async finish(folders: readonly ImageFolder[]): Promise<void> {
     await this.#sendFolders(folders, 0)
     const files = Object.fromEntries([...this.#files].map(([name, { sentBytes }]) => [name, sentBytes]))
-    this.#socket.write(encodeJson('end', { files, shared: this.#shared }))
+    this.#socket.write(encodeJson('end', { files, shared: this.#shared, rounds: this.#rounds }))
     await this.#answer
   }
 
@@ -97,7 +124,7 @@ export class ImageSender {
   async #sendFolders(folders: readonly ImageFolder[], leastBytes: number): Promise<number> {
     let taken = 0
     for (const { container, folder } of folders) {
-      for (const file of readdirSync(folder)) {
+      for (const file of imagesIn(folder)) {
         // While criu writes they need no look.
         if (leastBytes === 0 || !isSmall(file)) taken += await this.#sendGrowth(`${container}/${file}`, `${folder}/${file}`, leastBytes)
       }
@@ -118,12 +145,13 @@ export class ImageSender {
     return size - sentBytes
   }
 
-  async #sendFile(kind: DataKind, name: string, path: string, fromByte: number, toByte: number): Promise<void> {
+  async #sendFile(kind: DataKind, name: string, path: string, fromByte: number, toByte: number, limit?: RateLimit): Promise<void> {
     const fd = openSync(path, 'r')
     try {
       let at = fromByte
       do {
         const length = Math.min(chunkBytes, toByte - at)
+        await limit?.take(length)
         await this.#sendChunk(kind, name, fd, at, length)
         at += length
       } while (at < toByte)

@@ -1,5 +1,6 @@
 // Names that the other side sends: each is one plain file of one container of the move, never a path.
 import { z } from 'zod'
+import { isRoundFolder } from './rounds.ts'
 
 /** A container's name, and a file of criu in its image folder. */
 const plainContainer = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
@@ -17,9 +18,13 @@ export function isSharedFile(name: string): boolean {
   return name !== '' && name !== '.' && name !== '..' && !name.includes('/') && !name.includes('\0')
 }
 
-/** `container/file` of an image frame; throws on anything else. */
-export function splitImageName(name: string): { container: string; file: string } {
-  const [container = '', file = '', ...more] = name.split('/')
-  if (plainContainer.test(container) && isImageFile(file) && more.length === 0) return { container, file }
+/** `container/file` of an image frame, or `container/pre-N/file` of a round ahead; throws on anything else. */
+export function splitImageName(name: string): { container: string; round?: string; file: string } {
+  const [container = '', ...rest] = name.split('/')
+  const file = rest.pop() ?? ''
+  const [round, ...more] = rest
+  const isOfRound = round === undefined || isRoundFolder(round)
+  if (plainContainer.test(container) && isOfRound && isImageFile(file) && more.length === 0)
+    return { container, file, ...(round === undefined ? {} : { round }) }
   throw new Error(`Receiving images: "${name.slice(0, 120)}" names no image file of a container`)
 }

@@ -8,6 +8,7 @@ import { parseAttached } from '../../../src/agent/move/awaited-pod.ts'
 import { currentLog } from '../../../src/agent/move/container-logs.ts'
 import { checkpointArguments } from '../../../src/agent/runc/checkpoint.ts'
 import { isFrozen, processesOf, thaw } from '../../../src/agent/runc/freezer.ts'
+import { preDumpArguments } from '../../../src/agent/runc/pre-dump.ts'
 import { bundleOf, freezerOf } from '../../../src/agent/runc/state.ts'
 import { unreadSockets } from '../../../src/agent/runc/unread-datagrams.ts'
 
@@ -79,6 +80,9 @@ describe('files of a running pod', () => {
       "Error (criu/files-reg.c:2353): Can't open file dev/shm/X on restore; Error (criu/cr-restore.c:2331): Restoring FAILED.",
     )
     expect(firstErrors('all is well')).to.equal(undefined)
+    const younger =
+      '(00.1) Error (criu/page-xfer.c:410): page-xfer: No parent image found, though parent directory is set: No such file or directory'
+    expect(firstErrors(younger), 'of a process younger than the last pre-dump').to.equal(undefined)
   })
 
   it('reads what the CNI plugin wrote, and says what is missing', () => {
@@ -90,6 +94,17 @@ describe('files of a running pod', () => {
   it('tells runc to leave the source as it is', () => {
     expect(checkpointArguments('c0ffee', { images: '/i', work: '/w' }).join(' ')).to.equal(
       '--root /run/containerd/runc/k8s.io checkpoint --leave-running --tcp-established --manage-cgroups-mode ignore --image-path /i --work-path /w c0ffee',
+    )
+  })
+
+  it('tells runc on which pre-dump the next one leans, and the dump', () => {
+    const folders = { images: '/i/pre-2', work: '/w/pre-2', parent: '../pre-1' }
+    expect(preDumpArguments('c0ffee', folders).join(' ')).to.equal(
+      '--root /run/containerd/runc/k8s.io checkpoint --pre-dump --tcp-established --manage-cgroups-mode ignore --image-path /i/pre-2 --work-path /w/pre-2 --parent-path ../pre-1 c0ffee',
+    )
+    expect(preDumpArguments('c0ffee', { images: '/i', work: '/w' })).not.to.include('--parent-path')
+    expect(checkpointArguments('c0ffee', { images: '/i', work: '/w', parent: 'pre-last' }).join(' ')).to.match(
+      /--parent-path pre-last c0ffee$/,
     )
   })
 })

@@ -70,11 +70,17 @@ describe('names from the other side', () => {
     'main/a..b',
     'main/a\0b',
     'main/-x',
+    'main/pre-0/x',
+    'main/pre-100/x',
+    'main/pre-1/../x',
+    'main/pre-1/pre-2/x',
+    'main/pre-last/x',
   ])
     it(`refuse ${JSON.stringify(name)}`, () => expect(() => splitImageName(name)).to.throw('names no image file'))
 
   it('take what criu writes', () => {
     expect(splitImageName('main/pages-1.img')).to.deep.equal({ container: 'main', file: 'pages-1.img' })
+    expect(splitImageName('main/pre-2/pages-1.img')).to.deep.equal({ container: 'main', round: 'pre-2', file: 'pages-1.img' })
     expect(splitImageName('side-car/tmpfs-dev-72.tar.gz.img').file).to.equal('tmpfs-dev-72.tar.gz.img')
   })
 

@@ -1,5 +1,16 @@
 // Sender and receiver over a real socket: growing files, logs, /dev/shm with owners, and everything that must be refused.
-import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -7,6 +18,8 @@ import { expect } from 'chai'
 import { encodeHeader, encodeJson } from '../../../src/agent/transfer/frame.ts'
 import { type ReceiveTarget, receiveImages } from '../../../src/agent/transfer/image-receiver.ts'
 import { ImageSender } from '../../../src/agent/transfer/image-sender.ts'
+import { RateLimit } from '../../../src/agent/transfer/rate-limit.ts'
+import { type Clock, realClock } from '../../../src/runtime/clock.ts'
 
 describe('images over a socket', () => {
   let base = ''
@@ -56,6 +69,46 @@ describe('images over a socket', () => {
     expect(await received).to.equal(first.length + 1004)
     for (const file of ['pages-1.img', 'pages-2.img', 'core-1.img', 'empty.img'])
       expect(readFileSync(at('to', 'main', file)).equals(readFileSync(at('source', file))), file).to.equal(true)
+  })
+
+  it("sends criu's pre-dumps ahead, and the dump that leans on them", async () => {
+    const sender = new ImageSender(client)
+    const limit = new RateLimit(0, realClock)
+    for (const round of [1, 2]) {
+      mkdirSync(at('source', `pre-${round}`))
+      writeFileSync(at('source', `pre-${round}`, 'pages-1.img'), Buffer.alloc(3 << 20, round))
+      await sender.sendRound(round, folders(), limit)
+    }
+    // As criu leaves them.
+    symlinkSync('../pre-1', at('source', 'pre-2', 'parent'))
+    symlinkSync('pre-2', at('source', 'pre-last'))
+    symlinkSync('pre-last', at('source', 'parent'))
+    writeFileSync(at('source', 'pages-1.img'), 'the rest')
+    await sender.finish(folders())
+    expect(await received).to.equal((6 << 20) + 8)
+    expect(readFileSync(at('to', 'main', 'pages-1.img'), 'utf8')).to.equal('the rest')
+    expect(readFileSync(at('to', 'main', 'parent', 'pages-1.img'))[0]).to.equal(2)
+    expect(readFileSync(at('to', 'main', 'parent', 'parent', 'pages-1.img'))[0]).to.equal(1)
+  })
+
+  it('has a dump lean on nothing when the rounds ahead were withdrawn', async () => {
+    const sender = new ImageSender(client)
+    mkdirSync(at('source', 'pre-1'))
+    writeFileSync(at('source', 'pre-1', 'pages-1.img'), 'old')
+    await sender.sendRound(1, folders(), new RateLimit(0, realClock))
+    sender.withdrawRounds()
+    await sender.finish(folders())
+    await received
+    expect(existsSync(at('to', 'main', 'parent'))).to.equal(false)
+  })
+
+  it('keeps what goes ahead under the limit', async () => {
+    const waited: number[] = []
+    const clock = { nowMs: () => 0, sleep: async (ms: number) => void waited.push(ms) } as unknown as Clock
+    mkdirSync(at('source', 'pre-1'))
+    writeFileSync(at('source', 'pre-1', 'pages-1.img'), Buffer.alloc(3_000_000))
+    await new ImageSender(client).sendRound(1, folders(), new RateLimit(8, clock))
+    expect(waited.at(-1)).to.be.greaterThan(2000)
   })
 
   it('names pages that were sent before instead of sending them again', async () => {

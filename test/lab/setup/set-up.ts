@@ -28,11 +28,7 @@ export type SetUp = {
 
 // `flannel`: for a lab whose pod network it is.
 export async function setUp({ flannel = false } = {}): Promise<SetUp> {
-  await checkPrerequisites()
-  await mkdir(cacheDir(), { recursive: true })
-  await removeUnfinished()
-  const missing = missingPackages()
-  if (missing.length > 0) await withLock('host-packages', () => timed('host-packages', (run) => installPackages(missing, run)))
+  await prepareHost()
   const native = await cachedDir(await nativeStep())
   const traffic = await cachedDir(await trafficStep())
   // The compiler keeps the processors busy, the root file systems mostly wait for the network.
@@ -48,6 +44,15 @@ export async function setUp({ flannel = false } = {}): Promise<SetUp> {
     containerdState: files.containerdState,
     versions: await describeVersions(files.roots),
   }
+}
+
+// What all steps need: the machine is fit for it, has the programs, and a cache.
+export async function prepareHost(): Promise<void> {
+  await checkPrerequisites()
+  await mkdir(cacheDir(), { recursive: true })
+  await removeUnfinished()
+  const missing = missingPackages()
+  if (missing.length > 0) await withLock('host-packages', () => timed('host-packages', (run) => installPackages(missing, run)))
 }
 
 async function goPrograms(): Promise<{ kubernetes: string; helm: string }> {
