@@ -16,7 +16,7 @@ export interface PodSocket {
 
 const Sockets = z.array(z.tuple([z.int(), z.string(), z.int(), z.string(), z.int()]))
 
-/** Nobody asks for so long when a move is over; the next one that asks starts another. */
+/** Nobody asks for so long when no move came of it; the next one that asks starts another. */
 const idleMs = 30_000
 const open = new Map<number, PodTcp>()
 
@@ -45,6 +45,11 @@ export class PodTcp {
     const known = open.get(pid) ?? new PodTcp(helper, pid)
     open.set(pid, known)
     return known
+  }
+
+  /** Its network namespace would live as long as the helper. */
+  static forget(pid: number): void {
+    open.get(pid)?.close()
   }
 
   /** Connections that a peer made and the pod has not accepted yet, over all listeners. */

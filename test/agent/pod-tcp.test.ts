@@ -18,6 +18,16 @@ describe('the TCP sockets of a pod', () => {
     }
   })
 
+  it('are asked of a helper that is let go with the move, and of another one afterwards', async () => {
+    const before = PodTcp.of(nativeHelper(), process.pid)
+    expect(PodTcp.of(nativeHelper(), process.pid)).to.equal(before)
+    PodTcp.forget(process.pid)
+    const after = PodTcp.of(nativeHelper(), process.pid)
+    expect(after).to.not.equal(before)
+    expect(await Promise.all([after.waiting(), after.halfOpen(), after.sockets()])).to.deep.equal([0, 0, await after.sockets()])
+    after.close()
+  })
+
   it('of a process that is gone: an error that says so', async () => {
     const tcp = PodTcp.of(nativeHelper(), 2 ** 22 + 1)
     const error = await tcp.waiting().catch((reason: Error) => reason)

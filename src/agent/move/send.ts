@@ -110,6 +110,7 @@ export class Sending {
     for (const dump of this.#dumps) dump.cancel()
     this.#memory?.close()
     this.#sockets?.cancel()
+    if (this.#pod) PodTcp.forget(this.#pod.sandboxPid)
     for (const close of this.#closers) close()
     this.#closers = []
   }
