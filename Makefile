@@ -33,7 +33,8 @@ mutations: node_modules ## turn each comparison of these around, one at a time: 
 bundle: node_modules ## bundle controller, agent and kubectl plugin into dist/
 	npm run --silent bundle
 
-native: ## build the small C programs into native/build/
+native: node_modules ## build the small C programs into native/build/
+	@[ -e /usr/include/lz4.h ] || node --import tsx test/lab/cli.ts host-packages
 	$(MAKE) --no-print-directory -C native
 
 generate: node_modules ## write the CRDs from the zod schemas

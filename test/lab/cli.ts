@@ -9,7 +9,7 @@ import { Lab } from './lab.ts'
 import { layoutOf } from './layout.ts'
 import { labOptions, type Masquerade, type ProxyMode, podNetworkOf, podNetworks, stackOf, stacks } from './options.ts'
 import { realPrograms } from './setup/real-programs.ts'
-import { setUp } from './setup/set-up.ts'
+import { prepareHost, setUp } from './setup/set-up.ts'
 
 // `lab … | head` is no failure.
 process.stdout.on('error', () => process.exit())
@@ -41,6 +41,8 @@ program
   .command('setup')
   .description('only fill the cache')
   .action(async () => console.log(`lab: ${(await setUp()).versions}`))
+
+program.command('host-packages').description('only install what this machine lacks').action(prepareHost)
 
 program
   .command('test-programs')
