@@ -10,7 +10,7 @@ import type { RunningContainer } from '../runc/state.ts'
 import { FileTransport } from '../transfer/file-transport.ts'
 import type { RateLimit } from '../transfer/rate-limit.ts'
 import { endOfRounds, isShort, type Limits } from './convergence.ts'
-import { type FinalCopy, Tracker, type TrackerRound } from './tracker.ts'
+import { type FinalBytes, type FinalCopy, Tracker, type TrackerRound } from './tracker.ts'
 
 const megabyte = 2 ** 20
 
@@ -81,13 +81,13 @@ export class MemoryAhead {
     await this.#round()
   }
 
-  /** The pod is frozen and stays so. */
-  final(): FinalCopy {
-    const finals = this.#trackers.map((tracker) => tracker.final())
+  /** The pod is frozen and stays so. `later`: what is not at the destination stays here, to be asked for. */
+  final(later: boolean): FinalCopy {
+    const finals = this.#trackers.map((tracker) => tracker.final(later))
     const complete = Promise.all(finals.map((final) => final.complete)).then((copies) => {
-      const sum = (of: 'bytes' | 'sent'): number => copies.reduce((all, copy) => all + copy[of], 0)
+      const sum = (of: keyof FinalBytes): number => copies.reduce((all, copy) => all + copy[of], 0)
       this.#bytes += sum('sent')
-      return { bytes: sum('bytes'), sent: sum('sent') }
+      return { bytes: sum('bytes'), sent: sum('sent'), left: sum('left') }
     })
     complete.catch(() => undefined)
     return { listed: Promise.all(finals.map((final) => final.listed)).then(() => undefined), complete }

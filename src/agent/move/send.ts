@@ -10,6 +10,8 @@ import { collectAhead } from '../collect-ahead.ts'
 import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
 import { SocketReader } from '../criu/sockets.ts'
 import { findsEverything } from '../memory/convergence.ts'
+import type { Lending } from '../memory/lending.ts'
+import { toMB } from '../memory/megabytes.ts'
 import { MemoryAhead } from '../memory/memory-ahead.ts'
 import type { FinalCopy } from '../memory/tracker.ts'
 import { nowMs } from '../moves.ts'
@@ -56,6 +58,7 @@ export class Sending {
   readonly #request: MoveRequest
   readonly #peer: Peer
   readonly #signal: AbortSignal
+  readonly #lending: Lending
   #pod!: RunningPod
   #files!: FilePasses
   #images: ImageSender | undefined
@@ -70,8 +73,10 @@ export class Sending {
   readonly #flows: MoveFlows
   #followed: Promise<void> | undefined
 
-  constructor(context: AgentContext, uid: string, signal: AbortSignal) {
+  /** `lending` outlives this attempt: it is its owner's to close. */
+  constructor(context: AgentContext, uid: string, signal: AbortSignal, lending: Lending) {
     this.#context = context
+    this.#lending = lending
     this.#uid = uid
     this.#signal = signal
     this.#request = context.moves.source(uid).request
@@ -125,6 +130,7 @@ export class Sending {
     await this.#openStreams(bundles)
     await this.#files.ahead()
     await this.#copyMemory()
+    if (this.#leavesPages) await this.#lending.start(this.#pod.containers)
     await this.#startDumps()
     await this.#armRestore()
     this.#take(await this.#flows.arm(this.#pod.sandboxPid))
@@ -187,7 +193,8 @@ export class Sending {
   /** All memory once. Where that cannot be had the pod is dumped whole, and the status says why. */
   async #copyMemory(): Promise<void> {
     if (this.#request.mode === 'Cold') return this.#noRounds('mode Cold copies no memory ahead')
-    const { available, packed } = await this.#call('stores', {}, Stores)
+    const { available, packed, later } = await this.#call('stores', {}, Stores)
+    if (this.#leavesPages && !later) return this.#noRounds('the destination does not ask for pages that stayed at the source')
     if (!available) return this.#noRounds('the destination cannot take memory ahead: see podmotion-pages in native/README.md')
     try {
       this.#memory = await MemoryAhead.start({
@@ -206,7 +213,10 @@ export class Sending {
     this.#signal.throwIfAborted()
   }
 
+  /** Mode PostCopy is asked for where the freeze must not depend on what is written: without it there is no move. */
   #noRounds(reason: string): void {
+    if (this.#leavesPages)
+      throw new CodedError('PostCopyUnavailable', `Copying memory ahead in mode PostCopy: ${reason}: use mode PreCopy or Cold`)
     this.#context.moves.facts(this.#uid, { preCopy: { rounds: [], reason } })
   }
 
@@ -304,7 +314,7 @@ export class Sending {
     moves.step(this.#uid, 'frozen', atMs)
     if (unreadSockets > 0) moves.warn(this.#uid, `Datagrams that waited unread at the freeze are lost (UDP sockets: ${unreadSockets})`)
     this.#limit.lift()
-    const memory = this.#memory?.final()
+    const memory = this.#memory?.final(this.#leavesPages)
     await network.lock({ uid: this.#uid, sandboxPid: this.#pod.sandboxPid })
     moves.step(this.#uid, 'locked')
     this.#followed = this.#flows.follow('locked')
@@ -339,7 +349,8 @@ export class Sending {
     }
     await this.#logs.send(images)
     await this.#withinBudget(images.finish(folders))
-    if (memory) await this.#withinBudget(memory.complete)
+    const copied = memory && (await this.#withinBudget(memory.complete))
+    if (copied && this.#leavesPages) moves.facts(this.#uid, { stayedMB: toMB(copied.left) })
     moves.step(this.#uid, 'transferred')
     await this.#withinBudget(synced)
     moves.facts(this.#uid, { bytesMoved: images.bytes + (this.#memory?.bytes ?? 0) })
@@ -413,6 +424,10 @@ export class Sending {
       signal: this.#signal,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     })
+  }
+
+  get #leavesPages(): boolean {
+    return this.#request.mode === 'PostCopy'
   }
 
   #path(what: string): string {
