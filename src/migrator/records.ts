@@ -118,10 +118,15 @@ function numbersOf(status: PodMigrationStatus, observed: Observed, steps: Steps)
   if (flows !== undefined) numbers.flows = flows
   const preCopy = told('preCopy')
   if (preCopy) numbers.preCopy = preCopy
-  const postCopy = postCopyOf(told('stayedMB'), told('atSourceMB'), status)
+  const postCopy = isCommitted(status, observed) && postCopyOf(told('stayedMB'), told('atSourceMB') ?? leftWhenLive(observed), status)
   if (postCopy) numbers.postCopy = postCopy
   const freeze = freezeOf(told('freezeMs'), told('holdMs'), steps)
   return freeze ? { ...numbers, freeze: { ...status.freeze, ...freeze } } : numbers
+}
+
+/** It came so fast that nobody counted. */
+function leftWhenLive({ destination }: Observed): number | undefined {
+  return isRecord(destination) && (destination.state === 'live' || destination.state === 'finished') ? 0 : undefined
 }
 
 /** Until the destination has counted, all of it is where it stayed. */
