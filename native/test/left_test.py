@@ -1,7 +1,7 @@
 """The whole path with pages that stay at the source: tracker, lender, store, the real runc and criu, and programs that never stop writing."""
-import json, os, signal, socket, subprocess, threading, time, unittest
+import json, os, signal, socket, struct, subprocess, threading, time, unittest
 import moved_busy_test, moved_test
-from restore_test import CRIU, RUNC, ID_A
+from restore_test import CRIU, ID_A, RUNC
 from support import Lines, program, read, run, wait_for
 
 
@@ -121,12 +121,15 @@ class Left(Leaving, moved_test.Moved):
         self.assertRegex(self.ask('verify'), '^ok ')
 
     def test_nothing_is_lent_of_a_source_that_runs(self):
-        self.write_and_leave()
-        lender = self.start_lending()
-        self.thaw()
-        self.agent.say(f'restore {self.dir}/images {self.dir}/rwork 1')
-        self.assertRegex(json.loads(lender.stdout.readline())['error'], 'are not frozen$')
-        self.assertEqual(lender.wait(10), 1)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(self.dir + '/lend.sock')
+        listener.listen(1)
+        with subprocess.Popen([program('pages'), 'lend', '--freezer', self.cgroup(ID_A), '--stream', self.dir + '/lend.sock'], stdout=subprocess.PIPE, text=True) as lender:
+            store, _ = listener.accept()
+            self.assertEqual(len(store.recv(24, socket.MSG_WAITALL)), 24)
+            store.sendall(struct.pack('<IIQQ', 12, 1, 4096, 4096))
+            self.assertRegex(json.loads(lender.stdout.readline())['error'], 'are not frozen$')
+        self.assertEqual(lender.returncode, 1)
 
     def test_a_source_that_has_ended_ends_the_restored_one(self):
         self.write_and_leave()
