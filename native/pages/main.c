@@ -1,4 +1,4 @@
-// podmotion-pages: memory that travels ahead of the freeze; `track` at the source, `store` at the destination.
+// podmotion-pages: memory that travels ahead of the freeze; `track` and `lend` at the source, `store` at the destination.
 #include "commands.h"
 #include <stdio.h>
 #include <string.h>
@@ -19,12 +19,21 @@ __attribute__((weak)) int track_main(int argc, char **argv)
 	return 1;
 }
 
+// Likewise.
+__attribute__((weak)) int lend_main(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	fputs("podmotion-pages: this build has no lender\n", stderr);
+	return 1;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	const char *usage;
 } commands[] = {
 	{"track", track_main, "track --freezer FOLDER --stream SOCKET --skip FOLDER [--minimum BYTES] [--pack lz4]"},
+	{"lend", lend_main, "lend --freezer FOLDER --stream SOCKET [--pack lz4] [--limit BYTES]"},
 	{"store", store_main, "store --socket PATH --work FOLDER --images FOLDER"},
 };
 

@@ -49,9 +49,9 @@ static void say_status(store *s, int fd)
 	if (!out) return;
 	pthread_mutex_lock(&s->lock);
 	// READY is COMPLETE to everybody outside: nothing has been asked for yet.
-	fprintf(out, "{\"state\":\"%s\",\"bytes\":%llu,\"chunks\":%zu,\"missing\":%llu,\"lazyBytesLeft\":%llu,\"faults\":%llu,\"reason\":", state_name(s->state),
+	fprintf(out, "{\"state\":\"%s\",\"bytes\":%llu,\"chunks\":%zu,\"missing\":%llu,\"lazyBytesLeft\":%llu,\"sourceBytesLeft\":%llu,\"faults\":%llu,\"reason\":", state_name(s->state),
 		(unsigned long long)s->bytes, s->memory.chunk_count, (unsigned long long)s->missing, (unsigned long long)s->left_pages * PAGE,
-		(unsigned long long)s->faults);
+		(unsigned long long)s->later * PAGE, (unsigned long long)s->faults);
 	json_put(out, s->reason);
 	pthread_mutex_unlock(&s->lock);
 	fputs("}\n", out);
@@ -110,6 +110,7 @@ void serve_control(store *s, int fd, unsigned number)
 	char word[WORD_SIZE];
 	if (!read_word(fd, word)) return (void)close(fd);
 	if (!strcmp(word, "stream")) receive_stream(s, fd, number);
+	else if (!strcmp(word, "lend")) serve_lender(s, fd, number);
 	else if (!strcmp(word, "status")) say_status(s, fd);
 	else if (!strcmp(word, "wait")) wait_for_end(s, fd);
 	else if (!strcmp(word, "ready")) make_ready(s, fd);

@@ -39,13 +39,14 @@ static uint64_t end_of_chunk(uint64_t address, uint64_t end)
 	return top < end ? top : end;
 }
 
-size_t held_pages(const owner *o, uint64_t start, uint64_t end)
+size_t pages_between(const owner *o, uint64_t start, uint64_t end, bool later)
 {
 	size_t count = 0;
 	for (uint64_t at = start, top; at < end; at = top) {
 		top = end_of_chunk(at, end);
 		chunk *c = chunk_at(o, at);
-		if (c) count += count_set(c->held, at % CHUNK_BYTES / PAGE, (top - at) / PAGE);
+		size_t first = at % CHUNK_BYTES / PAGE, length = (top - at) / PAGE;
+		if (c) count += count_set(c->held, first, length) + (later ? count_set(c->later, first, length) : 0);
 	}
 	return count;
 }

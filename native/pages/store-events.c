@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+enum { WATCH_SOURCE_MS = 500 };
+
 typedef struct {
 	task *task;
 	uint64_t address;
@@ -64,32 +66,52 @@ static void add_fault(task *t, uint64_t address, void *arg)
 	atomic_fetch_add(&list->store->faults, 1);
 }
 
-// Those that must wait for an event to be read stay in the list.
-static void serve_faults(fault_list *list)
+// Those that must wait for an event to be read, or for the source, stay in the list. True: some are to be tried again soon.
+static bool serve_faults(fault_list *list)
 {
 	size_t kept = 0;
+	bool again = false;
 	for (size_t i = 0; i < list->count; i++) {
 		task *t = list->at[i].task;
 		pthread_rwlock_rdlock(&t->lock);
 		copy_result result = serve_page(t, list->at[i].address);
 		pthread_rwlock_unlock(&t->lock);
-		if (result == AGAIN) list->at[kept++] = list->at[i];
+		again |= result == AGAIN;
+		if (result == AGAIN || result == LATER) list->at[kept++] = list->at[i];
 	}
 	list->count = kept;
+	return again;
+}
+
+void wake_hearer(server *v)
+{
+	uint64_t one = 1;
+	if (write(v->wakeup, &one, sizeof one) != sizeof one && errno != EAGAIN) die(v->store, "waking a thread: %s", strerror(errno));
+}
+
+// However often it was woken: once is enough.
+static void take_wakeups(const server *v)
+{
+	uint64_t times;
+	if (read(v->wakeup, &times, sizeof times) < 0 && errno != EAGAIN) die(v->store, "reading a wakeup: %s", strerror(errno));
 }
 
 void *hear_faults(void *arg)
 {
 	server *v = arg;
 	fault_list faults = {.store = v->store};
+	bool again = false;
 	setpriority(PRIO_PROCESS, 0, -10); // a thread of the pod waits for each of these
 	while (!v->over) {
 		struct epoll_event events[64];
-		int n = epoll_wait(v->epoll, events, 64, faults.count ? 1 : -1);
+		int n = epoll_wait(v->epoll, events, 64, again ? 1 : v->store->later ? WATCH_SOURCE_MS : -1);
 		if (n < 0 && errno != EINTR) die(v->store, "waiting for faults: %s", strerror(errno));
-		for (int i = 0; i < n; i++)
+		for (int i = 0; i < n; i++) {
 			if (events[i].data.ptr) read_events(events[i].data.ptr, add_fault, &faults);
-		serve_faults(&faults);
+			else take_wakeups(v);
+		}
+		again = serve_faults(&faults);
+		watch_source(v);
 	}
 	free(faults.at);
 	return NULL;

@@ -108,16 +108,17 @@ static bool is_lazy(bytes vma)
 static size_t pages_within(const owner *o, bytes vma)
 {
 	uint64_t start = 0, end = 0;
-	if (!is_lazy(vma) && !is_eager(vma)) return 0;
+	bool lazy = is_lazy(vma); // what is written into images must be here
+	if (!lazy && !is_eager(vma)) return 0;
 	if (!find_number(vma, VMA_START, &start) || !find_number(vma, VMA_END, &end) || end > ADDRESS_LIMIT) return 0;
-	return held_pages(o, start, end);
+	return pages_between(o, start, end, lazy);
 }
 
 static size_t pages_of(const owner *o)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < o->table_size; i++)
-		for (const chunk *c = o->table[i]; c; c = c->next) count += count_pages(c->held, CHUNK_WORDS);
+		for (const chunk *c = o->table[i]; c; c = c->next) count += kept_pages(c);
 	return count;
 }
 

@@ -4,52 +4,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-bool has_page(const uint64_t *pages, size_t page)
-{
-	return pages[page / 64] >> page % 64 & 1;
-}
-
-// The bits from FIRST on, at most COUNT, that lie in FIRST's word; *TAKEN of them.
-static uint64_t mask_of(size_t first, size_t count, size_t *taken)
-{
-	size_t room = 64 - first % 64;
-	*taken = count < room ? count : room;
-	return (*taken == 64 ? ~0ull : (1ull << *taken) - 1) << first % 64;
-}
-
-void set_pages(uint64_t *pages, size_t first, size_t count)
-{
-	for (size_t taken; count; first += taken, count -= taken) {
-		uint64_t mask = mask_of(first, count, &taken);
-		pages[first / 64] |= mask;
-	}
-}
-
-void clear_pages(uint64_t *pages, size_t first, size_t count)
-{
-	for (size_t taken; count; first += taken, count -= taken) {
-		uint64_t mask = mask_of(first, count, &taken);
-		pages[first / 64] &= ~mask;
-	}
-}
-
-size_t count_set(const uint64_t *pages, size_t first, size_t count)
-{
-	size_t found = 0;
-	for (size_t taken; count; first += taken, count -= taken) {
-		uint64_t mask = mask_of(first, count, &taken);
-		found += (size_t)__builtin_popcountll(pages[first / 64] & mask);
-	}
-	return found;
-}
-
-size_t count_pages(const uint64_t *pages, size_t words)
-{
-	size_t count = 0;
-	for (size_t i = 0; i < words; i++) count += (size_t)__builtin_popcountll(pages[i]);
-	return count;
-}
-
 static owner *make_owner(memory *m, uint32_t pid)
 {
 	if (m->owner_count >= OWNER_LIMIT) return NULL;
@@ -189,6 +143,7 @@ void mark_held(owner *o, uint64_t address, uint64_t length)
 	size_t first = address % CHUNK_BYTES / PAGE;
 	set_pages(c->held, first, length / PAGE);
 	clear_pages(c->zero, first, length / PAGE);
+	clear_pages(c->later, first, length / PAGE);
 }
 
 bool mark_zero(memory *m, owner *o, uint64_t address, uint64_t length)
@@ -200,7 +155,29 @@ bool mark_zero(memory *m, owner *o, uint64_t address, uint64_t length)
 		size_t first = address % CHUNK_BYTES / PAGE;
 		set_pages(c->zero, first, part / PAGE);
 		clear_pages(c->held, first, part / PAGE);
+		clear_pages(c->later, first, part / PAGE);
 	}
+	return true;
+}
+
+static bool mark_later(memory *m, owner *o, page_range r)
+{
+	for (uint64_t at = r.start, part; at < r.end; at += part) {
+		part = in_chunk(at, r.end - at);
+		chunk *c = get_chunk(m, o, at / CHUNK_BYTES);
+		if (!c) return false;
+		size_t first = at % CHUNK_BYTES / PAGE;
+		set_pages(c->later, first, part / PAGE);
+		clear_pages(c->held, first, part / PAGE);
+		clear_pages(c->zero, first, part / PAGE);
+	}
+	return true;
+}
+
+bool leave_ranges(memory *m, owner *o, const range_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (!mark_later(m, o, list->at[i])) return false;
 	return true;
 }
 
@@ -253,9 +230,10 @@ static uint64_t keep_wanted(chunk *c)
 {
 	uint64_t missing = 0;
 	for (size_t i = 0; i < CHUNK_WORDS; i++) {
-		missing += (uint64_t)__builtin_popcountll(c->wanted[i] & ~(c->held[i] | c->zero[i]));
+		missing += (uint64_t)__builtin_popcountll(c->wanted[i] & ~(c->held[i] | c->zero[i] | c->later[i]));
 		c->held[i] &= c->wanted[i];
 		c->zero[i] &= c->wanted[i];
+		c->later[i] &= c->wanted[i];
 		c->wanted[i] = 0;
 	}
 	if (!count_pages(c->held, CHUNK_WORDS)) free_chunk_data(c);
@@ -274,6 +252,20 @@ uint64_t settle_memory(memory *m)
 	return missing;
 }
 
+size_t kept_pages(const chunk *c)
+{
+	return count_pages(c->held, CHUNK_WORDS) + count_pages(c->later, CHUNK_WORDS);
+}
+
+uint64_t count_later(const memory *m)
+{
+	uint64_t count = 0;
+	for (size_t i = 0; i < m->owner_count; i++)
+		for (size_t k = 0; k < m->owners[i]->table_size; k++)
+			for (const chunk *c = m->owners[i]->table[k]; c; c = c->next) count += count_pages(c->later, CHUNK_WORDS);
+	return count;
+}
+
 static int compare_chunks(const void *a, const void *b)
 {
 	const chunk *x = *(chunk *const *)a, *y = *(chunk *const *)b;
@@ -288,7 +280,7 @@ static bool sort_owner(owner *o)
 	if (!o->sorted) return false;
 	for (size_t k = 0; k < o->table_size; k++)
 		for (chunk *c = o->table[k]; c; c = c->next)
-			if (count_pages(c->held, CHUNK_WORDS)) o->sorted[o->sorted_count++] = c;
+			if (kept_pages(c)) o->sorted[o->sorted_count++] = c;
 	qsort(o->sorted, o->sorted_count, sizeof *o->sorted, compare_chunks);
 	for (size_t i = 0; i < o->sorted_count; i++) o->sorted[i]->place = i;
 	return true;

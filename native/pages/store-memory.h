@@ -19,6 +19,9 @@ typedef struct chunk {
 	uint64_t held[CHUNK_WORDS];   // pages whose contents are here
 	uint64_t zero[CHUNK_WORDS];   // pages known to be zero: nothing is kept for them
 	uint64_t wanted[CHUNK_WORDS]; // pages that exist at the end
+	uint64_t later[CHUNK_WORDS];  // pages whose contents are still at the source
+	uint64_t asked[CHUNK_WORDS];  // of these: its lender was asked
+	uint64_t urgent[CHUNK_WORDS]; // of these: a thread waits, and the lender is to be asked
 	size_t place;                 // in the owner's `sorted`
 	unsigned users;               // restored processes that have not got all of it yet
 } chunk;
@@ -57,10 +60,15 @@ char *room_for(memory *m, owner *o, uint64_t address, uint64_t *length);
 // What was written there counts from now on.
 void mark_held(owner *o, uint64_t address, uint64_t length);
 bool mark_zero(memory *m, owner *o, uint64_t address, uint64_t length);
+// Their contents stay at the source for now; what came of them is out of date. False: a limit, or no memory.
+bool leave_ranges(memory *m, owner *o, const range_list *list);
 // Ascending, without overlap, behind what is there; false otherwise.
 bool add_ranges(range_list *list, const page_range *ranges, size_t count, uint64_t limit);
 void clear_ranges(range_list *list);
-// How many pages of the populated ranges never came. What is not populated is dropped.
+// Pages of the chunk that a restored process may ask for.
+size_t kept_pages(const chunk *c);
+uint64_t count_later(const memory *m);
+// How many pages of the populated ranges never came and are not at the source either. What is not populated is dropped.
 uint64_t settle_memory(memory *m);
 // Puts the chunks of each owner in order; false: no memory.
 bool sort_memory(memory *m);

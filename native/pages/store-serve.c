@@ -1,5 +1,6 @@
 // A restore that takes its memory from the store: criu names its processes, then all of them are filled.
 #include "store-serve.h"
+#include "track-text.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,13 +27,15 @@ void die(store *s, const char *format, ...)
 	_exit(1);
 }
 
-// The next chunk in turn, task by task; NULL when all are taken.
+// The next chunk in turn, task by task; NULL when all are taken. One of which a part is at the source waits for that.
 static task *take_work(server *v, size_t *place)
 {
+	task *first = take_whole(v, place);
+	if (first) return first;
 	for (size_t i = 0; i < v->task_count; i++) {
 		task *t = v->tasks[v->turn++ % v->task_count];
 		size_t count = t->owner ? t->owner->sorted_count : 0;
-		while (t->next < count && t->progress[t->next] != TO_COPY) t->next++;
+		while (t->next < count && (t->progress[t->next] != TO_COPY || count_pages(t->owner->sorted[t->next]->later, CHUNK_WORDS))) t->next++;
 		if (t->next == count) continue;
 		*place = t->next++;
 		t->progress[*place] = IN_WORK;
@@ -60,7 +63,7 @@ static void finish_chunk(task *t, size_t place)
 	t->progress[place] = COPIED;
 	t->left--;
 	if (!--c->users) free_chunk_data(c);
-	atomic_fetch_sub(&v->store->left_pages, count_pages(c->held, CHUNK_WORDS));
+	atomic_fetch_sub(&v->store->left_pages, kept_pages(c));
 	pthread_cond_broadcast(&v->work);
 	pthread_mutex_unlock(&v->lock);
 	pthread_rwlock_unlock(&t->lock);
@@ -149,6 +152,7 @@ static void set_serving(store *s, server *v)
 {
 	pthread_mutex_lock(&s->lock);
 	s->serving = v;
+	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -160,6 +164,7 @@ void fill_ahead(store *s)
 		pthread_mutex_lock(&v->lock);
 		v->built = true;
 		pthread_cond_broadcast(&v->work);
+		pthread_cond_signal(&v->asking);
 		pthread_mutex_unlock(&v->lock);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -170,7 +175,9 @@ static void wait_for_filling(server *v)
 {
 	pthread_mutex_lock(&v->lock);
 	v->built = v->restored = true;
+	atomic_store(&v->came_us, clock_us());
 	pthread_cond_broadcast(&v->work);
+	pthread_cond_signal(&v->asking);
 	pthread_mutex_unlock(&v->lock);
 	for (size_t closed = 0;;) {
 		pthread_mutex_lock(&v->lock);
@@ -189,8 +196,7 @@ static void stop_threads(server *v, pthread_t *threads, size_t count)
 	v->over = true;
 	pthread_cond_broadcast(&v->work);
 	pthread_mutex_unlock(&v->lock);
-	uint64_t one = 1;
-	if (write(v->wakeup, &one, sizeof one) != sizeof one) die(v->store, "waking the threads: %s", strerror(errno));
+	wake_hearer(v);
 	for (size_t i = 0; i < count; i++) pthread_join(threads[i], NULL);
 }
 
@@ -205,6 +211,8 @@ static void close_tasks(server *v)
 		free(t);
 	}
 	free(v->tasks);
+	free(v->urgent);
+	free(v->whole);
 	close(v->epoll);
 	close(v->wakeup);
 }
@@ -216,22 +224,23 @@ static bool run_restore(server *v, int connection)
 		if (pthread_create(&threads[i], NULL, i ? fill_memory : hear_faults, v)) die(v->store, "no thread to serve pages");
 	bool ok = hear_criu(v, connection);
 	if (ok) wait_for_filling(v);
+	set_serving(v->store, NULL);
+	dismiss_lender(v->store);
 	stop_threads(v, threads, 1 + FILLERS);
 	return ok;
 }
 
 void serve_restore(store *s, int connection)
 {
-	server v = {.store = s, .lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
+	server v = {.store = s, .lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .asking = PTHREAD_COND_INITIALIZER};
 	v.epoll = epoll_create1(EPOLL_CLOEXEC);
-	v.wakeup = eventfd(0, EFD_CLOEXEC);
+	v.wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	struct epoll_event over = {.events = EPOLLIN, .data.ptr = NULL};
 	if (epoll_ctl(v.epoll, EPOLL_CTL_ADD, v.wakeup, &over)) die(s, "no descriptors to serve pages: %s", strerror(errno));
 	set_state(s, SERVING);
 	note(s, "criu has come");
 	set_serving(s, &v);
 	bool ok = run_restore(&v, connection);
-	set_serving(s, NULL);
 	close_tasks(&v);
 	atomic_store(&s->guard->needed, false);
 	close(connection);

@@ -1,10 +1,7 @@
 // Receives the wire: every length, owner and address is checked before it is used.
 #include "store.h"
-#include "wire.h"
+#include "store-input.h"
 #include <errno.h>
-#include <lz4.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,60 +11,10 @@
 #define DATA_LIMIT (1ull << 30)
 #define ZERO_LIMIT (1ull << 41)
 #define MAP_LIMIT (64ull << 20)
-enum { INPUT_SIZE = 256 << 10 };
-
-typedef enum { NEXT, ENDED, BROKEN } outcome;
-
 typedef struct {
+	page_input in;
 	store *store;
-	int fd;
-	size_t at, used;
-	char input[INPUT_SIZE];
-	char packed[LZ4_COMPRESSBOUND(PACK_BYTES)], unpacked[PACK_BYTES];
-	char why[256];
 } stream;
-
-static ssize_t receive(int fd, void *out, size_t size)
-{
-	ssize_t n;
-	do n = recv(fd, out, size, 0);
-	while (n < 0 && errno == EINTR);
-	return n;
-}
-
-// Large pieces go where they belong without a copy. Returns what came before the end.
-static size_t take(stream *in, void *out, size_t size)
-{
-	size_t done = 0;
-	while (done < size) {
-		size_t ready = in->used - in->at < size - done ? in->used - in->at : size - done;
-		memcpy((char *)out + done, in->input + in->at, ready);
-		in->at += ready;
-		done += ready;
-		if (done == size) break;
-		bool direct = size - done >= INPUT_SIZE / 4;
-		ssize_t n = direct ? receive(in->fd, (char *)out + done, size - done) : receive(in->fd, in->input, INPUT_SIZE);
-		if (n <= 0) break;
-		if (direct) done += (size_t)n;
-		else in->at = 0, in->used = (size_t)n;
-	}
-	return done;
-}
-
-static outcome broken(stream *in, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static outcome broken(stream *in, const char *format, ...)
-{
-	va_list args;
-	va_start(args, format);
-	vsnprintf(in->why, sizeof in->why, format, args);
-	va_end(args);
-	return BROKEN;
-}
-
-static outcome cut_short(stream *in)
-{
-	return broken(in, "the stream ended inside a message");
-}
 
 static bool is_segment(const message *m)
 {
@@ -79,22 +26,17 @@ static segment *segment_of(stream *in, const message *m)
 	return find_segment(&in->store->segments, m->owner & ~SEGMENT_OWNER);
 }
 
-static bool fits(uint64_t address, uint64_t length, uint64_t limit)
-{
-	return address % PAGE == 0 && length % PAGE == 0 && length > 0 && address < limit && length <= limit - address;
-}
-
 // The process, made known by its first page; NULL with a reason.
 static owner *owner_of(stream *in, const message *m)
 {
 	owner *o = m->owner ? find_owner(&in->store->memory, m->owner, true) : NULL;
-	if (!o) broken(in, "process %u cannot be kept: 1 to %u processes are possible", m->owner, OWNER_LIMIT);
+	if (!o) broken(&in->in, "process %u cannot be kept: 1 to %u processes are possible", m->owner, OWNER_LIMIT);
 	return o;
 }
 
 static outcome misplaced(stream *in, const message *m)
 {
-	return broken(in, "%llu bytes at %llx of owner %x are not whole pages inside it, or the owner is unknown", (unsigned long long)m->length,
+	return broken(&in->in, "%llu bytes at %llx of owner %x are not whole pages inside it, or the owner is unknown", (unsigned long long)m->length,
 		      (unsigned long long)m->address, m->owner);
 }
 
@@ -102,7 +44,7 @@ static outcome take_segment_data(stream *in, const message *m)
 {
 	segment *s = segment_of(in, m);
 	if (!s || !fits(m->address, m->length, s->size)) return misplaced(in, m);
-	if (take(in, s->data + m->address, m->length) != m->length) return cut_short(in);
+	if (take(&in->in, s->data + m->address, m->length) != m->length) return cut_short(&in->in);
 	set_pages(s->held, m->address / PAGE, m->length / PAGE);
 	return NEXT;
 }
@@ -118,8 +60,8 @@ static outcome take_data(stream *in, const message *m)
 	for (uint64_t at = m->address, left = m->length, part; left; at += part, left -= part) {
 		part = left;
 		char *room = room_for(&s->memory, o, at, &part);
-		if (!room) return broken(in, "no room for page %llx of process %u", (unsigned long long)at, m->owner);
-		if (take(in, room, part) != part) return cut_short(in);
+		if (!room) return broken(&in->in, "no room for page %llx of process %u", (unsigned long long)at, m->owner);
+		if (take(&in->in, room, part) != part) return cut_short(&in->in);
 		mark_held(o, at, part);
 	}
 	return NEXT;
@@ -138,7 +80,7 @@ static outcome put_data(stream *in, const message *m, const char *data)
 	for (uint64_t at = 0, part; at < m->length; at += part) {
 		part = m->length - at;
 		char *room = room_for(&in->store->memory, o, m->address + at, &part);
-		if (!room) return broken(in, "no room for page %llx of process %u", (unsigned long long)(m->address + at), m->owner);
+		if (!room) return broken(&in->in, "no room for page %llx of process %u", (unsigned long long)(m->address + at), m->owner);
 		memcpy(room, data + at, part);
 		mark_held(o, m->address + at, part);
 	}
@@ -147,17 +89,13 @@ static outcome put_data(stream *in, const message *m, const char *data)
 
 static outcome take_packed(stream *in, const message *m)
 {
-	uint32_t size;
 	segment *s = segment_of(in, m);
 	if (m->length > PACK_BYTES || !fits(m->address, m->length, is_segment(m) ? s ? s->size : 0 : ADDRESS_LIMIT)) return misplaced(in, m);
-	if (take(in, &size, sizeof size) != sizeof size) return cut_short(in);
-	if (size > sizeof in->packed) return broken(in, "%u bytes are said to be %llu packed ones", size, (unsigned long long)m->length);
-	if (take(in, in->packed, size) != size) return cut_short(in);
-	if (LZ4_decompress_safe(in->packed, in->unpacked, (int)size, (int)m->length) != (int)m->length)
-		return broken(in, "what was packed for %llx of owner %x is damaged", (unsigned long long)m->address, m->owner);
+	outcome how = take_block(&in->in, m);
+	if (how != NEXT) return how;
 	atomic_fetch_add(&in->store->bytes, m->length);
-	if (!is_segment(m)) return put_data(in, m, in->unpacked);
-	put_segment_data(s, m, in->unpacked);
+	if (!is_segment(m)) return put_data(in, m, in->in.unpacked);
+	put_segment_data(s, m, in->in.unpacked);
 	return NEXT;
 }
 
@@ -166,34 +104,34 @@ static outcome take_zero(stream *in, const message *m)
 	segment *s = segment_of(in, m);
 	if (is_segment(m)) {
 		if (!s || !fits(m->address, m->length, s->size)) return misplaced(in, m);
-		if (!zero_segment(s, m->address, m->length)) return broken(in, "emptying a part of segment %u: %s", m->owner & ~SEGMENT_OWNER, strerror(errno));
+		if (!zero_segment(s, m->address, m->length)) return broken(&in->in, "emptying a part of segment %u: %s", m->owner & ~SEGMENT_OWNER, strerror(errno));
 		return NEXT;
 	}
 	if (m->length > ZERO_LIMIT || !fits(m->address, m->length, ADDRESS_LIMIT)) return misplaced(in, m);
 	owner *o = owner_of(in, m);
 	if (!o) return BROKEN;
-	if (!mark_zero(&in->store->memory, o, m->address, m->length)) return broken(in, "no room for page %llx of process %u", (unsigned long long)m->address, m->owner);
+	if (!mark_zero(&in->store->memory, o, m->address, m->length)) return broken(&in->in, "no room for page %llx of process %u", (unsigned long long)m->address, m->owner);
 	return NEXT;
 }
 
 static outcome take_ranges(stream *in, const message *m, range_list *list, uint64_t limit)
 {
 	page_range *ranges = malloc(m->length + 1);
-	if (!ranges) return broken(in, "no memory for a map of %llu bytes", (unsigned long long)m->length);
-	bool whole = take(in, ranges, m->length) == m->length;
+	if (!ranges) return broken(&in->in, "no memory for a map of %llu bytes", (unsigned long long)m->length);
+	bool whole = take(&in->in, ranges, m->length) == m->length;
 	size_t before = list->count, added = whole ? m->length / sizeof *ranges : 0;
 	bool good = add_ranges(list, ranges, added, limit);
 	page_range bad = good ? (page_range){0} : ranges[list->count - before];
 	free(ranges);
-	if (!whole) return cut_short(in);
+	if (!whole) return cut_short(&in->in);
 	if (good) return NEXT;
-	return broken(in, "%llx-%llx in the map of owner %x is no whole pages behind the range before, below %llx (or no memory is left)", (unsigned long long)bad.start,
+	return broken(&in->in, "%llx-%llx in the map of owner %x is no whole pages behind the range before, below %llx (or no memory is left)", (unsigned long long)bad.start,
 		      (unsigned long long)bad.end, m->owner, (unsigned long long)limit);
 }
 
 static outcome take_map(stream *in, const message *m)
 {
-	if (m->length % sizeof(page_range) || m->length > MAP_LIMIT) return broken(in, "a map of %llu bytes", (unsigned long long)m->length);
+	if (m->length % sizeof(page_range) || m->length > MAP_LIMIT) return broken(&in->in, "a map of %llu bytes", (unsigned long long)m->length);
 	if (m->type == PAGES_SEGMENT_MAP) {
 		segment *s = is_segment(m) ? segment_of(in, m) : NULL;
 		return s ? take_ranges(in, m, &s->populated, s->size) : misplaced(in, m);
@@ -202,14 +140,25 @@ static outcome take_map(stream *in, const message *m)
 	return o ? take_ranges(in, m, &o->populated, ADDRESS_LIMIT) : misplaced(in, m);
 }
 
+static outcome take_later(stream *in, const message *m)
+{
+	range_list list = {0};
+	owner *o = is_segment(m) ? NULL : owner_of(in, m);
+	if (!o || m->length % sizeof(page_range) || m->length > MAP_LIMIT) return misplaced(in, m);
+	outcome how = take_ranges(in, m, &list, ADDRESS_LIMIT);
+	if (how == NEXT && !leave_ranges(&in->store->memory, o, &list)) how = broken(&in->in, "no room for what process %u has left at the source", m->owner);
+	free(list.at);
+	return how;
+}
+
 static outcome take_segment(stream *in, const message *m)
 {
 	char name[SEGMENT_NAME];
 	uint32_t index = m->owner & ~SEGMENT_OWNER;
-	if (take(in, name, sizeof name) != sizeof name) return cut_short(in);
-	if (!is_segment(m) || !memchr(name, 0, sizeof name)) return broken(in, "segment %x without a valid name", m->owner);
+	if (take(&in->in, name, sizeof name) != sizeof name) return cut_short(&in->in);
+	if (!is_segment(m) || !memchr(name, 0, sizeof name)) return broken(&in->in, "segment %x without a valid name", m->owner);
 	if (begin_segment(&in->store->segments, index, m->address, m->length, name)) return NEXT;
-	return broken(in, "making segment %u of %llu bytes: %s", index, (unsigned long long)m->length, strerror(errno));
+	return broken(&in->in, "making segment %u of %llu bytes: %s", index, (unsigned long long)m->length, strerror(errno));
 }
 
 static outcome take_gone(stream *in, const message *m)
@@ -222,15 +171,7 @@ static outcome take_gone(stream *in, const message *m)
 
 static outcome answer(stream *in, const message *m)
 {
-	const char *at = (const char *)m;
-	for (size_t left = sizeof *m; left;) {
-		ssize_t n = send(in->fd, at, left, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR) continue;
-		if (n <= 0) return broken(in, "answering the tracker: %s", strerror(errno));
-		at += n;
-		left -= (size_t)n;
-	}
-	return NEXT;
+	return send_message(in->in.fd, m) ? NEXT : broken(&in->in, "answering the tracker: %s", strerror(errno));
 }
 
 static outcome take_final(stream *in, message *m)
@@ -238,8 +179,9 @@ static outcome take_final(stream *in, message *m)
 	store *s = in->store;
 	uint64_t missing = settle_memory(&s->memory) + settle_segments(&s->segments);
 	atomic_store(&s->missing, missing);
-	note(s, "final: %llu bytes in %zu chunks and %zu segments, %llu pages missing", (unsigned long long)s->bytes, s->memory.chunk_count,
-	     s->segments.count, (unsigned long long)missing);
+	atomic_store(&s->later, count_later(&s->memory));
+	note(s, "final: %llu bytes in %zu chunks and %zu segments, %llu pages missing, %llu at the source", (unsigned long long)s->bytes, s->memory.chunk_count,
+	     s->segments.count, (unsigned long long)missing, (unsigned long long)s->later);
 	set_state(s, COMPLETE);
 	m->address = missing;
 	return answer(in, m);
@@ -253,12 +195,13 @@ static outcome take_message(stream *in, message *m)
 	case PAGES_ZERO: return take_zero(in, m);
 	case PAGES_POPULATED:
 	case PAGES_SEGMENT_MAP: return take_map(in, m);
+	case PAGES_LATER: return take_later(in, m);
 	case PAGES_SEGMENT: return take_segment(in, m);
 	case PAGES_GONE: return take_gone(in, m);
 	case PAGES_SYNC: return answer(in, m);
 	case PAGES_FINAL: return take_final(in, m);
 	}
-	return broken(in, "unknown message %u", m->type);
+	return broken(&in->in, "unknown message %u", m->type);
 }
 
 static void clear_maps(store *s)
@@ -281,10 +224,9 @@ static bool may_go_on(store *s)
 static outcome next_message(stream *in)
 {
 	message m;
-	size_t size = take(in, &m, sizeof m);
-	if (!size) return ENDED;
-	if (size < sizeof m) return cut_short(in);
-	if (!may_go_on(in->store)) return broken(in, "a message came after the restore was made ready");
+	outcome how = take_header(&in->in, &m);
+	if (how != NEXT) return how;
+	if (!may_go_on(in->store)) return broken(&in->in, "a message came after the restore was made ready");
 	return take_message(in, &m);
 }
 
@@ -325,14 +267,15 @@ void receive_stream(store *s, int fd, unsigned number)
 {
 	stream *in = malloc(sizeof *in);
 	if (!in || !become_the_stream(s, fd, number)) return free(in);
-	*in = (stream){.store = s, .fd = fd};
+	*in = (stream){.store = s, .in.fd = fd};
 	drop_memory(&s->memory);
 	drop_segments(&s->segments);
 	atomic_store(&s->bytes, 0);
 	atomic_store(&s->missing, 0);
+	atomic_store(&s->later, 0);
 	outcome how;
 	do how = next_message(in);
 	while (how == NEXT);
-	end_stream(s, how, in->why);
+	end_stream(s, how, in->in.why);
 	free(in);
 }

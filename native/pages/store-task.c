@@ -36,7 +36,7 @@ static void count_in(task *t, const task *parent)
 		chunk *c = t->owner->sorted[i];
 		c->users++;
 		t->left++;
-		atomic_fetch_add(&t->server->store->left_pages, count_pages(c->held, CHUNK_WORDS));
+		atomic_fetch_add(&t->server->store->left_pages, kept_pages(c));
 	}
 }
 
@@ -142,13 +142,18 @@ static copy_result serve_zero(task *t, uint64_t address)
 	return DONE;
 }
 
-// Whether the contents of C are still kept for this task. Once they were copied, what reads as missing was given up.
-static bool still_needs(task *t, const chunk *c)
+typedef enum { NOWHERE, HERE, AT_SOURCE } whereabouts;
+
+// Of contents that are still to be given to this task. Once they were copied, what reads as missing was given up.
+static whereabouts find_contents(task *t, chunk *c, size_t page)
 {
-	pthread_mutex_lock(&t->server->lock);
-	bool needed = t->progress[c->place] != COPIED;
-	pthread_mutex_unlock(&t->server->lock);
-	return needed;
+	server *v = t->server;
+	pthread_mutex_lock(&v->lock);
+	whereabouts found = has_page(c->held, page) ? HERE : has_page(c->later, page) ? AT_SOURCE : NOWHERE;
+	if (found != NOWHERE && t->progress[c->place] == COPIED) found = NOWHERE;
+	if (found == AT_SOURCE) want_page(v, t->owner, c, page);
+	pthread_mutex_unlock(&v->lock);
+	return found;
 }
 
 copy_result serve_page(task *t, uint64_t address)
@@ -156,9 +161,11 @@ copy_result serve_page(task *t, uint64_t address)
 	if (t->gone || t->closed) return GONE;
 	const piece *p = find_piece(&t->where, address);
 	uint64_t image = p ? p->image + (address - p->start) : 0;
-	const chunk *c = p && t->owner ? find_chunk(t->owner, image / CHUNK_BYTES) : NULL;
+	chunk *c = p && t->owner ? find_chunk(t->owner, image / CHUNK_BYTES) : NULL;
 	size_t page = image % CHUNK_BYTES / PAGE, run = 0;
-	if (!c || !has_page(c->held, page) || !still_needs(t, c)) return serve_zero(t, address);
+	whereabouts found = c ? find_contents(t, c, page) : NOWHERE;
+	if (found == AT_SOURCE) return LATER;
+	if (found == NOWHERE) return serve_zero(t, address);
 	while (run < FAULT_PAGES && page + run < CHUNK_PAGES && address + run * PAGE < p->end && has_page(c->held, page + run)) run++;
 	return copy_run(t, address, c->data + page * PAGE, run * PAGE);
 }

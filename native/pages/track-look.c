@@ -39,7 +39,7 @@ static int watch_range(const process *p, uint64_t start, uint64_t end)
 static void add_area(glance *g, const mapping *m, bool fresh)
 {
 	g->areas = grow(g->areas, &g->area_room, g->area_count + 1, sizeof *g->areas);
-	g->areas[g->area_count++] = (area){m->start, m->end, fresh};
+	g->areas[g->area_count++] = (area){m->start, m->end, fresh, is_private_anonymous(m)};
 }
 
 // criu runs its own system calls through the first executable mapping, and its bytes change for that time: never ours to copy.

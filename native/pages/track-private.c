@@ -9,13 +9,14 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { BATCH = 4 << 20, RUNS = 512 };
+enum { BATCH = 4 << 20, RUNS = 512, LATER_PAIRS = 1 << 20 };
 
 typedef struct {
 	tracker *t;
 	process *p;
 	bool final;
 	spans *populated; // at the end
+	spans *later; // what stays at the source; NULL: nothing of this area
 	char *buffer;
 	size_t count, used;
 	struct iovec runs[RUNS];
@@ -64,13 +65,20 @@ static void on_written(void *context, uint64_t start, uint64_t end, uint64_t cat
 	add_run(context, start, end);
 }
 
+static void send_or_leave(copy *c, uint64_t start, uint64_t end)
+{
+	if (!c->later) return add_run(c, start, end);
+	add_span(c->later, start, end);
+	c->t->left += end - start;
+}
+
 static void on_populated(void *context, uint64_t start, uint64_t end, uint64_t categories)
 {
 	copy *c = context;
 	span *last = c->populated->count ? &c->populated->at[c->populated->count - 1] : NULL;
 	if (last && last->end == start) last->end = end;
 	else add_span(c->populated, start, end);
-	if (categories & PAGE_WRITTEN) add_run(c, start, end);
+	if (categories & PAGE_WRITTEN) send_or_leave(c, start, end);
 }
 
 // Pages that read as zero anyway, and guards, which criu dumps and restores by itself, are none. FRESH: the protection bits may be left over from elsewhere (kernels before
@@ -108,23 +116,28 @@ void send_private(tracker *t, process *p)
 // The tasks are frozen and nothing is protected again: this is the end. Runs of the map never cross the border of two mappings.
 void send_private_final(tracker *t, process *p)
 {
-	spans populated = {0}, part = {0};
+	spans populated = {0}, part = {0}, later = {0};
+	bool leave = t->later && has_its_name_alone(t, p);
 	copy c = {.t = t, .p = p, .final = true, .populated = &part, .buffer = new_buffer()};
 	for (size_t i = 0; i < p->area_count; i++) {
 		page_query q = populated_query(true);
 		q.flags = SCAN_CHECK;
 		q.report = p->areas[i].fresh ? 0 : PAGE_WRITTEN;
 		part.count = 0;
+		c.later = leave && p->areas[i].anonymous ? &later : NULL;
 		if (!scan_pages(p->pagemap, p->areas[i].start, p->areas[i].end, &q, on_populated, &c))
 			stop_with("scanning %#lx-%#lx of process %d: %s", (unsigned long)p->areas[i].start, (unsigned long)p->areas[i].end, (int)p->pid, strerror(errno));
 		for (size_t k = 0; k < part.count; k++) {
 			add_span(&populated, part.at[k].start, part.at[k].end);
-			if (p->areas[i].fresh) add_run(&c, part.at[k].start, part.at[k].end);
+			if (p->areas[i].fresh) send_or_leave(&c, part.at[k].start, part.at[k].end);
 		}
 	}
 	flush_runs(&c);
+	for (size_t at = 0; at < later.count; at += LATER_PAIRS)
+		send_pairs(t->out, PAGES_LATER, p->owner, &later.at[at], later.count - at < LATER_PAIRS ? later.count - at : LATER_PAIRS);
 	send_pairs(t->out, PAGES_POPULATED, p->owner, populated.at, populated.count);
 	free_spans(&populated);
 	free_spans(&part);
+	free_spans(&later);
 	free(c.buffer);
 }

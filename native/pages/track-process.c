@@ -153,6 +153,18 @@ static bool open_all(tracker *t, process *p)
 	return true;
 }
 
+bool has_its_name_alone(const tracker *t, const process *p)
+{
+	int depth;
+	for (size_t i = 0; i < t->pid_count; i++) {
+		char *status = t->pids[i] == p->pid ? NULL : read_process(t->pids[i], "status", NULL);
+		bool same = status && innermost_pid(status, &depth) == p->owner;
+		free(status);
+		if (same) return false;
+	}
+	return true;
+}
+
 static bool watch(tracker *t, process *p)
 {
 	injection in;

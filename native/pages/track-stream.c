@@ -18,7 +18,7 @@ static void flush_out(page_stream *s, const void *data, size_t length)
 	}
 }
 
-static void flush(page_stream *s)
+void flush_stream(page_stream *s)
 {
 	flush_out(s, s->buffer, s->used);
 	s->used = 0;
@@ -26,9 +26,9 @@ static void flush(page_stream *s)
 
 void send_payload(page_stream *s, const void *data, size_t length)
 {
-	if (s->used + length > STREAM_BUFFER) flush(s);
+	if (s->used + length > STREAM_BUFFER) flush_stream(s);
 	if (length > STREAM_BUFFER / 4) {
-		flush(s);
+		flush_stream(s);
 		flush_out(s, data, length);
 		return;
 	}
@@ -102,7 +102,7 @@ uint64_t send_and_wait(page_stream *s, message_type type)
 {
 	message answer;
 	send_header(s, type, 0, 0, 0);
-	flush(s);
+	flush_stream(s);
 	read_answer(s, &answer);
 	if (answer.type != type) stop_with("waiting for the destination's store: it answered type %u to type %u", answer.type, (unsigned)type);
 	return answer.address;

@@ -25,4 +25,5 @@ void send_pages(page_stream *s, uint32_t owner, uint64_t address, const void *da
 void send_pairs(page_stream *s, message_type type, uint32_t owner, const void *pairs, size_t count);
 // Sends TYPE and waits for the store's answer to it; the answer's address.
 uint64_t send_and_wait(page_stream *s, message_type type);
+void flush_stream(page_stream *s);
 void reset_counters(page_stream *s);

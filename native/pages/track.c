@@ -24,6 +24,7 @@ static void start_step(tracker *t)
 	reset_counters(t->out);
 	t->stop_us = 0;
 	t->compared = 0;
+	t->left = 0;
 	t->doubt = NULL;
 	t->obstacle_count = 0;
 }
@@ -129,11 +130,12 @@ static void run_probe(tracker *t)
 	answer("{\"suspect\":%zu}", count_suspect(t));
 }
 
-static void run_final(tracker *t)
+static void run_final(tracker *t, bool later)
 {
 	int64_t start = clock_us();
 	expect_frozen(t, "final");
 	start_step(t);
+	t->later = later;
 	look_at_all(t, LOOK_FINAL);
 	write_skip_files(t);
 	answer("{\"listed\":true,\"untracked\":%zu,\"elapsedUs\":%" PRId64 "}", count_untracked(t), clock_us() - start);
@@ -142,8 +144,8 @@ static void run_final(tracker *t)
 	for (size_t i = 0; i < t->process_count; i++) send_private_final(t, t->processes[i]);
 	send_segments(t, true);
 	uint64_t missing = send_and_wait(t->out, PAGES_FINAL);
-	answer("{\"final\":true,\"missing\":%" PRIu64 ",\"pages\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"compared\":%" PRIu64 ",\"doubt\":\"%s\",\"elapsedUs\":%" PRId64 "}",
-		missing, t->out->pages, t->out->bytes, t->out->sent, t->compared, t->doubt ? t->doubt : "", clock_us() - start);
+	answer("{\"final\":true,\"missing\":%" PRIu64 ",\"pages\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"left\":%" PRIu64 ",\"compared\":%" PRIu64 ",\"doubt\":\"%s\",\"elapsedUs\":%" PRId64 "}",
+		missing, t->out->pages, t->out->bytes, t->out->sent, t->left, t->compared, t->doubt ? t->doubt : "", clock_us() - start);
 }
 
 static void obey(tracker *t)
@@ -153,8 +155,9 @@ static void obey(tracker *t)
 		line[strcspn(line, "\n")] = 0;
 		if (!strcmp(line, "round")) run_round(t);
 		else if (!strcmp(line, "probe")) run_probe(t);
-		else if (!strcmp(line, "final")) run_final(t);
-		else stop_with("reading commands: \"%s\" is none of round, probe, final", line);
+		else if (!strcmp(line, "final")) run_final(t, false);
+		else if (!strcmp(line, "final later")) run_final(t, true);
+		else stop_with("reading commands: \"%s\" is none of round, probe, final, final later", line);
 	}
 }
 

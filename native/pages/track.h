@@ -15,6 +15,7 @@
 typedef struct {
 	uint64_t start, end;
 	bool fresh;
+	bool anonymous; // criu restores it lazily; else it is of a file
 } area;
 
 // A mapping of a shared segment. MARKED: each of its page table entries was write-protected or marked, so a scan tells every write.
@@ -77,6 +78,8 @@ typedef struct {
 	int round;
 	int64_t stop_us; // the longest that a process stood still to be attached, this round
 	uint64_t compared; // pages, since the last reset
+	bool later; // the final set leaves anonymous pages at the source
+	uint64_t left; // bytes that were left there
 	const char *doubt; // why segments became suspect in this step, the first reason
 } tracker;
 
@@ -87,6 +90,8 @@ void list_pids(tracker *t);
 void attach_new(tracker *t);
 void drop_lost(tracker *t);
 void close_processes(tracker *t);
+// No other process of the cgroup answers to its name on the wire.
+bool has_its_name_alone(const tracker *t, const process *p);
 void lose(tracker *t, process *p, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void add_obstacle(tracker *t, pid_t pid, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -103,6 +108,7 @@ void look_at_all(tracker *t, look why);
 
 // track-private.c
 void send_private(tracker *t, process *p);
+// Where the tracker says LATER, pages that the store lacks are only named.
 void send_private_final(tracker *t, process *p);
 
 // track-segment.c

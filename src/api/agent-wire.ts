@@ -157,6 +157,8 @@ export const MoveRecord = z.object({
   freezeMs: z.number().optional().describe('first process frozen to last process running (source and destination clocks)'),
   holdMs: z.number().optional(),
   preCopy: z.object({ rounds: z.array(PreCopyRound), reason: z.string().optional() }).optional(),
+  stayedMB: z.number().optional().describe('Memory that was left at the source in the freeze (mode PostCopy)'),
+  atSourceMB: z.number().optional().describe('Of it, what is still there'),
   bytesMoved: z.int().optional(),
   connections: z.object({ source: z.int(), destination: z.int(), lost: z.int() }).optional(),
   flows: FlowCounts.optional(),

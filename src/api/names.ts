@@ -27,6 +27,9 @@ export const annotations = {
   podDeletionCost: 'controller.kubernetes.io/pod-deletion-cost',
 } as const
 
+/** What a warning and an event begin with, or are called, when a pod of mode PostCopy lost memory with its source. */
+export const sourceLost = 'PostCopySourceLost'
+
 export const labels = {
   node: 'podmotion.io/node',
   migrationUid: 'podmotion.io/migration-uid',

@@ -35,7 +35,9 @@ export const PodMigrationSpec = z
     mode: z
       .enum(migrationModes)
       .default('PreCopy')
-      .describe('PreCopy: memory goes ahead in rounds; Cold: all of it in the freeze; PostCopy is refused'),
+      .describe(
+        'PreCopy: memory goes ahead in rounds; PostCopy: and what is written meanwhile follows after the freeze, until then the source must not be lost; Cold: all of it in the freeze',
+      ),
     preCopyMaxRounds: z.int().min(1).max(20).default(5).describe('Rounds of memory ahead of the freeze, at most'),
     preCopyDirtyThresholdMB: z
       .int()
@@ -141,6 +143,13 @@ export const PodMigrationStatus = z.object({
   cutoverAt: z.string().optional(),
   rollbackStartedAt: z.string().optional().describe('When the way back was decided; the pod stays on its source'),
   preCopy: z.object({ rounds: z.array(PreCopyRound), reason: z.string().optional() }).optional(),
+  postCopy: z
+    .object({
+      stayedMB: z.number().describe('Memory that was left at the source in the freeze'),
+      atSourceMB: z.number().describe('Of it, what is still there'),
+    })
+    .optional()
+    .describe('Mode PostCopy: until nothing is at the source any more the pod needs both nodes'),
   freeze: z
     .object({
       holdMs: z.number().optional(),

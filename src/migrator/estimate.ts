@@ -41,13 +41,18 @@ export function estimateMove(inventory: Inventory, spec: Rounds, earlier: readon
   const pace = paceOf(earlier)
   const memoryMB = inventory.memoryBytes / megabyte
   const filesMs = (inventory.restlessBytes / megabyte) * perRestlessMBMs
-  const memoryMs = spec.mode === 'Cold' ? memoryMB * perColdMBMs : lastMB(inventory, spec.preCopyMaxRounds) / lastMBPerMs
   return {
     memoryMB: Math.round(memoryMB),
-    freezeMs: Math.round((standingMs(inventory) + memoryMs + filesMs) * pace),
+    freezeMs: Math.round((standingMs(inventory) + memoryMs(inventory, spec) + filesMs) * pace),
     totalSeconds: Math.round(aroundSeconds + inventory.writableBytes / megabyte / writableMBPerSecond + memoryMB / aheadMBPerMs / 1000),
     pace: Math.round(pace * 100) / 100,
   }
+}
+
+/** What is written while it is copied follows after the freeze in mode PostCopy. */
+function memoryMs(inventory: Inventory, spec: Rounds): number {
+  if (spec.mode === 'PostCopy') return 0
+  return spec.mode === 'Cold' ? (inventory.memoryBytes / megabyte) * perColdMBMs : lastMB(inventory, spec.preCopyMaxRounds) / lastMBPerMs
 }
 
 /** The middle of what the last moves took over what was reckoned for them; 1 without any. */

@@ -1,5 +1,6 @@
 // What the two agents' records say together: steps in order, the phase they stand for, numbers for the status.
 import type { MoveRecord, MoveStep } from '../api/agent-wire.ts'
+import { sourceLost } from '../api/names.ts'
 import type { Phase } from '../api/phases.ts'
 import type { PodMigrationStatus } from '../api/pod-migration.ts'
 import { conditionsFromSteps, isoTime, setCondition } from './conditions.ts'
@@ -117,8 +118,27 @@ function numbersOf(status: PodMigrationStatus, observed: Observed, steps: Steps)
   if (flows !== undefined) numbers.flows = flows
   const preCopy = told('preCopy')
   if (preCopy) numbers.preCopy = preCopy
+  const postCopy = isCommitted(status, observed) && postCopyOf(told('stayedMB'), told('atSourceMB') ?? leftWhenLive(observed), status)
+  if (postCopy) numbers.postCopy = postCopy
   const freeze = freezeOf(told('freezeMs'), told('holdMs'), steps)
   return freeze ? { ...numbers, freeze: { ...status.freeze, ...freeze } } : numbers
+}
+
+/** It came so fast that nobody counted. */
+function leftWhenLive({ destination }: Observed): number | undefined {
+  return isRecord(destination) && (destination.state === 'live' || destination.state === 'finished') ? 0 : undefined
+}
+
+/** Until the destination has counted, all of it is where it stayed. */
+function postCopyOf(stayedMB = 0, atSourceMB: number | undefined, { postCopy }: PodMigrationStatus): PodMigrationStatus['postCopy'] {
+  const stayed = stayedMB || postCopy?.stayedMB
+  if (!stayed) return undefined
+  return { stayedMB: stayed, atSourceMB: atSourceMB ?? postCopy?.atSourceMB ?? stayed }
+}
+
+/** What the destination says of a container that was started anew because its memory was lost with the source. */
+export function memoryLoss({ warnings = [] }: PodMigrationStatus): string | undefined {
+  return warnings.find((warning) => warning.startsWith(sourceLost))
 }
 
 const freezeBegins: MoveStep = 'frozen'

@@ -2,7 +2,8 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import type { PodMigrationStatus, Refusal } from '../api/pod-migration.ts'
 import { podRequests } from '../extender/requests.ts'
-import type { Migration, Observed, RankedNode } from './observed.ts'
+import { capacityOf, type Migration, type Observed, type RankedNode } from './observed.ts'
+import { postCopyRefusals } from './post-copy.ts'
 
 export interface Choice {
   node?: RankedNode
@@ -11,7 +12,11 @@ export interface Choice {
 
 export function chooseDestination(migration: Migration, observed: Observed): Choice {
   const wanted = migration.spec.targetNodeName
-  return wanted ? chooseWanted(wanted, migration, observed) : chooseBest(observed)
+  const choice = wanted ? chooseWanted(wanted, migration, observed) : chooseBest(observed)
+  if (!choice.node) return choice
+  const { nodeName } = choice.node
+  const refusals = postCopyRefusals(migration.spec, 'destination', nodeName, capacityOf(observed, nodeName))
+  return refusals.length > 0 ? { refusals } : choice
 }
 
 function chooseWanted(wanted: string, migration: Migration, observed: Observed): Choice {

@@ -51,7 +51,7 @@ function podReasons(migration: PodMigration, { findPod, migrations }: ReviewView
   const pod = findPod(spec.podNamespace, spec.podName)
   const identity = identityRefusals(migration, pod)
   if (!pod || spec.dryRun) return identity
-  const budget = spec.mode === 'Cold' ? {} : { freezeWindowBudgetMs: spec.freezeWindowBudgetMs }
+  const budget = spec.mode === 'Cold' ? {} : { freezeWindowBudgetMs: spec.freezeWindowBudgetMs, postCopy: spec.mode === 'PostCopy' }
   return [...identity, ...podRefusals(pod, budget), ...alreadyMovingRefusals(migration, pod, migrations)]
 }
 

@@ -29,7 +29,6 @@ function placeRefusals({ spec, metadata }: PodMigration): Refusal[] {
 function notYetRefusals({ spec }: PodMigration): Refusal[] {
   const refusals: Refusal[] = []
   const refuse = (code: string, message: string, remedy: string) => refusals.push({ code, message, remedy })
-  if (spec.mode === 'PostCopy') refuse('PostCopy', 'spec.mode PostCopy comes later', 'use PreCopy or Cold')
   if (spec.storageStrategy === 'SnapshotClone' || spec.storageStrategy === 'DualEngine') {
     refuse('StorageStrategy', `spec.storageStrategy ${spec.storageStrategy} is not available`, 'use Auto, Sync or Skip')
   }

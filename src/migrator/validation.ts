@@ -11,6 +11,8 @@ export interface PodQuestions {
   claims?: ClaimAccessModes
   /** The freeze must be shorter than what the liveness probes bear; undefined or Cold: not judged. */
   freezeWindowBudgetMs?: number
+  /** The source stands still for as long as its memory is fetched, and kubelet goes on asking it. */
+  postCopy?: boolean
 }
 
 /** Pure: the same pod and questions always give the same reasons, in the same order. */
@@ -23,6 +25,7 @@ export function podRefusals(pod: V1Pod, questions: PodQuestions = {}): Refusal[]
     ...containerRefusals(pod),
     ...volumeRefusals(pod, questions.claims),
     ...probeRefusals(pod, questions.freezeWindowBudgetMs),
+    ...(questions.postCopy ? execLivenessRefusals(pod) : []),
   ]
 }
 
@@ -181,6 +184,16 @@ function probeRefusals(pod: V1Pod, freezeWindowBudgetMs: number | undefined): Re
     }))
   if (freezeWindowBudgetMs === undefined) return refusals
   return [...refusals, ...movedContainers(pod).flatMap((container) => livenessRefusals(container, freezeWindowBudgetMs))]
+}
+
+/** Probes over the network reach the destination; a command would be run among the frozen processes, and kubelet end them for its silence. */
+function execLivenessRefusals(pod: V1Pod): Refusal[] {
+  const asked = movedContainers(pod).filter(({ livenessProbe }) => livenessProbe?.exec)
+  return asked.map(({ name }) => ({
+    code: 'PostCopyExecLiveness',
+    message: `spec.mode PostCopy: the liveness probe of container ${name} is a command, which the frozen source cannot run while its memory is fetched`,
+    remedy: 'use mode PreCopy, or an HTTP, TCP or gRPC probe',
+  }))
 }
 
 function livenessRefusals(container: V1Container, freezeWindowBudgetMs: number): Refusal[] {

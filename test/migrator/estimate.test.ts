@@ -29,6 +29,9 @@ describe('the estimate of a move', () => {
     expect(freezeMs({ touchedBytes })).to.be.below(freezeMs({ touchedBytes }, { ...rounds, mode: 'Cold' }) + 1)
   })
 
+  it('does not grow with what is touched in mode PostCopy: that follows after the freeze', () =>
+    expect(freezeMs({ touchedBytes: heap.memoryBytes }, { ...rounds, mode: 'PostCopy' })).to.equal(freezeMs({})))
+
   it('counts all memory into the freeze of mode Cold', () =>
     expect(freezeMs({}, { ...rounds, mode: 'Cold' })).to.be.greaterThan(10 * freezeMs({})))
 

@@ -182,6 +182,19 @@ describe('while the agents act alone', () => {
     expect(told(seen.effects)).to.deep.equal(['resolve na'])
     expect(seen.status.phase).to.equal('TCPVerifying')
   })
+
+  it('says how much of the memory still follows, and plainly when the rest of it was lost', () => {
+    const source = record('source', 'committed', { steps: [{ step: 'frozen', atMs: startMs, node: 'na' }], stayedMB: 200 })
+    const fetching = follow({ source, destination: record('destination', 'committed', { atSourceMB: 50 }) })
+    expect(fetching.status.message).to.equal('committed: the pod belongs to nb, 50 of 200 MB of its memory are still on na')
+    const warnings = ['PostCopySourceLost: x']
+    const lost = follow({
+      source: 'unreachable',
+      destination: record('destination', 'live', { warnings, steps: [{ step: 'committed', atMs: startMs, node: 'nb' }] }),
+    })
+    expect([lost.status.phase, lost.status.message]).to.deep.equal(['TCPVerifying', 'PostCopySourceLost: x'])
+    expect(lost.effects).to.deep.include({ kind: 'event', type: 'Warning', reason: 'PostCopySourceLost', message: 'PostCopySourceLost: x' })
+  })
 })
 
 describe('RollingBack', () => {

@@ -49,6 +49,22 @@ describe('agents’ records', () => {
     expect(isCommitted({ committedAt: isoTime(startMs) }, observe('absent'))).to.equal(true)
   })
 
+  it('tell how much of the memory is still at the source, once the pod lives without it', () => {
+    const source = record('source', 'committed', { steps: [at('frozen', 1)], stayedMB: 200 })
+    const postCopy = (destination: AgentAnswer, status: PodMigrationStatus = {}, from: AgentAnswer = source) =>
+      recordIntoStatus(status, observe(from, destination)).postCopy
+    const steps = [at('committed', 2, 'nb')]
+    expect(postCopy(record('destination', 'committed', { steps }))).to.deep.equal({ stayedMB: 200, atSourceMB: 200 })
+    expect(postCopy(record('destination', 'committed', { steps, atSourceMB: 50 }))).to.deep.equal({ stayedMB: 200, atSourceMB: 50 })
+    expect(postCopy(record('destination', 'live', { steps })), 'nobody counted').to.deep.equal({ stayedMB: 200, atSourceMB: 0 })
+    const known = { postCopy: { stayedMB: 200, atSourceMB: 50 }, committedAt: isoTime(startMs) }
+    const lost = record('destination', 'live', { steps, atSourceMB: 40 })
+    expect(postCopy(lost, known, 'unreachable')).to.deep.equal({ stayedMB: 200, atSourceMB: 40 })
+    const back = record('source', 'aborted', { steps: [at('frozen', 1)], stayedMB: 200 })
+    expect(postCopy('absent', {}, back), 'it has gone back').to.equal(undefined)
+    expect(postCopy(record('destination', 'live', { steps }), {}, record('source', 'committed')), 'another mode').to.equal(undefined)
+  })
+
   it('give the status its real times, numbers and lengths of the steps inside the freeze', () => {
     const steps = [at('frozen', 100), at('dumped', 160.46), at('restored', 220, 'nb'), at('committed', 230, 'nb'), at('resumed', 240, 'nb')]
     const destination = record('destination', 'live', { steps, freezeMs: 140.04, bytesMoved: 7 })

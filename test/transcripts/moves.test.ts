@@ -28,7 +28,7 @@ const moves: Record<string, () => string> = {
   },
   'dry-run': () => play(new World(makeMigration({ dryRun: true }))),
   refused: () => {
-    const world = new World(makeMigration({ mode: 'PostCopy', targetNodeName: 'nz' }))
+    const world = new World(makeMigration({ storageStrategy: 'SnapshotClone', targetNodeName: 'nz' }))
     world.source = makePod({
       spec: { runtimeClassName: undefined, hostNetwork: true, volumes: [{ name: 'disk', hostPath: { path: '/data' } }] },
     })

@@ -11,7 +11,7 @@ import { FileTransport } from '../transfer/file-transport.ts'
 import type { RateLimit } from '../transfer/rate-limit.ts'
 import { isShort } from './convergence.ts'
 import type { PreCopy } from './pre-copy.ts'
-import { type FinalCopy, Tracker, type TrackerRound } from './tracker.ts'
+import { type FinalBytes, type FinalCopy, Tracker, type TrackerRound } from './tracker.ts'
 
 const megabyte = 2 ** 20
 
@@ -75,13 +75,13 @@ export class MemoryAhead implements PreCopy {
     return { skip: this.#skipFolder(container) }
   }
 
-  /** The pod is frozen and stays so. */
-  final(): FinalCopy {
-    const finals = this.#trackers.map((tracker) => tracker.final())
+  /** The pod is frozen and stays so. `later`: what is not at the destination stays here, to be asked for. */
+  final(later: boolean): FinalCopy {
+    const finals = this.#trackers.map((tracker) => tracker.final(later))
     const complete = Promise.all(finals.map((final) => final.complete)).then((copies) => {
-      const sum = (of: 'bytes' | 'sent'): number => copies.reduce((all, copy) => all + copy[of], 0)
+      const sum = (of: keyof FinalBytes): number => copies.reduce((all, copy) => all + copy[of], 0)
       this.#bytes += sum('sent')
-      return { bytes: sum('bytes'), sent: sum('sent') }
+      return { bytes: sum('bytes'), sent: sum('sent'), left: sum('left') }
     })
     complete.catch(() => undefined)
     return { listed: Promise.all(finals.map((final) => final.listed)).then(() => undefined), complete }

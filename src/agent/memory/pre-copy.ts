@@ -16,8 +16,8 @@ export interface PreCopy {
   dumpOptions(container: string): Pick<DumpFolders, 'skip' | 'parent'>
   /** One more round, without a judgement. */
   round(): Promise<void>
-  /** The pod is frozen and stays so. undefined: the dump itself carries the rest. */
-  final(): FinalCopy | undefined
+  /** The pod is frozen and stays so. `later`: what can be asked for afterwards stays. undefined: the dump itself carries the rest. */
+  final(later: boolean): FinalCopy | undefined
   close(): void
 }
 

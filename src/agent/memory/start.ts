@@ -27,13 +27,17 @@ export interface PreCopyWays {
   open: (container: string) => Promise<Duplex>
   images: ImageSender
   limit: RateLimit
+  /** The stores are to ask for what stayed at the source (mode PostCopy). */
+  leavesPages: boolean
 }
 
 /** All memory once; throws why that cannot be had. The pod is then as it was, and to be dumped whole. */
 export async function startPreCopy(ways: PreCopyWays): Promise<PreCopy> {
   const { moves, config, uid, containers, folders, open, images, limit } = ways
   const kernel = await kernelTrackers(config)
-  const stores = wantsStores(config.memoryTracker, kernel) ? await ways.stores() : { available: false, packed: false }
+  const stores = wantsStores(config.memoryTracker, kernel) ? await ways.stores() : { available: false, packed: false, later: false }
+  if (ways.leavesPages && !stores.later)
+    throw new CodedError('NoMemoryTracker', 'the destination does not ask for pages that stayed at the source')
   const choice = chooseTracker(config.memoryTracker, kernel, stores.available)
   if ('reason' in choice) throw new CodedError('NoMemoryTracker', choice.reason)
   if (choice.tracker === 'soft-dirty') return await CriuRounds.start({ moves, config, containers, folders, images, limit })

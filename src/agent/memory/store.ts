@@ -3,6 +3,7 @@ import net from 'node:net'
 import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { CodedError } from '../../runtime/errors.ts'
 import { LineClient, shortSocketPath } from '../criu/line-client.ts'
@@ -11,20 +12,22 @@ const answerTimeoutMs = 10_000
 /** Background fill of many GB beside a program that uses them. */
 const localTimeoutMs = 600_000
 
-const Status = z.looseObject({ state: z.string(), reason: z.string().optional() })
+const lookEveryMs = 400
+
+const Status = z.looseObject({ state: z.string(), reason: z.string().optional(), sourceBytesLeft: z.int().default(0) })
 export type StoreStatus = z.infer<typeof Status>
 
 function socketOf(meeting: string): string {
   return path.join(meeting, 'pages.sock')
 }
 
-/** Carries one tracker's stream into the store, until either ends. */
-export async function serveStore(stream: Duplex, meeting: string): Promise<void> {
+/** Carries the stream of a tracker (`stream`) or a lender (`lend`) into the store, until either ends. */
+export async function serveStore(stream: Duplex, meeting: string, word: 'stream' | 'lend'): Promise<void> {
   const { place, close } = shortSocketPath(socketOf(meeting))
   const store = net.connect({ path: place, allowHalfOpen: true })
   store.once('connect', close)
   store.once('error', close)
-  store.write('stream\n')
+  store.write(`${word}\n`)
   await Promise.all([pipeline(stream, store), pipeline(store, stream)])
 }
 
@@ -42,9 +45,14 @@ export async function fillAhead(meeting: string): Promise<void> {
   await store.ask('fill', answerTimeoutMs).finally(() => store.close())
 }
 
-/** Resolves when no page of the container waits in the store any more; at once when it has none, or was never given anything. */
-export async function storeLocal(meeting: string): Promise<StoreStatus | undefined> {
-  const status = await ask(meeting, 'status', answerTimeoutMs)
+/**
+ * Resolves when no page of the container waits in the store any more; at once when it has none, or was never given anything. `onLeft` hears
+ * how many bytes are still at the source.
+ */
+export async function storeLocal(meeting: string, onLeft: (bytes: number) => void): Promise<StoreStatus | undefined> {
+  const status = await sourceEmptied(meeting, onLeft)
+  // It may be gone the moment after.
+  if (status?.state === 'failed') return status
   if (status?.state !== 'receiving') return status && (await ask(meeting, 'wait', localTimeoutMs))
   // It would wait as long as the container lives.
   const store = await LineClient.connect(socketOf(meeting)).catch(() => undefined)
@@ -52,6 +60,18 @@ export async function storeLocal(meeting: string): Promise<StoreStatus | undefin
   await store?.waitFor(() => false, answerTimeoutMs).catch(() => undefined)
   store?.close()
   return undefined
+}
+
+/** However long that takes: the store ends it when nothing comes any more. */
+async function sourceEmptied(meeting: string, onLeft: (bytes: number) => void): Promise<StoreStatus | undefined> {
+  let status = await ask(meeting, 'status', answerTimeoutMs)
+  while (status?.state === 'serving' && status.sourceBytesLeft > 0) {
+    onLeft(status.sourceBytesLeft)
+    await sleep(lookEveryMs)
+    status = (await ask(meeting, 'status', answerTimeoutMs)) ?? { ...status, state: 'failed', reason: 'its store has ended' }
+  }
+  if (status?.state === 'serving' || status?.state === 'local') onLeft(0)
+  return status
 }
 
 async function ask(meeting: string, line: string, timeoutMs: number): Promise<StoreStatus | undefined> {

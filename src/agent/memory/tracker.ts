@@ -33,6 +33,8 @@ const Final = z.object({
   missing: z.int(),
   bytes: z.int(),
   sent: z.int(),
+  /** Bytes that are still to be had here, and only here. */
+  left: z.int().default(0),
   /** Pages of shared memory that had to be read again, and the first reason for that. */
   compared: z.int().default(0),
   doubt: z.string().default(''),
@@ -55,7 +57,14 @@ export interface TrackerPlaces {
 /** What is said to be left out of the dump is there when `listed`; the peer has every page of it when `complete`. */
 export interface FinalCopy {
   listed: Promise<void>
-  complete: Promise<{ bytes: number; sent: number }>
+  complete: Promise<FinalBytes>
+}
+
+export interface FinalBytes {
+  bytes: number
+  sent: number
+  /** Stayed with the frozen processes. */
+  left: number
 }
 
 export class Tracker {
@@ -82,14 +91,14 @@ export class Tracker {
     return await this.#ask('round', TrackerRound, roundTimeoutMs)
   }
 
-  /** The container is frozen, and stays so until the dump is complete. */
-  final(): FinalCopy {
-    const listed = this.#ask('final', Listed, finalTimeoutMs).then(() => undefined)
+  /** The container is frozen, and stays so until the dump is complete. `later`: pages that the peer can ask for afterwards are not copied. */
+  final(later = false): FinalCopy {
+    const listed = this.#ask(later ? 'final later' : 'final', Listed, finalTimeoutMs).then(() => undefined)
     const complete = listed.then(async () => {
-      const { missing, bytes, sent, compared, doubt } = await this.#next(Final, finalTimeoutMs)
+      const { missing, bytes, sent, left, compared, doubt } = await this.#next(Final, finalTimeoutMs)
       if (compared > 0) log.info({ pages: compared, doubt }, 'shared memory was compared in the freeze')
       if (missing > 0) throw failure(`${missing} pages never reached the destination`)
-      return { bytes, sent }
+      return { bytes, sent, left }
     })
     complete.catch(() => undefined)
     return { listed, complete }

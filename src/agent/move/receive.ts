@@ -107,7 +107,7 @@ export class Receiver {
   /** One store for each container's memory, before any of it comes. */
   async stores(): Promise<Stores> {
     const started = await Promise.all(this.#pod.pod.containers.map((name) => startStore(this.#pod.folders(name))))
-    return { available: started.every(Boolean), packed: true }
+    return { available: started.every(Boolean), packed: true, later: true }
   }
 
   /** Everything about the restores that needs no images, done ahead of the freeze. */

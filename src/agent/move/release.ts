@@ -2,11 +2,13 @@
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sourceLost } from '../../api/names.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { type AgentContext, moveFolders, restoredFolder } from '../context.ts'
 import { endRestored, quitStandIn, type ReceivedContainer, reconnect } from '../criu/received-container.ts'
 import { writeDurably } from '../journal/durable-file.ts'
+import { toMB } from '../memory/megabytes.ts'
 import { storeLocal } from '../memory/store.ts'
 import { type Committed, GoesOn } from '../peer/wire.ts'
 import { review, serveFirstMs } from '../priority.ts'
@@ -25,6 +27,7 @@ export class Release {
   readonly #restored: () => readonly ReceivedContainer[]
   #committing: Promise<Committed> | undefined
   #releaseTries = 0
+  readonly #left = new Map<string, number>()
 
   /** `restored`: those that this life of the agent brought to their gates; others are looked for. */
   constructor(context: AgentContext, uid: string, pod: AwaitedPod, restored: () => readonly ReceivedContainer[]) {
@@ -133,9 +136,20 @@ export class Release {
 
   /** Its memory is its own: no page waits in the store, so that the next move, or the end of the store, finds a program like any other. */
   async #untilLocal(name: string): Promise<void> {
-    const status = await storeLocal(this.#pod.folders(name).meeting)
-    if (status && status.state !== 'local')
-      this.#context.moves.warn(this.#uid, `Filling the memory of ${name}: ${status.state} (${status.reason ?? 'no reason given'})`)
+    const { moves } = this.#context
+    const status = await storeLocal(this.#pod.folders(name).meeting, (bytes) => this.#noteLeft(name, bytes))
+    if (!status || status.state === 'local') return
+    const reason = status.reason ?? 'no reason given'
+    const lost = `${sourceLost}: what stayed at the source of ${name} cannot come any more (${reason}): it is started anew here, as after a crash`
+    moves.warn(this.#uid, status.sourceBytesLeft > 0 ? lost : `Filling the memory of ${name}: ${status.state} (${reason})`)
+  }
+
+  /** Of all containers together. */
+  #noteLeft(name: string, bytes: number): void {
+    this.#left.set(name, bytes)
+    const atSourceMB = toMB([...this.#left.values()].reduce((sum, one) => sum + one, 0))
+    if (atSourceMB === (this.#move.facts.atSourceMB ?? 0)) return
+    this.#context.moves.facts(this.#uid, { atSourceMB })
   }
 
   /** Its state lived or never will: kubelet's next start of it must not find a stand-in that waits for us. */

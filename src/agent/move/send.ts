@@ -10,6 +10,8 @@ import { collectAhead } from '../collect-ahead.ts'
 import { type AgentContext, type MoveFolders, moveFolders, podLogFolder } from '../context.ts'
 import { SocketReader } from '../criu/sockets.ts'
 import { findsEverything } from '../memory/convergence.ts'
+import type { Lending } from '../memory/lending.ts'
+import { toMB } from '../memory/megabytes.ts'
 import { catchUp, type PreCopy } from '../memory/pre-copy.ts'
 import { startPreCopy } from '../memory/start.ts'
 import type { FinalCopy } from '../memory/tracker.ts'
@@ -57,6 +59,7 @@ export class Sending {
   readonly #request: MoveRequest
   readonly #peer: Peer
   readonly #signal: AbortSignal
+  readonly #lending: Lending
   #pod!: RunningPod
   #files!: FilePasses
   #images: ImageSender | undefined
@@ -70,8 +73,10 @@ export class Sending {
   readonly #flows: MoveFlows
   #followed: Promise<void> | undefined
 
-  constructor(context: AgentContext, uid: string, signal: AbortSignal) {
+  /** `lending` outlives this attempt: it is its owner's to close. */
+  constructor(context: AgentContext, uid: string, signal: AbortSignal, lending: Lending) {
     this.#context = context
+    this.#lending = lending
     this.#uid = uid
     this.#signal = signal
     this.#request = context.moves.source(uid).request
@@ -125,6 +130,7 @@ export class Sending {
     await this.#openStreams(bundles)
     await this.#files.ahead()
     await this.#copyMemory()
+    if (this.#leavesPages) await this.#lending.start(this.#pod.containers)
     await this.#startDumps()
     await this.#armRestore()
     this.#take(await this.#flows.arm(this.#pod.sandboxPid))
@@ -196,6 +202,7 @@ export class Sending {
         open: (container) => this.#peer.open(this.#path(`pages/${container}`)),
         images: this.#images as ImageSender,
         limit: this.#limit,
+        leavesPages: this.#leavesPages,
       })
     } catch (error) {
       this.#noRounds(messageOf(error))
@@ -203,7 +210,10 @@ export class Sending {
     this.#signal.throwIfAborted()
   }
 
+  /** Mode PostCopy is asked for where the freeze must not depend on what is written: without it there is no move. */
   #noRounds(reason: string): void {
+    if (this.#leavesPages)
+      throw new CodedError('PostCopyUnavailable', `Copying memory ahead in mode PostCopy: ${reason}: use mode PreCopy or Cold`)
     this.#context.moves.facts(this.#uid, { preCopy: { rounds: [], reason } })
   }
 
@@ -299,7 +309,7 @@ export class Sending {
     moves.step(this.#uid, 'frozen', atMs)
     if (unreadSockets > 0) moves.warn(this.#uid, `Datagrams that waited unread at the freeze are lost (UDP sockets: ${unreadSockets})`)
     this.#limit.lift()
-    const memory = this.#memory?.final()
+    const memory = this.#memory?.final(this.#leavesPages)
     await network.lock({ uid: this.#uid, sandboxPid: this.#pod.sandboxPid })
     moves.step(this.#uid, 'locked')
     this.#followed = this.#flows.follow('locked')
@@ -334,7 +344,8 @@ export class Sending {
     }
     await this.#logs.send(images)
     await this.#withinBudget(images.finish(folders))
-    if (memory) await this.#withinBudget(memory.complete)
+    const copied = memory && (await this.#withinBudget(memory.complete))
+    if (copied && this.#leavesPages) moves.facts(this.#uid, { stayedMB: toMB(copied.left) })
     moves.step(this.#uid, 'transferred')
     await this.#withinBudget(synced)
     moves.facts(this.#uid, { bytesMoved: images.bytes + (this.#memory?.bytes ?? 0) })
@@ -408,6 +419,10 @@ export class Sending {
       signal: this.#signal,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     })
+  }
+
+  get #leavesPages(): boolean {
+    return this.#request.mode === 'PostCopy'
   }
 
   #path(what: string): string {

@@ -1,15 +1,17 @@
 // One migration on its source: runs the move, and carries out what the protocol says when it ends, fails or the agent comes back.
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
+import type { Duplex } from 'node:stream'
 import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { type AgentContext, moveFolders } from '../context.ts'
 import { leaveRepair } from '../criu/sockets.ts'
+import { Lending } from '../memory/lending.ts'
 import { nowMs } from '../moves.ts'
 import { Nothing, Outcome } from '../peer/wire.ts'
 import { review } from '../priority.ts'
 import type { SourceMove } from '../protocol/move.ts'
-import { isToBeUndone, type SourceAction } from '../protocol/source.ts'
+import { isToBeUndone, mayLend, type SourceAction } from '../protocol/source.ts'
 import { abandonHeldDump } from '../runc/checkpoint.ts'
 import { untilNoDumper } from '../runc/dumpers.ts'
 import { processesOf, thaw } from '../runc/freezer.ts'
@@ -29,10 +31,15 @@ export class Source {
   #running: Promise<void> | undefined
   #rollingBack: Promise<void> | undefined
   #asking = false
+  /** Of mode PostCopy: from before the freeze until the destination has everything. */
+  readonly #lending: Lending
 
   constructor(context: AgentContext, uid: string) {
     this.#context = context
     this.#uid = uid
+    const { destination, bandwidthLimitMbps } = this.#move.request
+    const open = (container: string): Promise<Duplex> => context.peers.to(destination.address).open(`/v1/peer/${uid}/lend/${container}`)
+    this.#lending = new Lending({ config: context.config, uid, open, limitMbps: bandwidthLimitMbps })
   }
 
   get #move(): SourceMove {
@@ -57,11 +64,12 @@ export class Source {
   }
 
   async restarted(): Promise<void> {
+    if (mayLend(this.#move)) await this.#lending.start(await this.#containers())
     await this.#carry(this.#context.moves.decideSource(this.#uid, { type: 'restarted' }))
   }
 
   async #run(): Promise<void> {
-    const sending = new Sending(this.#context, this.#uid, this.#stop.signal)
+    const sending = new Sending(this.#context, this.#uid, this.#stop.signal, this.#lending)
     try {
       await sending.run()
       // A person may have said meanwhile that the destination is gone.
@@ -104,6 +112,7 @@ export class Source {
   async #undo(): Promise<void> {
     const { moves, config } = this.#context
     const { pod } = this.#move.request
+    this.#lending.close()
     const containers = await this.#containers()
     await Promise.all([this.#takeNetworkBack(containers), this.#endDumps(containers)])
     await thaw(containers.map(({ freezer }) => freezer))
@@ -202,6 +211,7 @@ export class Source {
 
   /** Silently: the namespace is locked, so no FIN and no RST leaves; killed while frozen, so not one instruction runs. */
   async #endSource(): Promise<void> {
+    this.#lending.close()
     const containers = await this.#containers()
     for (const { freezer } of containers) killAll(freezer.folder)
     await thaw(containers.map(({ freezer }) => freezer))

@@ -17,6 +17,7 @@ import { ContainerName } from '../transfer/names.ts'
 //   POST /v1/peer/:uid/divert    Divert           -> {}            on the home node
 //   Upgrade /v1/peer/:uid/images                                   transfer/frame.ts
 //   Upgrade /v1/peer/:uid/pages/:container                         memory ahead (native/README.md), from tracker to store
+//   Upgrade /v1/peer/:uid/lend/:container                          memory that stayed at the source, from lender to store (mode PostCopy)
 //   Upgrade /v1/peer/:uid/files                                    one rsync each, its token first (storage/transport.ts)
 
 /** Goes up when an agent of before would take a word, or the order of words, for something else. */
@@ -30,8 +31,11 @@ export const StandingRequest = z.object({ podUid: z.string().regex(/^[0-9a-zA-Z]
 export const Standing = z.object({ standing: z.boolean(), missing: z.string().optional(), bundles: z.record(ContainerName, z.string()) })
 export type Standing = z.infer<typeof Standing>
 
-/** `available` false: this node cannot take memory ahead; everything then comes with the images. `packed`: it takes contents as LZ4 blocks too. */
-export const Stores = z.object({ available: z.boolean(), packed: z.boolean().default(false) })
+/**
+ * `available` false: this node cannot take memory ahead; everything then comes with the images. `packed`: it takes contents as LZ4 blocks too;
+ * `later`: it asks for what stayed at the source.
+ */
+export const Stores = z.object({ available: z.boolean(), packed: z.boolean().default(false), later: z.boolean().default(false) })
 export type Stores = z.infer<typeof Stores>
 
 export const ArmRestore = z.object({ lazy: z.boolean() })

@@ -19,7 +19,7 @@ export type JournalRecord =
   | { type: 'settled'; atMs: number; state: MoveState }
 
 export type MoveFacts = Partial<
-  Pick<MoveRecord, 'preCopy' | 'freezeMs' | 'holdMs' | 'bytesMoved' | 'connections' | 'sequenceDelta' | 'flows'>
+  Pick<MoveRecord, 'preCopy' | 'stayedMB' | 'atSourceMB' | 'freezeMs' | 'holdMs' | 'bytesMoved' | 'connections' | 'sequenceDelta' | 'flows'>
 >
 
 interface MoveBase {
@@ -115,13 +115,15 @@ export function isForgotten(move: Move, nowMs: number): boolean {
 }
 
 /** The controller says so within seconds, as long as it knows of both nodes. */
-const endsAloneAfterMs = { live: 60_000, committed: 600_000 }
+const endsAloneAfterMs = { live: 60_000, committed: 600_000, lending: 24 * 3_600_000 }
 
 /** Committed long ago, and nobody said that the move is over: one of the nodes was away, and its Node object with it. */
 export function endsAlone(move: Move, nowMs: number): boolean {
   const ageMs = nowMs - move.changedAtMs
   if (move.role === 'destination') return move.state === 'live' && ageMs > endsAloneAfterMs.live
-  return move.state === 'committed' && ageMs > endsAloneAfterMs.committed
+  // The destination takes its memory from here for as long as its limit makes that last.
+  const afterMs = move.request.mode === 'PostCopy' ? endsAloneAfterMs.lending : endsAloneAfterMs.committed
+  return move.state === 'committed' && ageMs > afterMs
 }
 
 /** Open: something may still have to happen here; its network and images belong to it. */

@@ -74,6 +74,11 @@ export function goesOn(move: SourceMove): boolean {
   return !move.committed && (move.state === 'aborted' || move.state === 'finished')
 }
 
+/** The destination may run, and lack what stayed with the frozen processes here. */
+export function mayLend(move: SourceMove): boolean {
+  return move.request.mode === 'PostCopy' && (move.state === 'granted' || move.state === 'committed')
+}
+
 function onAbort(move: SourceMove, reason: string, nowMs: number): Decision<SourceAction> {
   if (beforeGrant.includes(move.state)) return abort(nowMs, { code: 'Aborted', message: reason })
   return { records: [], actions: move.state === 'granted' ? ['askOutcome'] : [] }

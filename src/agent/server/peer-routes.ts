@@ -84,11 +84,12 @@ interface PeerStream {
 }
 
 function streamFor(request: IncomingMessage, { config }: AgentContext, registry: Registry): PeerStream {
-  const [, uid, what, container] = /^\/v1\/peer\/([^/]+)\/(images|files|pages)(?:\/([^/]+))?$/.exec(request.url ?? '') ?? []
+  const [, uid, what, container] = /^\/v1\/peer\/([^/]+)\/(images|files|pages|lend)(?:\/([^/]+))?$/.exec(request.url ?? '') ?? []
   if (clientName(request) !== peerName) throw new Error('only agents may open streams')
   const receiver = registry.receiver(Uid.parse(uid))
   if (what === 'images') return { receiver, serve: async (socket) => await receiveImages(socket, receiver.receiveTarget()) }
-  if (what === 'pages') return { receiver, serve: async (socket) => await serveStore(socket, receiver.meetingOf(container ?? '')) }
+  const word = what === 'pages' ? 'stream' : 'lend'
+  if (what !== 'files') return { receiver, serve: async (socket) => await serveStore(socket, receiver.meetingOf(container ?? ''), word) }
   return { receiver, serve: async (socket) => await receiveFiles(socket, receiver, config) }
 }
 

@@ -8,7 +8,7 @@ import { type Instant, isNodeGone, isRecord, type Migration, type Observed } fro
 import { controllerOf } from '../owner.ts'
 import { isReady } from '../pod-containers.ts'
 import { deletionOf, referenceTo } from '../pod-deletion.ts'
-import { recordIntoStatus } from '../records.ts'
+import { memoryLoss, recordIntoStatus } from '../records.ts'
 import { identityOf, missingLabels, type SourceIdentity, writtenIdentity } from '../source-identity.ts'
 import { tellSourceCommitted } from './tell-source.ts'
 
@@ -115,7 +115,8 @@ function describe({ sourcePod, source }: Observed): string {
 function complete(status: PodMigrationStatus, observed: Observed, nowMs: Instant): Decision {
   const freezeMs = status.freeze?.freezeMs
   const frozen = freezeMs === undefined ? '' : `, frozen for ${Math.round(freezeMs)} ms`
-  const message = `moved from ${status.sourceNode} to ${status.destinationNode} as ${status.destinationPodName}${frozen}`
+  const lost = memoryLoss(status)
+  const message = `moved from ${status.sourceNode} to ${status.destinationNode} as ${status.destinationPodName}${frozen}${lost ? `; ${lost}` : ''}`
   const { nextStep: _done, ...rest } = status
   const effects: Effect[] =
     status.destinationNode && isRecord(observed.destination) && observed.destination.state !== 'finished'

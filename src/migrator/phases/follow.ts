@@ -1,10 +1,10 @@
 // ZeroWindowArm to DisengageHold: the agents act alone, the status follows their records. Nothing here decides for them.
-import { annotations } from '../../api/names.ts'
+import { annotations, sourceLost } from '../../api/names.ts'
 import type { Phase } from '../../api/phases.ts'
 import type { PodMigrationStatus } from '../../api/pod-migration.ts'
 import { type Decision, type Effect, enter, followEveryMs, stay } from '../decision.ts'
 import { type Instant, isNodeGone, isRecord, type Migration, type Observed } from '../observed.ts'
-import { destinationGone, isCommitted, isGranted, phaseOfTimeline, recordIntoStatus, tcpConditions } from '../records.ts'
+import { destinationGone, isCommitted, isGranted, memoryLoss, phaseOfTimeline, recordIntoStatus, tcpConditions } from '../records.ts'
 import { moveRequest } from '../requests-to-agents.ts'
 import { becomeRollingBack, type Failure, failureOf } from './roll-back.ts'
 import { tellSourceCommitted } from './tell-source.ts'
@@ -66,14 +66,17 @@ function committed(status: PodMigrationStatus, observed: Observed): Decision {
   const live = isRecord(destination) && (destination.state === 'live' || destination.state === 'finished')
   const effects = tellSourceCommitted(known, observed)
   // A destination that has forgotten has nothing left to do either.
-  if (live || destination === 'absent') return enter('TCPVerifying', { ...known, message: 'the pod lives on the destination' }, effects)
+  if (live || destination === 'absent') {
+    const lost = memoryLoss(known)
+    const event: Effect[] = lost ? [{ kind: 'event', type: 'Warning', reason: sourceLost, message: lost }] : []
+    return enter('TCPVerifying', { ...known, message: lost ?? 'the pod lives on the destination' }, [...effects, ...event])
+  }
   if (destination === 'unreachable' && isNodeGone(observed, status.destinationNode))
     return enter('TCPVerifying', { ...known, message: `the pod lived on ${status.destinationNode}, which is gone for good` }, effects)
-  return stay(
-    { ...known, phase: 'DisengageHold', message: `committed: the pod belongs to ${status.destinationNode}` },
-    effects,
-    followEveryMs,
-  )
+  const { stayedMB = 0, atSourceMB = 0 } = status.postCopy ?? {}
+  const fetching = atSourceMB > 0 ? `, ${atSourceMB} of ${stayedMB} MB of its memory are still on ${status.sourceNode}` : ''
+  const message = `committed: the pod belongs to ${status.destinationNode}${fetching}`
+  return stay({ ...known, phase: 'DisengageHold', message }, effects, followEveryMs)
 }
 
 // Granted and not heard of: the source stays frozen until somebody who knows speaks. Time alone proves nothing.

@@ -7,6 +7,7 @@ import { type Decision, end, enter, stay } from '../decision.ts'
 import { budgetRefusals, estimateMove } from '../estimate.ts'
 import { inventoryRefusals } from '../inventory.ts'
 import { capacityOf, type Instant, type Migration, type Observed } from '../observed.ts'
+import { postCopyRefusals } from '../post-copy.ts'
 import { chooseDestination } from '../reservation.ts'
 import { alreadyMovingRefusals, identityRefusals, specRefusals } from '../spec-validation.ts'
 import { podRefusals } from '../validation.ts'
@@ -44,13 +45,13 @@ function allRefusals(migration: Migration, observed: Observed, nowMs: Instant): 
   const pod = observed.sourcePod
   const identity = [...specRefusals(migration), ...identityRefusals(migration, pod)]
   if (!pod) return identity
-  const freeze = spec.mode === 'Cold' ? {} : { freezeWindowBudgetMs: spec.freezeWindowBudgetMs }
+  const freeze = spec.mode === 'Cold' ? {} : { freezeWindowBudgetMs: spec.freezeWindowBudgetMs, postCopy: spec.mode === 'PostCopy' }
   const refusals = [
     ...identity,
     ...podRefusals(pod, { ...freeze, ...(observed.claims ? { claims: observed.claims } : {}) }),
     ...alreadyMovingRefusals(migration, pod, observed.migrations),
     ...observed.quotaRefusals,
-    ...sourceNodeRefusals(pod, observed, nowMs),
+    ...sourceNodeRefusals(migration, pod, observed, nowMs),
     ...inventoryReasons(migration, observed),
   ]
   return refusals.some(({ code }) => code === 'WrongRuntimeClass' || code === 'WrongUid')
@@ -58,14 +59,16 @@ function allRefusals(migration: Migration, observed: Observed, nowMs: Instant): 
     : [...refusals, ...destinationRefusals(migration, observed)]
 }
 
-function sourceNodeRefusals(pod: V1Pod, observed: Observed, nowMs: Instant): Refusal[] {
-  if (!pod.spec?.nodeName) return []
-  const capacity = capacityOf(observed, pod.spec.nodeName)
+function sourceNodeRefusals({ spec }: Migration, pod: V1Pod, observed: Observed, nowMs: Instant): Refusal[] {
+  const { nodeName } = pod.spec ?? {}
+  if (!nodeName) return []
+  const capacity = capacityOf(observed, nodeName)
   const stale = freshnessRefusal(capacity, nowMs)
-  return [...eligibilityRefusals(capacity), ...(stale ? [stale] : [])].map((reason) => ({
-    ...reason,
-    message: `source node ${pod.spec?.nodeName}: ${reason.message}`,
-  }))
+  const reasons = [...eligibilityRefusals(capacity), ...(stale ? [stale] : [])]
+  return [
+    ...reasons.map((reason) => ({ ...reason, message: `source node ${nodeName}: ${reason.message}` })),
+    ...postCopyRefusals(spec, 'source', nodeName, capacity),
+  ]
 }
 
 /** Only a dry run has asked already; a real move asks in its own phase. */

@@ -30,6 +30,10 @@ function describeMigration({ metadata, spec, status = {} }: PodMigration): strin
     ['Bytes moved', status.bytesMoved?.toLocaleString('en')],
     ['Connections', connections(status)],
     ['Pre-copy', status.preCopy && `${status.preCopy.rounds.length} rounds${status.preCopy.reason ? ` (${status.preCopy.reason})` : ''}`],
+    [
+      'Post-copy',
+      status.postCopy && `${status.postCopy.stayedMB} MB stayed at the source, ${status.postCopy.atSourceMB} MB are still there`,
+    ],
     ['Failure', status.failure && `${status.failure.code} in ${status.failure.phase ?? 'Pending'}: ${status.failure.message}`],
   ]
   const known = facts.flatMap(([name, value]) => (value ? [`${`${name}:`.padEnd(14)}${value}\n`] : []))

@@ -39,7 +39,13 @@ describe('a tracker', () => {
     const tracker = trackerThat(`final) echo '{"listed":true}'; echo '{"final":true,"missing":0,"bytes":5,"sent":3}';;`)
     const { listed, complete } = tracker.final()
     await listed
-    expect(await complete).to.deep.equal({ bytes: 5, sent: 3 })
+    expect(await complete).to.deep.equal({ bytes: 5, sent: 3, left: 0 })
+    tracker.close()
+  })
+
+  it('leaves at the end what can be asked for later, where it is told to', async () => {
+    const tracker = trackerThat(`'final later') echo '{"listed":true}'; echo '{"final":true,"missing":0,"bytes":5,"sent":3,"left":4096}';;`)
+    expect(await tracker.final(true).complete).to.deep.equal({ bytes: 5, sent: 3, left: 4096 })
     tracker.close()
   })
 

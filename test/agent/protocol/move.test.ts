@@ -37,6 +37,8 @@ describe('what the records of a move say', () => {
     const [live, committed] = [destinationMove(at('committed'), at('live')), sourceMove(at('granted'), at('committed'))]
     expect([61_000, 61_001].map((nowMs) => endsAlone(live, nowMs))).to.deep.equal([false, true])
     expect([601_000, 601_001].map((nowMs) => endsAlone(committed, nowMs))).to.deep.equal([false, true])
+    const lending = { ...committed, request: { ...committed.request, mode: 'PostCopy' as const } }
+    expect([86_401_000, 86_401_001].map((nowMs) => endsAlone(lending, nowMs))).to.deep.equal([false, true])
     for (const move of [sourceMove(at('granted')), destinationMove(at('committed'))]) expect(endsAlone(move, 1e9)).to.equal(false)
   })
 })

@@ -1,6 +1,6 @@
 // Single decisions of the source, one a line.
 import { expect } from 'chai'
-import { decideSource, goesOn, type SourceMessage } from '../../../src/agent/protocol/source.ts'
+import { decideSource, goesOn, mayLend, type SourceMessage } from '../../../src/agent/protocol/source.ts'
 import type { MoveState } from '../../../src/api/agent-wire.ts'
 import { sourceMove } from '../samples.ts'
 
@@ -67,6 +67,16 @@ describe('the source decides', () => {
   it('to thaw on the word that the destination is gone', () => {
     expect(decide(['moving', 'frozen', 'granted'], { type: 'resolve', verdict: 'destinationGone' }).actions).to.deep.equal(['rollBack'])
     expect(decide(['moving', 'frozen', 'granted', 'committed'], { type: 'resolve', verdict: 'destinationGone' }).actions).to.deep.equal([])
+  })
+
+  it('to lend what stayed with it from the grant until it is ended, in mode PostCopy alone', () => {
+    const states = ['moving', 'frozen', 'granted', 'committed', 'finished'] as const
+    const moves = states.map((_, last) =>
+      sourceMove(...states.slice(0, last + 1).map((state) => ({ type: 'state', atMs: 1, state }) as const)),
+    )
+    const asked = (mode: 'PreCopy' | 'PostCopy') => moves.map((move) => mayLend({ ...move, request: { ...move.request, mode } }))
+    expect(asked('PostCopy')).to.deep.equal([false, false, true, true, false])
+    expect(asked('PreCopy').includes(true)).to.equal(false)
   })
 
   it('what to say when it is asked whether it goes on', () => {

@@ -1,0 +1,104 @@
+// Mode PostCopy: a program that rewrites its memory as fast as it can is followed by it after a short freeze, whoever of the source is killed meanwhile.
+import { expect } from 'chai'
+import type { PodMigration } from '../../../src/api/pod-migration.ts'
+import { Dice } from '../../sim/dice.ts'
+import { beginMove, type Scene } from '../chaos/scene.ts'
+import { HeapPod, heapApp } from '../workloads/heap.ts'
+import { waitEligible } from './install.ts'
+import { journalOf, untilInstant } from './journals.ts'
+import { agentReady, freshPods } from './own-pods.ts'
+import { sharedWorld } from './shared-lab.ts'
+import { findVictims, kill } from './victims.ts'
+import type { World } from './world.ts'
+
+const heapMB = 256
+const whole = `ok ${heapMB * 256}`
+/** So that the fetch lasts for seconds, and something can happen in it. */
+const bandwidthLimitMbps = 400
+
+describe('a pod whose memory follows it', function () {
+  this.timeout(600_000)
+  let world: World
+  let heap: HeapPod
+  before(async () => {
+    world = await sharedWorld()
+    await freshPods(world)
+    heap = await HeapPod.start(world, 'heap', [String(heapMB), 'private'])
+  })
+  after(async () => {
+    await heap?.close()
+    await HeapPod.remove(world)
+    await world.remove('podmigrations', '--all')
+  })
+
+  /** Only when nothing is at the source any more. */
+  function isLive({ destination, uid }: Scene): boolean {
+    return journalOf(destination, uid).includes('"state":"live"')
+  }
+
+  async function move(mode: 'PreCopy' | 'PostCopy'): Promise<PodMigration> {
+    await heap.ask('dirty -1')
+    const moved = await world.migrate((await world.pod(heapApp)).metadata?.name ?? '', { mode })
+    await heap.ask('dirty 0')
+    expect(moved.status?.phase, moved.status?.message).to.equal('Complete')
+    expect(await heap.ask('verify')).to.equal(whole)
+    return moved
+  }
+
+  it('stands still for less than copying what it had written would take', async () => {
+    const [copied, followed] = [await move('PreCopy'), await move('PostCopy')]
+    const { stayedMB = 0, atSourceMB } = followed.status?.postCopy ?? {}
+    expect(stayedMB).to.be.greaterThan(heapMB / 4)
+    expect(atSourceMB).to.equal(0)
+    console.log(
+      `      ${stayedMB} MB stayed; frozen for ${followed.status?.freeze?.freezeMs} ms, in mode PreCopy for ${copied.status?.freeze?.freezeMs} ms`,
+    )
+    expect(followed.status?.freeze?.freezeMs).to.be.lessThan(copied.status?.freeze?.freezeMs ?? 0)
+  })
+
+  it("loses nothing when the source's agent is killed while it lends", async () => {
+    await heap.ask('dirty -1')
+    const scene = await beginMove(world, await world.pod(heapApp), new Dice(1), { spec: { mode: 'PostCopy', bandwidthLimitMbps } })
+    const over = new AbortController()
+    setTimeout(() => over.abort(), 120_000).unref()
+    expect(await untilInstant(scene.destination, scene.uid, 'step:resumed', over.signal)).to.equal(true)
+    expect(kill(findVictims('sourceAgent', scene.source))).to.be.greaterThan(0)
+    expect(isLive(scene), 'everything had come already').to.equal(false)
+    expect(await heap.ask('verify')).to.equal(whole)
+    await heap.ask('dirty 0')
+    const ended = await world.ended(scene.name)
+    expect(ended.status?.phase, ended.status?.message).to.equal('Complete')
+    expect(ended.status?.warnings ?? []).to.deep.equal([])
+    expect(ended.status?.postCopy?.atSourceMB).to.equal(0)
+    expect(await heap.ask('verify')).to.equal(whole)
+    await agentReady(world, scene.source.name)
+  })
+
+  it('is started anew, and that is said, when its source is destroyed before all has come', async () => {
+    await heap.ask('dirty -1')
+    const spec = { mode: 'PostCopy', bandwidthLimitMbps: 100, completionTimeoutSeconds: 600 }
+    const scene = await beginMove(world, await world.pod(heapApp), new Dice(1), { spec })
+    const { name } = scene.source
+    const over = new AbortController()
+    setTimeout(() => over.abort(), 200_000).unref()
+    try {
+      expect(await untilInstant(scene.destination, scene.uid, 'step:resumed', over.signal)).to.equal(true)
+      await world.lab.killNode(name)
+      await world.kubectl('delete', 'node', name, '--wait=false')
+      expect(isLive(scene), 'everything had come already').to.equal(false)
+      const { status } = await world.ended(scene.name, 330_000)
+      expect(status?.phase, status?.message).to.equal('Complete')
+      expect(status?.message).to.match(/PostCopySourceLost: what stayed at the source of heap cannot come any more/)
+      // Kubelet tells of it a moment later.
+      const restarts = (): Promise<number | undefined> =>
+        world.pod(heapApp).then((pod) => pod.status?.containerStatuses?.[0]?.restartCount || undefined)
+      expect(await world.until('the restart of its container', restarts)).to.equal(1)
+      expect((await world.pod(heapApp)).spec?.nodeName).to.equal(scene.destination.name)
+    } finally {
+      await world.lab.startNode(name)
+      await world.kubectl('wait', '--for=condition=Ready', 'nodes', '--all', '--timeout=90s')
+      await freshPods(world)
+      await waitEligible(world.lab)
+    }
+  })
+})
