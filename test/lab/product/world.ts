@@ -108,14 +108,22 @@ export class World {
   async ended(name: string, timeoutMs = 180_000): Promise<PodMigration> {
     const endMs = Date.now() + timeoutMs
     await this.kubectl('wait', `podmigration/${name}`, '--for=jsonpath={.status.completedAt}', `--timeout=${timeoutMs}ms`)
-    return await this.until(
-      `the end of PodMigration ${name}`,
-      async () => {
-        const migration = await this.get<PodMigration>('podmigration', name)
-        return isTerminal(migration?.status?.phase) && migration
-      },
-      Math.max(1000, endMs - Date.now()),
-    )
+    let last: PodMigration | undefined
+    try {
+      return await this.until(
+        `the end of PodMigration ${name}`,
+        async () => {
+          last = await this.get<PodMigration>('podmigration', name)
+          return isTerminal(last?.status?.phase) && last
+        },
+        Math.max(1000, endMs - Date.now()),
+      )
+    } catch (error) {
+      const { phase, message, timeline = [] } = last?.status ?? {}
+      throw new Error(`${name} is ${phase} (${message}) after ${timeoutMs / 1000} s, last ${JSON.stringify(timeline.at(-1))}`, {
+        cause: error,
+      })
+    }
   }
 
   /** Clients outside the cluster that talk to `address` for some seconds, or until a signal; start it, move the pod, await it. */
