@@ -33,7 +33,7 @@ typedef struct patient {
 	bool (*work)(struct patient *p); // what is done in it
 	int pidfd; // to take a descriptor from it by
 	int number; // the descriptor to close in it
-	uint64_t entry; // address of a `syscall` instruction
+	uint64_t vdso, entry; // and the address of a `syscall` instruction in it
 	struct user_regs_struct before;
 	uint64_t mask;
 	bool stop_again; // a SIGSTOP came meanwhile
@@ -49,9 +49,22 @@ static bool fail(patient *p, const char *format, ...)
 	return false;
 }
 
+// Where its vdso begins; an exec puts it elsewhere, or by chance the same code at the same place.
+static uint64_t vdso_of(pid_t pid)
+{
+	Elf64_auxv_t entries[64];
+	int fd = open_process(pid, "auxv", O_RDONLY);
+	ssize_t n = fd < 0 ? 0 : read(fd, entries, sizeof entries);
+	if (fd >= 0) close(fd);
+	for (ssize_t i = 0; (i + 1) * (ssize_t)sizeof *entries <= n; i++)
+		if (entries[i].a_type == AT_SYSINFO_EHDR) return entries[i].a_un.a_val;
+	return 0;
+}
+
 // Any two bytes 0f 05 in the executable vdso are a system call instruction, wherever they lie.
 static bool find_entry(patient *p)
 {
+	p->vdso = vdso_of(p->pid);
 	char *maps = read_process(p->pid, "maps", NULL);
 	char *line = maps ? strstr(maps, "[vdso]") : NULL;
 	while (line && line > maps && line[-1] != '\n') line--;
@@ -97,6 +110,12 @@ static bool interrupt(patient *p)
 	return fail(p, "it does not stop (it waits in the kernel)");
 }
 
+// All that can be blocked is: these are the injected instruction's own, and would come again and again.
+static bool is_fault(int signal)
+{
+	return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE;
+}
+
 static bool step_to_call_border(patient *p)
 {
 	int status;
@@ -104,6 +123,7 @@ static bool step_to_call_border(patient *p)
 		if (ptrace(PTRACE_SYSCALL, p->pid, 0, 0)) return false;
 		if (waitpid(p->pid, &status, __WALL) != p->pid || !WIFSTOPPED(status)) return false;
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80)) return true;
+		if (is_fault(WSTOPSIG(status))) return false;
 		if (WSTOPSIG(status) == SIGSTOP && status >> 16 == 0) p->stop_again = true;
 	}
 }
@@ -156,6 +176,8 @@ static bool operate(patient *p)
 	uint64_t all = ~0ull;
 	if (!find_entry(p) || !seize(p) || !interrupt(p)) return false;
 	int64_t start = clock_us();
+	// It may have become another program since.
+	if (vdso_of(p->pid) != p->vdso && !find_entry(p)) return false;
 	if (ptrace(PTRACE_GETREGS, p->pid, 0, &p->before)) return fail(p, "its registers cannot be read: %s", strerror(errno));
 	if (p->before.cs != CODE_SEGMENT_64) return fail(p, "it is a 32-bit program");
 	if (ptrace(PTRACE_GETSIGMASK, p->pid, KERNEL_SIGSET, &p->mask)) return fail(p, "its signal mask cannot be read: %s", strerror(errno));

@@ -414,6 +414,19 @@ class Tracking(Case):
         self.assertEqual(final['missing'], 0)
         self.assertGreater(min(self.check_all(t, self.first_pid())), 1000)
 
+    def test_a_program_that_becomes_another_at_any_instant_is_left_whole(self):
+        path = self.dir + '/again'
+        with open(path, 'w') as f:
+            f.write('#!/bin/sh\nexec "$0"\n')
+        os.chmod(path, 0o755)
+        p = self.start(path)
+        t = self.tracker()
+        for _ in range(300):
+            self.assertIn('round', t('round'))
+        with self.assertRaises(subprocess.TimeoutExpired):
+            p.wait(0.2)  # it goes on
+        self.assertIn(self.first_pid(), self.pids())
+
     def script(self, start=''):
         """A Python program that runs the lines it is given."""
         p = self.start('python3', '-u', '-c', 'import sys, os, mmap, ctypes\nlibc = ctypes.CDLL(None)\n' + start + '\nprint("up")\nfor line in sys.stdin: exec(line); print("done")')
