@@ -84,8 +84,10 @@ describe('lab', function () {
   for (const host of ['client', 'control', 'node-1', 'node-2']) {
     it(`reaches pods, Services and node ports from ${host}`, async () => {
       const pod = await text(lab.kubectl(['get', 'pod', 'web', '-o', 'jsonpath={.status.podIP}']))
+      // Each host hears by itself of a Service that has just got its endpoint.
+      const soon = ['--retry', '10', '--retry-connrefused', '--retry-delay', '1']
       for (const url of [`http://${pod}:8000/`, 'http://10.96.7.7/', 'http://172.30.0.1:30077/']) {
-        const answer = await lab.host(host).run('curl', ['-s', '-o', '/dev/null', '-w', '%{http_code}', '--max-time', '5', url])
+        const answer = await lab.host(host).run('curl', ['-s', '-o', '/dev/null', '-w', '%{http_code}', '--max-time', '5', ...soon, url])
         expect(answer.stdout, url).to.equal('200')
       }
     })
