@@ -72,6 +72,7 @@ export class Sending {
   #closers: (() => void)[] = []
   readonly #flows: MoveFlows
   #followed: Promise<void> | undefined
+  readonly #whenAborted = (): void => this.close()
 
   /** `lending` outlives this attempt: it is its owner's to close. */
   constructor(context: AgentContext, uid: string, signal: AbortSignal, lending: Lending) {
@@ -81,7 +82,7 @@ export class Sending {
     this.#signal = signal
     this.#request = context.moves.source(uid).request
     // Whatever a step waits for, an abort ends it.
-    signal.addEventListener('abort', () => this.close(), { once: true })
+    signal.addEventListener('abort', this.#whenAborted, { once: true })
     this.#peer = context.peers.to(this.#request.destination.address)
     const { pod, bandwidthLimitMbps } = this.#request
     this.#limit = new RateLimit(bandwidthLimitMbps, realClock)
@@ -111,7 +112,9 @@ export class Sending {
     }
   }
 
+  /** What is kept of the move afterwards keeps the signal, and must not keep all pages that were sent by it. */
   close(): void {
+    this.#signal.removeEventListener('abort', this.#whenAborted)
     for (const dump of this.#dumps) dump.cancel()
     this.#memory?.close()
     this.#sockets?.cancel()

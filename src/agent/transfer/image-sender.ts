@@ -48,7 +48,7 @@ export class ImageSender {
   readonly #socket: Duplex
   readonly #files = new Map<string, Progress>()
   readonly #shared: Record<string, SharedFile> = {}
-  #repeats = new PageRepeats()
+  readonly #repeats = new PageRepeats()
   readonly #answer: Promise<unknown>
   #gatheredBytes = 0
   #bytes = 0
@@ -56,10 +56,6 @@ export class ImageSender {
 
   constructor(socket: Duplex) {
     this.#socket = socket
-    // Up to 64 MiB, and whoever asks about the move later still knows its sender.
-    socket.once('close', () => {
-      this.#repeats = new PageRepeats()
-    })
     this.#answer = readAnswer(socket)
     this.#answer.catch(() => undefined)
   }
