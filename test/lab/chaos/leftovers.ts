@@ -1,16 +1,10 @@
 // What is on the nodes after a chaos move that belongs to nobody: compared with the beginning, by whose identifier a line carries.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { V1Pod } from '@kubernetes/client-node'
-import { differences, nodeState } from '../product/node-state.ts'
+import { differences, type States, statesOf } from '../product/node-state.ts'
 import type { World } from '../product/world.ts'
 import { said } from '../said.ts'
 import { programMark } from './workload.ts'
-
-export type States = ReadonlyMap<string, ReadonlySet<string>>
-
-export async function statesOf(world: World, podIp: string): Promise<States> {
-  return new Map(await Promise.all(world.lab.nodes.map(async (node) => [node.name, await nodeState(node, podIp)] as const)))
-}
 
 const patienceMs = 120_000
 const lookEveryMs = 1500
@@ -48,7 +42,7 @@ export async function untilNothingLeft(world: World, atFirst: States, podIp: str
 
 async function leftovers(world: World, atFirst: States, podIp: string): Promise<string[]> {
   const pods = await world.list<V1Pod>('pods', '-A')
-  const now = await statesOf(world, podIp)
+  const now = await statesOf(world.lab.nodes, podIp)
   const everywhere = new Set([...atFirst.values()].flatMap((state) => [...state]))
   const left: string[] = []
   for (const node of world.lab.nodes) {

@@ -1,6 +1,7 @@
 // A chaos run: move after move from its seed, each struck by one trouble; the oracle talks to the pod all the while.
+import { quietStates, type States } from '../product/node-state.ts'
 import type { World } from '../product/world.ts'
-import { type States, statesOf, untilNothingLeft } from './leftovers.ts'
+import { untilNothingLeft } from './leftovers.ts'
 import { chaosMove, type Result, type Stage } from './one-move.ts'
 import { Oracle } from './oracle.ts'
 import { describePlan, drawPlan, type Plan } from './plan.ts'
@@ -23,7 +24,7 @@ export function* plansFrom(seed: number, moves: number): Iterable<Plan> {
 }
 
 export async function chaosRun(world: World, run: Run): Promise<Summary> {
-  const atFirst = await statesOf(world, 'no-pod-yet')
+  const atFirst = await quietStates(world.lab.nodes)
   const summary = await withPod(world, atFirst, run)
   const left = await untilNothingLeft(world, atFirst, 'no-pod-any-more')
   for (const line of left) run.say(`FAILED left behind when the pod had gone: ${line}`)

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { node } from '../hosts.ts'
-import { differences, nodeState } from '../product/node-state.ts'
+import { differences, statesOf } from '../product/node-state.ts'
 import { moveOn } from './moves.ts'
 import { expectUndisturbed, flowsSetting } from './setting.ts'
 
@@ -11,10 +11,6 @@ const relayPatienceMs = 150_000
 
 describe('flows of every kind', () => {
   const setting = flowsSetting()
-
-  async function states(ips: readonly string[]): Promise<Map<string, Set<string>>> {
-    return new Map(await Promise.all(setting.world.lab.nodes.map(async (node) => [node.name, await nodeState(node, ...ips)] as const)))
-  }
 
   async function restartAgents(): Promise<void> {
     await setting.world.kubectl('-n', 'podmotion', 'rollout', 'restart', 'daemonset/podmotion-agent')
@@ -28,7 +24,7 @@ describe('flows of every kind', () => {
     const families = world.lab.options.stack === 'dual' ? 2 : 1
     expect(podIps).to.have.length(families)
     const nodeIps = [node(1).address, node(1).address6].slice(0, families)
-    const before = await states(podIps)
+    const before = await statesOf(setting.world.lab.nodes, ...podIps)
     await flows.open({ count: 2, periodMs: 200 })
     const first = await moveOn(world)
     const status = first.migration.status
@@ -52,7 +48,7 @@ describe('flows of every kind', () => {
 
     const endMs = Date.now() + relayPatienceMs
     for (;;) {
-      const after = await states(podIps)
+      const after = await statesOf(setting.world.lab.nodes, ...podIps)
       const left = [...after].flatMap(([node, state]) =>
         differences(before.get(node) ?? new Set(), state)
           .filter((line) => /^\+ (rule|table|nft|route|conntrack)/.test(line) && !belongsToPod(line, podIps))

@@ -1,7 +1,7 @@
 // A move leaves on its nodes what the moved pod needs there, and nothing when the pod has gone. First by name: it compares with fresh nodes.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { differences, nodeState } from './node-state.ts'
+import { differences, quietStates, type States, statesOf } from './node-state.ts'
 import { sharedWorld } from './shared-lab.ts'
 import type { World } from './world.ts'
 
@@ -11,26 +11,22 @@ const patienceMs = 200_000
 
 describe('after moves', () => {
   let world: World
-  let atFirst: Map<string, Set<string>>
+  let atFirst: States
   before(async function () {
     this.timeout(900_000)
     world = await sharedWorld()
-    atFirst = await states('no-pod-yet')
+    atFirst = await quietStates(world.lab.nodes)
   })
   after(async () => {
     await world.remove(`deployment/${app}`, `service/${app}`, '--wait')
     await world.remove('podmigrations', '--all')
   })
 
-  async function states(ip: string): Promise<Map<string, Set<string>>> {
-    return new Map(await Promise.all(world.lab.nodes.map(async (node) => [node.name, await nodeState(node, ip)] as const)))
-  }
-
   /** Waits until no node differs from the beginning except by lines that `allowed` lets pass; says what still does. */
   async function untilClean(ip: string, allowed: (line: string, node: string) => boolean): Promise<void> {
     const endMs = Date.now() + patienceMs
     for (;;) {
-      const now = await states(ip)
+      const now = await statesOf(world.lab.nodes, ip)
       const wrong = [...now].flatMap(([node, state]) =>
         differences(atFirst.get(node) ?? new Set(), state)
           .filter((line) => !allowed(line, node))
