@@ -15,6 +15,7 @@ import { isToBeUndone } from './protocol/source.ts'
 /** From the resume on, who has waited for the pod is served first: all that is left of the move can wait for that. */
 export const serveFirstMs = 150
 
+const foremostNice = -20
 const firstNice = -15
 const ordinaryNice = 0
 /** As the tracker's (track-pace.c): a tenth of the weight of an ordinary thread. */
@@ -96,6 +97,11 @@ export function keepAlike(child: Pick<ChildProcess, 'pid' | 'once'>): void {
   if (pid === undefined) return
   alike.add(pid)
   child.once('exit', () => alike.delete(pid))
+}
+
+/** Before all else of the freeze: the dump is what it waits for. */
+export function putForemost(pid: number | undefined): void {
+  raise(pid, foremostNice)
 }
 
 function raise(pid: number | undefined, to: number): void {

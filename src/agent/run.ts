@@ -1,6 +1,6 @@
 // The one place of the agent that starts programs: in its own container, in the host's namespaces, or in a pod's network namespace.
 import { execa } from 'execa'
-import { keepAlike, putBeforeCopies, putFirst } from './priority.ts'
+import { keepAlike, putBeforeCopies, putFirst, putForemost } from './priority.ts'
 
 export interface RunOptions {
   input?: string | Uint8Array
@@ -10,6 +10,8 @@ export interface RunOptions {
   signal?: AbortSignal
   /** It waits for the freeze, or works in it, whenever it was started. */
   urgent?: boolean
+  /** The freeze waits for it longest: files and pages, which go beside it, have slack. */
+  foremost?: boolean
   /** It copies: as urgent as the agent, whatever that comes to while it runs. */
   copies?: boolean
   env?: Record<string, string>
@@ -39,7 +41,8 @@ export async function run(command: string, args: readonly string[], options: Run
     ...(options.signal ? { cancelSignal: options.signal } : {}),
     ...(options.env ? { env: options.env } : {}),
   })
-  if (options.urgent) putFirst(child.pid)
+  if (options.foremost) putForemost(child.pid)
+  else if (options.urgent) putFirst(child.pid)
   else if (options.copies) keepAlike(child)
   else putBeforeCopies(child.pid)
   const result = await child

@@ -6,7 +6,16 @@ import { getPriority, setPriority } from 'node:os'
 import { expect } from 'chai'
 import type { AgentConfig } from '../../src/agent/config.ts'
 import type { Moves } from '../../src/agent/moves.ts'
-import { copyAhead, isWaitedFor, keepAlike, putBeforeCopies, putFirst, review, takePriority } from '../../src/agent/priority.ts'
+import {
+  copyAhead,
+  isWaitedFor,
+  keepAlike,
+  putBeforeCopies,
+  putFirst,
+  putForemost,
+  review,
+  takePriority,
+} from '../../src/agent/priority.ts'
 import type { MoveState } from '../../src/api/agent-wire.ts'
 
 function movesIn(...states: MoveState[]): Moves {
@@ -64,6 +73,8 @@ describe('the priority on the processor', () => {
       expect(getPriority(child.pid)).to.equal(0)
       putFirst(child.pid)
       expect(getPriority(child.pid)).to.equal(-15)
+      putForemost(child.pid)
+      expect(getPriority(child.pid), 'the dump').to.equal(-20)
       child.kill()
     })
     putFirst(undefined)

@@ -62,7 +62,7 @@ export async function startHeldDump(config: AgentConfig, container: { name: stri
     },
     timeoutMs: dumpTimeoutMs,
     reject: false,
-    urgent: true,
+    foremost: true,
   })
   const gate = await Promise.race([connectWhenThere(socket, startTimeoutMs), failsEarly(container.name, folders, ended)])
   await Promise.race([gate.waitFor((line) => line.startsWith('event held'), startTimeoutMs), failsEarly(container.name, folders, ended)])
