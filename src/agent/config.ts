@@ -32,6 +32,7 @@ const Environment = z.object({
   AGENT_PORT: port.default(8090),
   METRICS_PORT: port.default(8080),
   AGENT_VERSION: z.string().default('dev'),
+  BUSY_NODE_MBPS: wholeNumber.default(60),
   MEMORY_TRACKER: z.enum(['auto', 'userfaultfd', 'soft-dirty', 'none']).default('auto'),
 })
 export type MemoryTracker = z.infer<typeof Environment>['MEMORY_TRACKER']
@@ -61,6 +62,8 @@ export interface AgentConfig {
   agentPort: number
   metricsPort: number
   version: string
+  /** Megabits a second for memory ahead of the freeze where the node's processors are at work and the migration sets no limit; 0: no limit. */
+  busyNodeMbps: number
   /** auto: the best that the source's kernel has. */
   memoryTracker: MemoryTracker
   /** The helper as install() leaves it: same path on the host and in the container. */
@@ -90,6 +93,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     agentPort: values.AGENT_PORT,
     metricsPort: values.METRICS_PORT,
     version: values.AGENT_VERSION,
+    busyNodeMbps: values.BUSY_NODE_MBPS,
     memoryTracker: values.MEMORY_TRACKER,
     helper: `${values.OPT_DIR}/bin/podmotion-helper`,
   }

@@ -32,6 +32,7 @@ import { FilePasses } from './file-passes.ts'
 import { MoveFlows } from './flows.ts'
 import { freezePod } from './freeze-pod.ts'
 import { writeMarker } from './marker.ts'
+import { pacedForMs, paceMbps, readTicks } from './pace.ts'
 import { compareSockets, type Verification } from './verify.ts'
 
 const standingTimeoutMs = 120_000
@@ -128,10 +129,12 @@ export class Sending {
     const { moves, config } = this.#context
     this.#pod = await readPod(this.#request.pod.containers)
     this.#sharedFolder = await sharedMemoryFolder((this.#pod.containers[0] as RunningContainer).bundle)
+    const ticks = readTicks()
     const { bundles } = await this.#untilStanding()
     moves.decideSource(this.#uid, { type: 'proceed', to: 'moving' })
     await this.#openStreams(bundles)
     await this.#files.ahead()
+    this.#limit.pace(paceMbps(ticks, readTicks(), config.busyNodeMbps), pacedForMs)
     await this.#copyMemory()
     if (this.#leavesPages) await this.#lending.start(this.#pod.containers)
     await this.#startDumps()
@@ -144,6 +147,8 @@ export class Sending {
     await this.#files.once()
     await this.#keepHot()
     moves.step(this.#uid, 'presync')
+    // The longer the last round takes, the more is written meanwhile, which is for the freeze.
+    this.#limit.endPace()
     await this.#refresh(converged)
     await this.#keepHot()
     await this.#flows.follow('running')

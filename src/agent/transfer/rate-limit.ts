@@ -5,11 +5,23 @@ export class RateLimit {
   #bytesPerMs: number
   readonly #clock: Clock
   #freeAtMs = 0
+  #paceEndsMs: number | undefined
 
   /** 0: no limit. */
   constructor(megabitsPerSecond: number, clock: Clock) {
-    this.#bytesPerMs = (megabitsPerSecond * 1_000_000) / 8 / 1000
+    this.#bytesPerMs = bytesPerMs(megabitsPerSecond)
     this.#clock = clock
+  }
+
+  /** Where there is no limit, a slower pace for some time. */
+  pace(megabitsPerSecond: number, forMs: number): void {
+    if (this.#bytesPerMs !== 0) return
+    this.#bytesPerMs = bytesPerMs(megabitsPerSecond)
+    this.#paceEndsMs = this.#clock.nowMs() + forMs
+  }
+
+  endPace(): void {
+    if (this.#paceEndsMs !== undefined) this.lift()
   }
 
   /** The pod is frozen: from here everything goes at once. */
@@ -19,10 +31,15 @@ export class RateLimit {
 
   /** Waits until these bytes may go. */
   async take(bytes: number): Promise<void> {
-    if (this.#bytesPerMs === 0) return
     const now = this.#clock.nowMs()
+    if (this.#paceEndsMs !== undefined && now >= this.#paceEndsMs) this.lift()
+    if (this.#bytesPerMs === 0) return
     const startMs = Math.max(this.#freeAtMs, now)
     this.#freeAtMs = startMs + bytes / this.#bytesPerMs
     if (startMs > now) await this.#clock.sleep(startMs - now)
   }
+}
+
+function bytesPerMs(megabitsPerSecond: number): number {
+  return (megabitsPerSecond * 1_000_000) / 8 / 1000
 }

@@ -35,4 +35,33 @@ describe('the bandwidth limit', () => {
     await new RateLimit(0, clock).take(1e12)
     expect(clock.ms).to.equal(1000)
   })
+
+  it('is slow for some time, where nobody set one', async () => {
+    const clock = new TestClock()
+    const limit = new RateLimit(0, clock)
+    limit.pace(80, 500)
+    for (let sent = 0; sent < 20; sent++) await limit.take(1_000_000)
+    expect(clock.ms - 1000, 'the first five, then all at once').to.be.closeTo(500, 1)
+  })
+
+  it('stays what somebody set', async () => {
+    const clock = new TestClock()
+    const limit = new RateLimit(80, clock)
+    limit.pace(8, 60_000)
+    limit.endPace()
+    await limit.take(1_000_000)
+    await limit.take(1_000_000)
+    expect(clock.ms - 1000).to.be.closeTo(100, 1)
+  })
+
+  it('is slow no longer when the pace ends, or when it is none', async () => {
+    const clock = new TestClock()
+    const limit = new RateLimit(0, clock)
+    limit.pace(8, 60_000)
+    limit.endPace()
+    await limit.take(1e9)
+    limit.pace(0, 60_000)
+    await limit.take(1e9)
+    expect(clock.ms).to.equal(1000)
+  })
 })
