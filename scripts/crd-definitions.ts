@@ -91,12 +91,13 @@ export const kinds: readonly KindDefinition[] = [
     spec: MigrationCheckpointSpec,
     status: MigrationCheckpointStatus,
     columns: [
-      { name: 'Phase', type: 'string', jsonPath: '.status.phase' },
       { name: 'Pod', type: 'string', jsonPath: '.spec.podName' },
       { name: 'Node', type: 'string', jsonPath: '.spec.nodeName' },
-      { name: 'Bytes', type: 'integer', jsonPath: '.spec.sizeBytes' },
-      { name: 'Expires', type: 'string', jsonPath: '.spec.expiresAt' },
+      { name: 'Size', type: 'integer', jsonPath: '.spec.sizeBytes' },
       age,
+      { name: 'Expires', type: 'string', jsonPath: '.spec.expiresAt' },
+      { name: 'Phase', type: 'string', jsonPath: '.status.phase' },
+      { name: 'Message', type: 'string', jsonPath: '.status.message', priority: 1 },
     ],
   },
   {

@@ -30,5 +30,7 @@ export interface ControllerDeps {
   /** Name of this replica: its pod. */
   identity: string
   tlsDir: string
+  /** How long images of Cold moves are kept on their source. Default: 0, not at all. */
+  checkpointRetentionSeconds?: number
   caches: ControllerCaches
 }

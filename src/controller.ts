@@ -50,6 +50,7 @@ function dependencies(): ControllerDeps {
     namespace: process.env.POD_NAMESPACE ?? 'podmotion',
     identity: process.env.POD_NAME ?? hostname(),
     tlsDir: process.env.TLS_DIR ?? '/etc/podmotion/tls',
+    checkpointRetentionSeconds: secondsFrom('CHECKPOINT_RETENTION_SECONDS'),
     caches: createCaches(client),
   }
 }
@@ -93,6 +94,12 @@ function portFrom(name: string, otherwise: number): number {
   const port = Number(text)
   if (Number.isInteger(port) && port > 0 && port < 65536) return port
   throw new Error(`Reading the environment: ${name} is "${text}": expected a port from 1 to 65535`)
+}
+
+function secondsFrom(name: string): number {
+  const text = process.env[name] ?? ''
+  if (/^\d*$/.test(text)) return Number(text)
+  throw new Error(`Reading the environment: ${name} is "${text}": expected whole seconds, 0 for never`)
 }
 
 main().then(

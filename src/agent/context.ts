@@ -1,5 +1,6 @@
 // What every part of a move is given: configuration, the rooms, the journalled moves, the way to other agents.
 import path from 'node:path'
+import type { Checkpoints } from './checkpoint/checkpoints.ts'
 import type { AgentConfig } from './config.ts'
 import type { Moves } from './moves.ts'
 import type { Peers } from './peer/client.ts'
@@ -11,6 +12,7 @@ export interface AgentContext {
   peers: Peers
   network: PodNetwork
   storage: PodStorage
+  checkpoints: Checkpoints
 }
 
 export interface MoveFolders {

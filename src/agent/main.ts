@@ -8,6 +8,7 @@ import { log } from '../runtime/log.ts'
 import { collectProcessMetrics, journalInDoubt } from '../runtime/metrics.ts'
 import { shutdownSignal } from '../runtime/shutdown.ts'
 import { publishCapacity } from './capacity.ts'
+import { Checkpoints, checkpointPorts } from './checkpoint/checkpoints.ts'
 import { compileRarely } from './compiler.ts'
 import { type AgentConfig, readConfig } from './config.ts'
 import type { AgentContext } from './context.ts'
@@ -59,7 +60,9 @@ function createContext(config: AgentConfig): AgentContext {
   // Sockets and daemons' configurations of moves that an earlier life was in the middle of.
   for (const folder of ['transport', 'rsync']) rmSync(`${config.runDir}/${folder}`, { recursive: true, force: true })
   const moves = new Moves(new Journal(new DiskFiles(`${config.stateDir}/journal`)), config.nodeName)
-  return { config, moves, peers: new Peers(config.tlsDir), network: createPodNetwork(config), storage: createPodStorage(config) }
+  const checkpoints = new Checkpoints(config, checkpointPorts(config, moves))
+  const [network, storage] = [createPodNetwork(config), createPodStorage(config)]
+  return { config, moves, peers: new Peers(config.tlsDir), network, storage, checkpoints }
 }
 
 async function observed(config: AgentConfig, registry: Registry): Promise<NodeMigrationCapacityStatus> {

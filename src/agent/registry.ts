@@ -119,7 +119,8 @@ export class Registry {
 
   /** What belongs to pods that are gone, and moves that ended long ago. */
   async sweep(): Promise<void> {
-    const { config, moves } = this.#context
+    const { config, moves, checkpoints } = this.#context
+    await checkpoints.sweep().catch((error: unknown) => log.warn({ err: error }, 'sweeping kept checkpoints failed'))
     const { removed } = await sweepFiles(config, () => moves.list(), false)
     if (removed.length > 0) log.info({ removed }, 'swept')
     await this.#context.network.sweepHome(homeRecordsKeptMs)

@@ -93,6 +93,11 @@ export const MoveRequest = z.object({
   keepFailedDestination: z.boolean().default(false),
   podCidrs: z.array(z.string()),
   serviceIps: z.array(z.string()).default([]),
+  keepCheckpointSeconds: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('Of mode Cold: how long its images stay on the source afterwards; 0: not at all'),
 })
 export type MoveRequest = z.infer<typeof MoveRequest>
 
@@ -166,6 +171,24 @@ export const MoveRecord = z.object({
   warnings: z.array(z.string()).default([]),
 })
 export type MoveRecord = z.infer<typeof MoveRecord>
+
+/** Images of a Cold move that the source's agent keeps, or why it does not. */
+export const KeptCheckpoint = z.object({
+  uid: z.string().describe('Of the migration'),
+  migrationName: z.string().describe('namespace/name'),
+  podName: z.string(),
+  podUid: z.string(),
+  phase: z.enum(['Keeping', 'Ready', 'Failed']),
+  path: z.string().describe('Below the state folder'),
+  sizeBytes: z.int().min(0),
+  digest: z.string(),
+  /** Epoch milliseconds, by the node's clock. */
+  keptAtMs: z.number(),
+  expiresAtMs: z.number(),
+  message: z.string().optional(),
+})
+export type KeptCheckpoint = z.infer<typeof KeptCheckpoint>
+export const KeptCheckpoints = z.object({ checkpoints: z.array(KeptCheckpoint) })
 
 /** The network wish for one node: which pods can move (SNAT rule), and which live away from home. */
 export const NetworkState = z.object({

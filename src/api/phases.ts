@@ -1,4 +1,4 @@
-// The 22 phases and 14 conditions of a migration: the words every room shares.
+// The 22 phases and 15 conditions of a migration: the words every room shares.
 
 export const phases = [
   'Pending',
@@ -47,5 +47,6 @@ export const conditionTypes = [
   'ServiceVerified',
   'SocketsLive',
   'ProcessResumedAfterSocketsLive',
+  'CheckpointKept',
 ] as const
 export type ConditionType = (typeof conditionTypes)[number]

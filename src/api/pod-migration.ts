@@ -36,7 +36,7 @@ export const PodMigrationSpec = z
       .enum(migrationModes)
       .default('PreCopy')
       .describe(
-        'PreCopy: memory goes ahead in rounds; PostCopy: and what is written meanwhile follows after the freeze, until then the source must not be lost; Cold: all of it in the freeze',
+        'PreCopy: memory goes ahead in rounds; PostCopy: and what is written meanwhile follows after the freeze, until then the source must not be lost; Cold: all of it in the freeze, and its images are kept on the source for a while (MigrationCheckpoint)',
       ),
     preCopyMaxRounds: z.int().min(1).max(20).default(5).describe('Rounds of memory ahead of the freeze, at most'),
     preCopyDirtyThresholdMB: z

@@ -11,6 +11,7 @@ export const replicaSetPath = namespaced('/apis/apps/v1', 'replicasets')
 export const pdbPath = namespaced('/apis/policy/v1', 'poddisruptionbudgets')
 export const leasePath = namespaced('/apis/coordination.k8s.io/v1', 'leases')
 export const podMigrationPath = namespaced(ours, 'podmigrations')
+export const migrationCheckpointPath = namespaced(ours, 'migrationcheckpoints')
 
 export const secretPath = namespaced('/api/v1', 'secrets')
 export const podMetricsPath = namespaced('/apis/metrics.k8s.io/v1beta1', 'pods')

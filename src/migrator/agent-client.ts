@@ -3,7 +3,7 @@ import type { Agent } from 'node:https'
 import https from 'node:https'
 import { text } from 'node:stream/consumers'
 import type { z } from 'zod'
-import { Inventory, MoveRecord, WireError } from '../api/agent-wire.ts'
+import { Inventory, KeptCheckpoints, MoveRecord, WireError } from '../api/agent-wire.ts'
 import { CodedError, messageOf } from '../runtime/errors.ts'
 import { tlsAgent } from '../runtime/tls.ts'
 import type { Agents } from './agents.ts'
@@ -43,6 +43,9 @@ export function createAgentClient(tlsDir: string): Agents {
     resolve: async (address, uid, verdict) => void (await post(address, uid, 'resolve', { verdict })),
     putNetwork: async (address, state) =>
       void succeed(await send(agent, { method: 'PUT', address, path: '/v1/network', body: state }), `network state for ${address}`),
+    checkpoints: (address) => askCheckpoints(agent, address),
+    removeCheckpoint: async (address, uid) =>
+      void succeed(await send(agent, { method: 'DELETE', address, path: `/v1/checkpoints/${uid}` }), `checkpoint at ${address}`),
   }
 }
 
@@ -51,6 +54,17 @@ async function askRecord(agent: Agent, address: string, uid: string) {
     const reply = await send(agent, { method: 'GET', address, path: `/v1/migrations/${uid}`, timeoutMs: recordTimeoutMs })
     if (reply.status === 404) return 'absent'
     return parse(MoveRecord, succeed(reply, `record at ${address}`), `record of ${address}`)
+  } catch {
+    return 'unreachable'
+  }
+}
+
+async function askCheckpoints(agent: Agent, address: string) {
+  try {
+    const reply = await send(agent, { method: 'GET', address, path: '/v1/checkpoints' })
+    // An agent of before keeps none.
+    if (reply.status === 404) return []
+    return parse(KeptCheckpoints, succeed(reply, `checkpoints at ${address}`), `checkpoints of ${address}`).checkpoints
   } catch {
     return 'unreachable'
   }

@@ -7,6 +7,7 @@ import { WorkQueue } from '../kube/work-queue.ts'
 import { migrationsOpen } from '../runtime/metrics.ts'
 import { createAgentClient } from './agent-client.ts'
 import type { Agents } from './agents.ts'
+import { syncCheckpoints } from './checkpoint-sync.ts'
 import { syncNetwork } from './network-sync.ts'
 import { followedPhases } from './phases/follow.ts'
 import { isDestinationOf } from './pod-lookup.ts'
@@ -27,7 +28,7 @@ export async function startMigrator(
   watch(deps, queue, signal)
   for (const migration of deps.caches.migrations.list()) queue.add(keyOf(migration))
   const handle = (key: string) => reconciler.reconcile(...splitKey(key))
-  await Promise.all([queue.run(handle, { concurrency, signal }), syncNetwork(deps, agents, signal)])
+  await Promise.all([queue.run(handle, { concurrency, signal }), syncNetwork(deps, agents, signal), syncCheckpoints(deps, agents, signal)])
 }
 
 function watch({ caches }: ControllerDeps, queue: WorkQueue, signal: AbortSignal): void {

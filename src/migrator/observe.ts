@@ -58,6 +58,7 @@ export function look(deps: ControllerDeps, migration: Migration, asked: Asked): 
     migrations: caches.migrations.list().filter((other) => other.metadata.uid !== migration.metadata.uid),
     candidates: candidatesFor(deps, migration, sourcePod),
     serviceIps: serviceIps(deps),
+    checkpointRetentionSeconds: deps.checkpointRetentionSeconds ?? 0,
   }
 }
 

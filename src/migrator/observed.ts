@@ -45,6 +45,8 @@ export interface Observed {
   claims: ClaimAccessModes | undefined
   quotaRefusals: readonly Refusal[]
   serviceIps: readonly string[]
+  /** How long images of Cold moves are kept; 0: not at all. */
+  checkpointRetentionSeconds: number
   source: AgentAnswer
   destination: AgentAnswer
   inventory: Inventory | 'unreachable' | 'unasked'

@@ -70,6 +70,7 @@ export function moveRequest(migration: Migration, observed: Observed, source: V1
     keepFailedDestination: !spec.rollbackOnFailure,
     podCidrs: podCidrsOf(observed),
     serviceIps: [...observed.serviceIps],
+    keepCheckpointSeconds: spec.mode === 'Cold' ? observed.checkpointRetentionSeconds : 0,
   }
 }
 

@@ -51,6 +51,8 @@ export const nodeIneligible = gauge('node_ineligible_reason', '1 for each reason
 
 export const relayedFlows = gauge('relayed_flows', 'Flows of pods on this node that go through another node until they end', ['node'])
 
+export const checkpointBytes = gauge('checkpoint_bytes', 'Images of Cold moves that are kept on this node')
+
 // The door to the API server.
 export const leading = gauge('leading', '1 while this replica leads')
 export const watchRestarts = counter('watch_restarts_total', 'Watches that ended and were started again, by cause', ['path', 'cause'])

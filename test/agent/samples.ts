@@ -26,6 +26,7 @@ export const moveRequest: MoveRequest = {
   keepFailedDestination: false,
   podCidrs: ['10.244.1.0/24'],
   serviceIps: [],
+  keepCheckpointSeconds: 0,
 }
 
 export const awaitRequest: AwaitRequest = {

@@ -108,6 +108,9 @@ describe('chart in a real API server', function () {
       ['watch', 'nodes'],
       ['watch', 'podmigrations'],
       ['list', 'resourcequotas'],
+      ['create', 'migrationcheckpoints'],
+      ['list', 'migrationcheckpoints'],
+      ['delete', 'migrationcheckpoints'],
     ] as const) {
       expect(may(controller, verb, resource, '-A'), `${verb} ${resource}`).to.equal(true)
     }
@@ -120,10 +123,12 @@ describe('chart in a real API server', function () {
     ] as const) {
       expect(may(controller, verb, resource, '-A'), `${verb} ${resource}`).to.equal(false)
     }
+    expect(may(controller, 'patch', 'migrationcheckpoints', '--subresource=status', '-A')).to.equal(true)
     expect(may(controller, 'create', 'pods', '--subresource=exec', '-A')).to.equal(false)
     expect(may(controller, 'update', 'leases/podmotion-controller', '-n', 'podmotion')).to.equal(true)
     expect(may(controller, 'update', 'leases/kube-scheduler', '-n', 'kube-system')).to.equal(false)
-    for (const resource of ['pods', 'secrets', 'podmigrations']) expect(may(agent, 'get', resource, '-A'), resource).to.equal(false)
+    for (const resource of ['pods', 'secrets', 'podmigrations', 'migrationcheckpoints'])
+      expect(may(agent, 'get', resource, '-A'), resource).to.equal(false)
   })
 
   it('keeps certificates over an upgrade, until rotation asks for new ones', () => {

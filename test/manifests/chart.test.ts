@@ -86,6 +86,16 @@ describe('chart', function () {
     ])
   })
 
+  it('tells the controller how long images are kept, as a whole number', () => {
+    const told = (given: Rendered[]) =>
+      find(given, 'Deployment', 'podmotion-controller').spec.template.spec.containers[0].env.find(
+        ({ name }: { name: string }) => name === 'CHECKPOINT_RETENTION_SECONDS',
+      ).value
+    expect(told(objects)).to.equal('3600')
+    expect(told(render(helm, { checkpoints: { retentionSeconds: 2592000 } }))).to.equal('2592000')
+    expect(refusal(helm, { 'checkpoints.retentionSeconds': -1 })).to.include('retentionSeconds')
+  })
+
   it('gives the agent an environment that it accepts', () => {
     const [agent] = find(objects, 'DaemonSet', 'podmotion-agent').spec.template.spec.containers
     const given = Object.fromEntries(

@@ -64,6 +64,20 @@ describe('agent client', () => {
     expect(await agents.record('127.0.0.1:1', uid)).to.equal('unreachable')
   })
 
+  it('asks what is kept, and has it removed', async () => {
+    next = { status: 200, body: { checkpoints: [] } }
+    expect(await agents.checkpoints(address)).to.deep.equal([])
+    expect(seen.at(-1)).to.include({ method: 'GET', url: '/v1/checkpoints' })
+    next = { status: 404, body: {} }
+    expect(await agents.checkpoints(address), 'an agent of before').to.deep.equal([])
+    next = { status: 500, body: {} }
+    expect(await agents.checkpoints(address)).to.equal('unreachable')
+    expect((await failure(agents.removeCheckpoint(address, uid))).retryable).to.equal(true)
+    next = { status: 200, body: {} }
+    await agents.removeCheckpoint(address, uid)
+    expect(seen.at(-1)).to.include({ method: 'DELETE', url: `/v1/checkpoints/${uid}` })
+  })
+
   it('posts each verb with its body', async () => {
     next = { status: 200, body: record('source', 'aborted') }
     await agents.abort(address, uid, 'why')

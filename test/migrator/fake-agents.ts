@@ -1,5 +1,5 @@
 // Agents of a small cluster in memory: they answer like the real ones and move in a few milliseconds; each call is written down.
-import type { MoveRecord, MoveStep, NetworkState } from '../../src/api/agent-wire.ts'
+import type { KeptCheckpoint, MoveRecord, MoveStep, NetworkState } from '../../src/api/agent-wire.ts'
 import type { Agents } from '../../src/migrator/agents.ts'
 import { CodedError } from '../../src/runtime/errors.ts'
 import { inventory, record } from './world.ts'
@@ -10,6 +10,7 @@ export class FakeAgents implements Agents {
   readonly calls: string[] = []
   readonly records = new Map<string, MoveRecord>()
   readonly networks = new Map<string, NetworkState>()
+  readonly checkpointsOn = new Map<string, KeptCheckpoint[]>()
   /** Asked before each call; what it returns is thrown. */
   fault: (call: string) => CodedError | undefined = () => undefined
   readonly #nodeOf: (address: string) => string
@@ -67,6 +68,17 @@ export class FakeAgents implements Agents {
   async putNetwork(address: string, state: NetworkState) {
     this.#called('network', address)
     this.networks.set(this.#nodeOf(address), state)
+  }
+
+  async checkpoints(address: string) {
+    if (this.fault(`checkpoints ${this.#nodeOf(address)}`)) return 'unreachable' as const
+    return this.checkpointsOn.get(this.#nodeOf(address)) ?? []
+  }
+
+  async removeCheckpoint(address: string, uid: string) {
+    this.#called(`remove checkpoint ${uid}`, address)
+    const node = this.#nodeOf(address)
+    this.checkpointsOn.set(node, this.checkpointsOn.get(node)?.filter((kept) => kept.uid !== uid) ?? [])
   }
 
   #called(what: string, address: string): void {

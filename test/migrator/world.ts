@@ -137,6 +137,7 @@ export class World {
   silent = new Set<'source' | 'destination'>()
   trouble: Trouble = {}
   probe: Observed['probe'] = 'unasked'
+  checkpointRetentionSeconds = 0
   log: Effect[] = []
   #scripted = 0
 
@@ -158,6 +159,7 @@ export class World {
       claims: undefined,
       quotaRefusals: [],
       serviceIps: ['10.96.0.1'],
+      checkpointRetentionSeconds: this.checkpointRetentionSeconds,
       source: answer('source'),
       destination: answer('destination'),
       inventory: this.inventory,

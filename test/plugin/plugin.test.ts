@@ -231,6 +231,16 @@ describe('kubectl podmotion', () => {
     expect(out).to.match(/SocketsLive +False +RolledBack/)
   })
 
+  it('names the checkpoint of a Cold move once there is one', async () => {
+    const conditions = [
+      { type: 'CheckpointKept', status: 'True', reason: 'Kept', lastTransitionTime: 't', message: 'MigrationCheckpoint move-1: 3 MB' },
+    ]
+    put('move-1', { phase: 'Restoring', conditions })
+    expect((await run('describe move-1')).out).not.to.contain('Checkpoint:')
+    put('move-1', { phase: 'Complete', committedAt: 't', conditions })
+    expect((await run('describe move-1')).out).to.contain('Checkpoint:   MigrationCheckpoint move-1: 3 MB')
+  })
+
   it('watches one migration to its end', async () => {
     put('move-1', { phase: 'Restoring' })
     const { exitCode, out } = await run('watch move-1', endWith({ phase: 'Complete', message: 'moved' }))

@@ -82,7 +82,12 @@ export class SimAgent {
   /** What is still needed the real sweep decides. */
   #sweep(): void {
     const { node, hands } = this
-    const view = { moves: this.moves.list(), podUids: new Set(node.podFolders.keys()), podKeys: new Set(node.podFolders.values()) }
+    const view = {
+      moves: this.moves.list(),
+      podUids: new Set(node.podFolders.keys()),
+      podKeys: new Set(node.podFolders.values()),
+      nowMs: 0,
+    }
     const left = (owned: Omit<Owned, 'path'>) => this.life.alive && !isNeeded({ path: '', ...owned }, view)
     for (const [podUid, uid] of node.markers) if (left({ kind: 'marker', podUid, uid })) hands.removeMarker(podUid)
     for (const podKey of node.awaited.keys()) if (left({ kind: 'awaited', podKey })) hands.removeAwaited(podKey)

@@ -185,6 +185,8 @@ function agentsFor(world: World, life: Life): Agents {
     finish: (address, uid, outcome) => ask(address, 'finish', (agent) => agent.finish(uid, outcome), finishTimeoutMs).catch(unlessUnknown),
     resolve: (address, uid, verdict) => ask(address, 'resolve', (agent) => agent.resolve(uid, verdict)),
     putNetwork: async () => undefined,
+    checkpoints: async () => [],
+    removeCheckpoint: async () => undefined,
   }
 }
 

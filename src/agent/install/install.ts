@@ -5,6 +5,7 @@ import type { NodeMigrationCapacityStatus } from '../../api/node-migration-capac
 import type { Refusal } from '../../api/pod-migration.ts'
 import { isIpv6 } from '../../runtime/addresses.ts'
 import { log } from '../../runtime/log.ts'
+import { type CheckpointPlace, checkpointsFolder, keepingFolder } from '../checkpoint/places.ts'
 import type { AgentConfig } from '../config.ts'
 import { keepNodeSettings, restoreNodeNetwork } from '../network/node-settings.ts'
 import { peerProtocol } from '../peer/wire.ts'
@@ -44,8 +45,14 @@ export async function uninstall(config: AgentConfig): Promise<void> {
   await uninstallRuntime(config)
   await uninstallCni(config, places)
   await restoreNodeNetwork(config)
+  await uninstallCheckpoints(config)
   await uninstallPrograms(config)
   await rm(path.join(config.stateDir, 'install'), { recursive: true, force: true })
+}
+
+/** They hold the memory of pods: nobody would look after them any more. */
+export async function uninstallCheckpoints(config: CheckpointPlace): Promise<void> {
+  for (const folder of [checkpointsFolder(config), keepingFolder(config)]) await rm(folder, { recursive: true, force: true })
 }
 
 export async function observeCapacity(config: AgentConfig): Promise<NodeMigrationCapacityStatus> {

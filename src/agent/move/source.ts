@@ -221,6 +221,7 @@ export class Source {
 
   async #cleanUp(): Promise<void> {
     if (this.#move.committed) await this.#settleNetwork()
+    if (this.#move.committed) await this.#keepImages()
     await this.#removeFolders()
     this.#context.moves.settled(this.#uid)
   }
@@ -231,6 +232,19 @@ export class Source {
     await this.#context.network.settle(this.#uid)
     const body = { ips: pod.ips, destinationNodeIps: destination.nodeIps, settle: true }
     if (home) void this.#repeat(home.address, 'divert', body)
+  }
+
+  /** The move is done: whatever becomes of its images, it does not fail by that. */
+  async #keepImages(): Promise<void> {
+    const { config, checkpoints, moves } = this.#context
+    const { request } = this.#move
+    // A record of an older agent has none.
+    if (request.mode !== 'Cold' || !request.keepCheckpointSeconds) return
+    try {
+      await checkpoints.take(this.#uid, request, moveFolders(config, this.#uid, 'source').images)
+    } catch (error) {
+      moves.warn(this.#uid, `The checkpoint is not kept: ${messageOf(error)}`)
+    }
   }
 
   async #removeFolders(): Promise<void> {

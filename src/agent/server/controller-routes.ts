@@ -35,6 +35,11 @@ export function controllerRoutes({ context, registry, observe }: ControllerRoute
     await context.network.apply(body(NetworkState, request))
     response.json({})
   })
+  router.get('/checkpoints', async (_request, response) => void response.json({ checkpoints: await context.checkpoints.list() }))
+  router.delete('/checkpoints/:uid', async (request, response) => {
+    await context.checkpoints.remove(uidOf(request))
+    response.json({})
+  })
   post('inventory', async (request) => await takeInventory(context, body(InventoryRequest, request)))
   post('await', async (request) => await registry.await(uidOf(request), body(AwaitRequest, request)))
   post('move', async (request, response) => {

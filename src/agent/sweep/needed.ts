@@ -8,6 +8,8 @@ export interface NodeView {
   podUids: ReadonlySet<string>
   /** `<namespace>_<pod>` of the pods that kubelet keeps logs of. */
   podKeys: ReadonlySet<string>
+  /** Epoch milliseconds. */
+  nowMs: number
 }
 
 export function isNeeded(owned: Owned, view: NodeView): boolean {
@@ -21,6 +23,8 @@ export function isNeeded(owned: Owned, view: NodeView): boolean {
       return move !== undefined && (isOpen(move) || move.state === 'aborted')
     case 'marker':
       return isMarkerNeeded(owned, move, view)
+    case 'checkpoint':
+      return (owned.expiresAtMs ?? 0) > view.nowMs
     case 'awaited':
     case 'restored':
       // They last as long as the pod, or as long as it may still come.

@@ -1,6 +1,7 @@
 // Removes what no migration of this node needs any more: by the agent now and then, and by hand with `agent sweep [--dry-run]`.
 import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { realClock } from '../../runtime/clock.ts'
 import type { AgentConfig } from '../config.ts'
 import { DiskFiles } from '../journal/disk-files.ts'
 import { Journal, type JournalFiles } from '../journal/journal.ts'
@@ -20,7 +21,7 @@ export interface SweepReport {
 export async function sweepFiles(config: AgentConfig, movesNow: () => readonly Move[], dryRun: boolean): Promise<SweepReport> {
   const owned = await listOwned(config)
   const pods = await podsOf(config)
-  const view: NodeView = { moves: movesNow(), ...pods }
+  const view: NodeView = { moves: movesNow(), ...pods, nowMs: realClock.nowMs() }
   const left = owned.filter((one) => !isNeeded(one, view))
   if (!dryRun) await Promise.all(left.map((one) => rm(one.path, { recursive: true, force: true })))
   const removed = [...left.map(describe), ...(await sweepCriuMounts(dryRun))]

@@ -97,7 +97,9 @@ function armed(migration: Migration, observed: Observed, source: V1Pod, destinat
     },
     nowMs,
   )
-  const intended = insideFreeze.reduce((next, [type, message]) => intend(next, type, message, nowMs), ready)
+  const frozen = insideFreeze.reduce((next, [type, message]) => intend(next, type, message, nowMs), ready)
+  const keeps = migration.spec.mode === 'Cold' && observed.checkpointRetentionSeconds > 0
+  const intended = keeps ? intend(frozen, 'CheckpointKept', `the images are kept on ${status.sourceNode} after the move`, nowMs) : frozen
   const effects: Effect[] = status.sourceNode
     ? [{ kind: 'startMove', nodeName: status.sourceNode, request: moveRequest(migration, observed, source, destination) }]
     : []

@@ -34,6 +34,7 @@ function describeMigration({ metadata, spec, status = {} }: PodMigration): strin
       'Post-copy',
       status.postCopy && `${status.postCopy.stayedMB} MB stayed at the source, ${status.postCopy.atSourceMB} MB are still there`,
     ],
+    ['Checkpoint', checkpoint(status)],
     ['Failure', status.failure && `${status.failure.code} in ${status.failure.phase ?? 'Pending'}: ${status.failure.message}`],
   ]
   const known = facts.flatMap(([name, value]) => (value ? [`${`${name}:`.padEnd(14)}${value}\n`] : []))
@@ -52,6 +53,11 @@ function milliseconds(ms: number | undefined): string | undefined {
 function connections({ connections: counted, sequenceDelta }: PodMigrationStatus): string | undefined {
   if (!counted) return undefined
   return `${counted.destination} of ${counted.source} kept, ${counted.lost} lost, sequence difference ${sequenceDelta ?? 'unknown'}`
+}
+
+/** Of mode Cold: which object tells of its images, or why there is none. */
+function checkpoint({ committedAt, conditions: all }: PodMigrationStatus): string | undefined {
+  return committedAt && all?.find(({ type }) => type === 'CheckpointKept')?.message
 }
 
 function refusals({ refusals: reasons }: PodMigrationStatus): string {

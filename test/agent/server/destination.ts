@@ -4,6 +4,7 @@ import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { Checkpoints, checkpointPorts } from '../../../src/agent/checkpoint/checkpoints.ts'
 import { type AgentConfig, readConfig } from '../../../src/agent/config.ts'
 import type { AgentContext } from '../../../src/agent/context.ts'
 import { DiskFiles } from '../../../src/agent/journal/disk-files.ts'
@@ -65,6 +66,7 @@ export class Destination {
       peers: new Peers(this.config.tlsDir),
       network: this.#network(),
       storage: {} as PodStorage,
+      checkpoints: new Checkpoints(this.config, checkpointPorts(this.config, moves)),
     }
     this.registry = new Registry(context)
     this.#server = await serveAgent(
@@ -80,10 +82,14 @@ export class Destination {
     rmSync(this.base, { recursive: true, force: true })
   }
 
+  get address(): string {
+    const { port } = (this.#server as Server).address() as AddressInfo
+    return `127.0.0.1:${port}`
+  }
+
   /** Calls as the bearer of that certificate. */
   as(name: 'agent' | 'controller' | 'scheduler'): Peer {
-    const { port } = (this.#server as Server).address() as AddressInfo
-    return new Peer(`127.0.0.1:${port}`, tlsAgent(`${this.base}/${name}`, 'podmotion-agent'))
+    return new Peer(this.address, tlsAgent(`${this.base}/${name}`, 'podmotion-agent'))
   }
 
   restoredSockets(sockets: object[]): void {

@@ -108,6 +108,26 @@ describe('the sweep', () => {
     expect(all()).to.deep.equal([`run/awaited/${received}`, `state/restored/${received}`])
   })
 
+  it('leaves kept images until their time is over, and takes those that nothing speaks of', async () => {
+    const [kept, over] = ['aaaaaaaa-0000-4000-8000-00000000000a', 'aaaaaaaa-0000-4000-8000-00000000000b']
+    const folder = path.join(root, 'state/checkpoints')
+    for (const [of, expiresAtMs] of [
+      [kept, Date.now() + 60_000],
+      [over, Date.now() - 1],
+    ] as const) {
+      mkdirSync(path.join(folder, of, 'main'), { recursive: true })
+      const what = { uid: of, migrationName: 'shop/cart', podName: 'cart-7', podUid, path: '', sizeBytes: 1, digest: '', keptAtMs: 0 }
+      writeFileSync(path.join(folder, `${of}.json`), JSON.stringify({ ...what, phase: 'Ready', expiresAtMs }))
+    }
+    mkdirSync(path.join(folder, 'cccccccc-0000-4000-8000-00000000000c.part'))
+    mkdirSync(path.join(root, 'run/keeping', kept), { recursive: true })
+    mkdirSync(path.join(root, 'run/keeping', over), { recursive: true })
+    writeFileSync(path.join(folder, 'dddddddd-0000-4000-8000-00000000000d.json.new'), '')
+    await sweep([])
+    expect(readdirSync(folder).toSorted()).to.deep.equal([kept, `${kept}.json`, 'dddddddd-0000-4000-8000-00000000000d.json.new'])
+    expect(readdirSync(path.join(root, 'run/keeping'))).to.deep.equal([kept])
+  })
+
   it('run alone reads the journal, changes nothing in it, and asks the network for the rest', async () => {
     const journal = path.join(root, 'state/journal', `${uid}.jsonl`)
     mkdirSync(path.dirname(journal))

@@ -107,12 +107,4 @@ describe('a move', () => {
     await world.remove('pod', destination.metadata?.name ?? '')
     await world.remove('service/bare')
   })
-
-  it('in mode Cold moves the pod too', async () => {
-    const source = await world.deployEcho({ name: 'cold' })
-    const migration = await world.migrate(source.metadata?.name ?? '', { mode: 'Cold' })
-    expect(migration.status?.phase, migration.status?.message).to.equal('Complete')
-    expect((await world.pod('cold')).spec?.nodeName).to.not.equal(source.spec?.nodeName)
-    await world.remove('deployment/cold', 'service/cold')
-  })
 })

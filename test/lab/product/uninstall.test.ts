@@ -5,7 +5,12 @@ import { productNamespace, uninstallProduct } from './install.ts'
 import { sharedWorld } from './shared-lab.ts'
 import type { World } from './world.ts'
 
-const ours = ['/opt/podmotion/bin', '/etc/containerd/conf.d/99-podmotion.toml', '/usr/lib/cni/podmotion-cni']
+const ours = [
+  '/opt/podmotion/bin',
+  '/etc/containerd/conf.d/99-podmotion.toml',
+  '/usr/lib/cni/podmotion-cni',
+  '/var/lib/podmotion/checkpoints',
+]
 
 describe('uninstalling', () => {
   let world: World
@@ -16,6 +21,10 @@ describe('uninstalling', () => {
 
   it('leaves nodes without a program, rule, runtime or CNI entry of ours', async () => {
     await world.kubectl('delete', 'podmigrations', '--all', '-A')
+    const pod = await world.deployEcho({ name: 'kept' })
+    const { metadata } = await world.migrate(pod.metadata?.name ?? '', { mode: 'Cold' })
+    await world.until('a checkpoint', async () => (await world.get('migrationcheckpoint', metadata.name)) !== undefined)
+    await world.remove('deployment/kept', 'service/kept')
     await uninstallProduct(world.lab)
     for (const node of world.lab.nodes) {
       for (const path of ours)
@@ -29,6 +38,7 @@ describe('uninstalling', () => {
     await world.until('nothing of the release', async () =>
       (await world.kubectl('get', 'all', '-n', productNamespace)).all.includes('No resources found'),
     )
+    await world.kubectl('delete', 'podmigrations', '--all', '-A')
   })
 
   it('leaves a cluster that works', async () => {
