@@ -1,6 +1,7 @@
 // What every part of a move is given: configuration, the rooms, the journalled moves, the way to other agents.
 import path from 'node:path'
 import type { AgentConfig } from './config.ts'
+import type { Lease } from './memory/source-signs.ts'
 import type { Moves } from './moves.ts'
 import type { Peers } from './peer/client.ts'
 import type { PodNetwork, PodStorage } from './rooms.ts'
@@ -11,6 +12,8 @@ export interface AgentContext {
   peers: Peers
   network: PodNetwork
   storage: PodStorage
+  /** Kubelet's on a node. */
+  lease: (nodeName: string) => Promise<Lease>
 }
 
 export interface MoveFolders {

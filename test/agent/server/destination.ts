@@ -65,6 +65,7 @@ export class Destination {
       peers: new Peers(this.config.tlsDir),
       network: this.#network(),
       storage: {} as PodStorage,
+      lease: async () => 'unknown',
     }
     this.registry = new Registry(context)
     this.#server = await serveAgent(
