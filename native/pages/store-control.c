@@ -115,6 +115,7 @@ void serve_control(store *s, int fd, unsigned number)
 	else if (!strcmp(word, "wait")) wait_for_end(s, fd);
 	else if (!strcmp(word, "ready")) make_ready(s, fd);
 	else if (!strcmp(word, "fill")) fill_ahead(s), say_line(fd, "filling\n");
+	else if (!strcmp(word, "lost")) give_source_up(s), say_status(s, fd);
 	else if (!strcmp(word, "segments")) hand_out_segments(s, fd);
 	else if (!strcmp(word, "quit")) end_store(s);
 	else say_line(fd, "failed unknown order\n");

@@ -171,6 +171,11 @@ static void end_asking(lender *l)
 	pthread_mutex_unlock(&s->lock);
 }
 
+void give_source_up(store *s)
+{
+	if (server_of(s) && s->later) lose_source(s, "%llu bytes are still at the source, whose node gives no sign of life", (unsigned long long)s->later * PAGE);
+}
+
 // Waits for the lender before, which is told to end.
 static bool become_the_lender(lender *l)
 {

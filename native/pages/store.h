@@ -47,6 +47,8 @@ void serve_lender(store *s, int fd, unsigned number);
 void dismiss_lender(store *s);
 // What restored processes need can be had nowhere any more: told to who waits, then the store ends, and the guard sees to them.
 __attribute__((noreturn, format(printf, 2, 3))) void lose_source(store *s, const char *format, ...);
+// Somebody who looked says that the source's node is lost: the same, if anything is wanted from there.
+void give_source_up(store *s);
 // What criu wrote, made fit for our pages: false with what is wrong in WHY.
 bool prepare_images(store *s, char *why, size_t size);
 // Serves one connection to the control socket; closes it.

@@ -205,6 +205,24 @@ class Later(StoreCase):
         Lender(self.socket, answer=lambda *_: None)
         self.expect_loss(client, 'has given nothing for 2 s$')
 
+    def say(self, line):
+        lines = Lines(self.socket)
+        lines.s.sendall(line.encode() + b'\n')
+        lines.close()
+
+    def test_a_source_whose_node_is_lost_is_the_end_when_that_is_said(self):
+        self.leave(24 * MIB, runs(24 * MIB))
+        client = self.run_as_a_container(24 * MIB)
+        hanging = Lender(self.socket, answer=lambda *_: None)
+        wait_for(lambda: hanging.wanted)
+        self.say('lost')
+        self.expect_loss(client, r'^\d+ bytes are still at the source, whose node gives no sign of life$')
+
+    def test_a_node_that_nothing_is_wanted_of_may_be_lost(self):
+        self.assertEqual(json.loads(self.ask('lost'))['state'], 'receiving')
+        self.come_well(8 * MIB, some(8 * MIB), 'threads')
+        self.assertEqual(json.loads(self.ask('lost'))['state'], 'local')
+
     def test_a_process_that_has_ended_at_the_source_is_the_end_at_once(self):
         self.leave(24 * MIB, runs(24 * MIB))
         client = self.run_as_a_container(24 * MIB)

@@ -2,6 +2,7 @@
 import path from 'node:path'
 import type { Checkpoints } from './checkpoint/checkpoints.ts'
 import type { AgentConfig } from './config.ts'
+import type { Lease } from './memory/source-signs.ts'
 import type { Moves } from './moves.ts'
 import type { Peers } from './peer/client.ts'
 import type { PodNetwork, PodStorage } from './rooms.ts'
@@ -13,6 +14,8 @@ export interface AgentContext {
   network: PodNetwork
   storage: PodStorage
   checkpoints: Checkpoints
+  /** Kubelet's on a node. */
+  lease: (nodeName: string) => Promise<Lease>
 }
 
 export interface MoveFolders {

@@ -15,6 +15,7 @@ import type { AgentContext } from './context.ts'
 import { install, observeCapacity, uninstall } from './install/install.ts'
 import { DiskFiles } from './journal/disk-files.ts'
 import { Journal } from './journal/journal.ts'
+import { readLease } from './memory/node-lease.ts'
 import { Moves } from './moves.ts'
 import { createPodNetwork } from './network/pod-network.ts'
 import { Peers } from './peer/client.ts'
@@ -59,10 +60,17 @@ async function main(): Promise<void> {
 function createContext(config: AgentConfig): AgentContext {
   // Sockets and daemons' configurations of moves that an earlier life was in the middle of.
   for (const folder of ['transport', 'rsync']) rmSync(`${config.runDir}/${folder}`, { recursive: true, force: true })
+  const client = KubeClient.fromDefault()
   const moves = new Moves(new Journal(new DiskFiles(`${config.stateDir}/journal`)), config.nodeName)
-  const checkpoints = new Checkpoints(config, checkpointPorts(config, moves))
-  const [network, storage] = [createPodNetwork(config), createPodStorage(config)]
-  return { config, moves, peers: new Peers(config.tlsDir), network, storage, checkpoints }
+  return {
+    config,
+    moves,
+    peers: new Peers(config.tlsDir),
+    network: createPodNetwork(config),
+    storage: createPodStorage(config),
+    checkpoints: new Checkpoints(config, checkpointPorts(config, moves)),
+    lease: async (nodeName) => await readLease(client, nodeName),
+  }
 }
 
 async function observed(config: AgentConfig, registry: Registry): Promise<NodeMigrationCapacityStatus> {

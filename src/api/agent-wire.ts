@@ -14,7 +14,15 @@
 //   PUT    /v1/network                       NetworkState     -> { }              (level-based: the whole wish, each time)
 // Errors: HTTP 4xx/5xx with WireError.
 import { z } from 'zod'
-import { FlowCounts, migrationModes, PreCopyRound, Refusal, storageStrategies, tcpPreservationModes } from './pod-migration.ts'
+import {
+  FlowCounts,
+  migrationModes,
+  nonConvergenceAnswers,
+  PreCopy,
+  Refusal,
+  storageStrategies,
+  tcpPreservationModes,
+} from './pod-migration.ts'
 
 export const WireError = z.object({ code: z.string(), message: z.string() })
 export type WireError = z.infer<typeof WireError>
@@ -86,6 +94,8 @@ export const MoveRequest = z.object({
   mode: z.enum(migrationModes),
   preCopyMaxRounds: z.int().default(5),
   preCopyDirtyThresholdMB: z.int().default(64),
+  onNonConvergence: z.enum(nonConvergenceAnswers).default('Freeze'),
+  postCopyObstacle: z.string().optional().describe('Why this pod cannot go on in mode PostCopy'),
   tcpPreservationMode: z.enum(tcpPreservationModes),
   storageStrategy: z.enum(storageStrategies),
   freezeWindowBudgetMs: z.int(),
@@ -161,7 +171,8 @@ export const MoveRecord = z.object({
   steps: z.array(z.object({ step: z.enum(moveSteps), atMs: z.number(), node: z.string() })).default([]),
   freezeMs: z.number().optional().describe('first process frozen to last process running (source and destination clocks)'),
   holdMs: z.number().optional(),
-  preCopy: z.object({ rounds: z.array(PreCopyRound), reason: z.string().optional() }).optional(),
+  preCopy: PreCopy.optional(),
+  mode: z.enum(migrationModes).optional().describe('What the move became, when it is another mode than that of its request'),
   stayedMB: z.number().optional().describe('Memory that was left at the source in the freeze (mode PostCopy)'),
   atSourceMB: z.number().optional().describe('Of it, what is still there'),
   bytesMoved: z.int().optional(),

@@ -15,7 +15,7 @@ import {
   RemovePodsViolatingTopologySpreadConstraintArguments,
 } from './descheduler-arguments.ts'
 import { LabelSelector } from './label-selector.ts'
-import { migrationModes, storageStrategies, tcpPreservationModes } from './pod-migration.ts'
+import { migrationModes, nonConvergenceAnswers, storageStrategies, tcpPreservationModes } from './pod-migration.ts'
 
 export { LabelSelector } from './label-selector.ts'
 
@@ -101,6 +101,7 @@ export const MigrationPolicySpec = z.object({
   defaults: z
     .object({
       mode: z.enum(migrationModes).optional(),
+      onNonConvergence: z.enum(nonConvergenceAnswers).optional(),
       storageStrategy: z.enum(storageStrategies).optional(),
       tcpPreservationMode: z.enum(tcpPreservationModes).optional(),
       freezeWindowBudgetMs: z.int().min(50).max(10000).optional(),

@@ -21,6 +21,7 @@ export const NodeMigrationCapacityStatus = z.object({
   cpuModel: z.string().optional(),
   cpuFeatures: z.array(z.string()).optional(),
   trackers: z.array(z.string()).optional(),
+  modes: z.array(z.string()).optional().describe('Modes of a move that the agent knows; absent: it may take PostCopy for PreCopy'),
   podCidrs: z.array(z.string()).optional(),
   nodeIp: z.string().optional(),
   inFlight: z.int().optional(),

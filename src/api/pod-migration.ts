@@ -7,6 +7,7 @@ const immutable = {
 }
 
 export const migrationModes = ['PreCopy', 'PostCopy', 'Cold'] as const
+export const nonConvergenceAnswers = ['Freeze', 'Abort', 'PostCopy'] as const
 export const tcpPreservationModes = ['Strict', 'BestEffort', 'None'] as const
 export const storageStrategies = ['Auto', 'Skip', 'Sync', 'SnapshotClone', 'DualEngine'] as const
 
@@ -45,6 +46,12 @@ export const PodMigrationSpec = z
       .max(1048576)
       .default(64)
       .describe('At or under this many MB left to copy, the freeze may start'),
+    onNonConvergence: z
+      .enum(nonConvergenceAnswers)
+      .default('Freeze')
+      .describe(
+        'When memory is written faster than rounds copy it, so that the freeze would clearly exceed freezeWindowBudgetMs. Freeze: it is tried, and goes back when it does; Abort: the pod is not frozen, reason NotConverging; PostCopy: goes on in that mode, or as Abort where a node or the pod cannot. Without a meaning in modes Cold and PostCopy',
+      ),
     bandwidthLimitMbps: z.int().min(0).max(1000000).default(0).describe('0: no limit'),
     completionTimeoutSeconds: z.int().min(30).max(86400).default(600).describe('A move that has not committed by then goes back'),
     storageStrategy: z
@@ -111,6 +118,22 @@ export const PreCopyRound = z.object({
 })
 export type PreCopyRound = z.infer<typeof PreCopyRound>
 
+export const NonConvergence = z.object({
+  dirtyRateMBps: z.number().describe('What the pod wrote'),
+  leftMB: z.number().describe('What was left for the freeze after the last round, at least'),
+  predictedFreezeMs: z.int().describe('What sending that would have taken, at the best rate that was measured'),
+  budgetMs: z.int(),
+  answer: z.enum(nonConvergenceAnswers).describe('What was done: spec.onNonConvergence, or Abort where mode PostCopy could not be had'),
+  message: z.string(),
+})
+export type NonConvergence = z.infer<typeof NonConvergence>
+
+export const PreCopy = z.object({
+  rounds: z.array(PreCopyRound),
+  reason: z.string().optional(),
+  nonConvergence: NonConvergence.optional().describe('The predicted freeze clearly exceeded its budget, and what came of it'),
+})
+
 export const FlowCounts = z.object({
   direct: z.int().describe('Carried as they are'),
   translated: z.int().describe("The pod's own to Services: the chosen endpoint went along"),
@@ -142,7 +165,8 @@ export const PodMigrationStatus = z.object({
   committedAt: z.string().optional().describe('The point of no return; from here the pod lives on the destination'),
   cutoverAt: z.string().optional(),
   rollbackStartedAt: z.string().optional().describe('When the way back was decided; the pod stays on its source'),
-  preCopy: z.object({ rounds: z.array(PreCopyRound), reason: z.string().optional() }).optional(),
+  preCopy: PreCopy.optional(),
+  mode: z.enum(migrationModes).optional().describe('What the move became, when it is another mode than spec.mode'),
   postCopy: z
     .object({
       stayedMB: z.number().describe('Memory that was left at the source in the freeze'),

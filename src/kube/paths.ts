@@ -10,6 +10,8 @@ export const persistentVolumeClaimPath = namespaced('/api/v1', 'persistentvolume
 export const replicaSetPath = namespaced('/apis/apps/v1', 'replicasets')
 export const pdbPath = namespaced('/apis/policy/v1', 'poddisruptionbudgets')
 export const leasePath = namespaced('/apis/coordination.k8s.io/v1', 'leases')
+/** Kubelet's, by the name of its node. */
+export const nodeLeasePath = (name: string): string => leasePath('kube-node-lease', name)
 export const podMigrationPath = namespaced(ours, 'podmigrations')
 export const migrationCheckpointPath = namespaced(ours, 'migrationcheckpoints')
 

@@ -118,6 +118,8 @@ function numbersOf(status: PodMigrationStatus, observed: Observed, steps: Steps)
   if (flows !== undefined) numbers.flows = flows
   const preCopy = told('preCopy')
   if (preCopy) numbers.preCopy = preCopy
+  const mode = told('mode')
+  if (mode) numbers.mode = mode
   const postCopy = isCommitted(status, observed) && postCopyOf(told('stayedMB'), told('atSourceMB') ?? leftWhenLive(observed), status)
   if (postCopy) numbers.postCopy = postCopy
   const freeze = freezeOf(told('freezeMs'), told('holdMs'), steps)

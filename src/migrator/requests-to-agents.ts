@@ -6,6 +6,7 @@ import { podCidrsOf, wirePod } from './inventory.ts'
 import { nodeIpsOf, podIpsOf, reachable } from './node-addresses.ts'
 import { capacityOf, type Migration, type Observed } from './observed.ts'
 import { movedContainers } from './pod-containers.ts'
+import { postCopyObstacle } from './post-copy.ts'
 
 function migrationKey(migration: Migration): string {
   return `${migration.metadata.namespace}/${migration.metadata.name}`
@@ -48,6 +49,7 @@ export function moveRequest(migration: Migration, observed: Observed, source: V1
   const { spec, status } = migration
   const home = homeNode(migration, observed)
   const pod = wirePod(source, observed.claims, spec)
+  const obstacle = postCopyObstacle(source)
   return {
     migrationName: migrationKey(migration),
     pod: { ...pod, ips: movingIps(migration, observed, pod.ips) },
@@ -67,6 +69,8 @@ export function moveRequest(migration: Migration, observed: Observed, source: V1
     bandwidthLimitMbps: spec.bandwidthLimitMbps,
     preCopyMaxRounds: spec.preCopyMaxRounds,
     preCopyDirtyThresholdMB: spec.preCopyDirtyThresholdMB,
+    onNonConvergence: spec.onNonConvergence,
+    ...(obstacle === undefined ? {} : { postCopyObstacle: obstacle }),
     keepFailedDestination: !spec.rollbackOnFailure,
     podCidrs: podCidrsOf(observed),
     serviceIps: [...observed.serviceIps],

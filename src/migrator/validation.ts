@@ -4,6 +4,7 @@ import { annotations, runtimeClassName } from '../api/names.ts'
 import type { Refusal } from '../api/pod-migration.ts'
 import { ownerRefusals } from './owner.ts'
 import { movedContainers, sidecars } from './pod-containers.ts'
+import { execLiveness } from './post-copy.ts'
 import { type ClaimAccessModes, volumeRefusals } from './volumes.ts'
 
 export interface PodQuestions {
@@ -186,12 +187,10 @@ function probeRefusals(pod: V1Pod, freezeWindowBudgetMs: number | undefined): Re
   return [...refusals, ...movedContainers(pod).flatMap((container) => livenessRefusals(container, freezeWindowBudgetMs))]
 }
 
-/** Probes over the network reach the destination; a command would be run among the frozen processes, and kubelet end them for its silence. */
 function execLivenessRefusals(pod: V1Pod): Refusal[] {
-  const asked = movedContainers(pod).filter(({ livenessProbe }) => livenessProbe?.exec)
-  return asked.map(({ name }) => ({
+  return execLiveness(pod).map((obstacle) => ({
     code: 'PostCopyExecLiveness',
-    message: `spec.mode PostCopy: the liveness probe of container ${name} is a command, which the frozen source cannot run while its memory is fetched`,
+    message: `spec.mode PostCopy: ${obstacle}`,
     remedy: 'use mode PreCopy, or an HTTP, TCP or gRPC probe',
   }))
 }

@@ -1,5 +1,6 @@
 // What a shell may offer next. kubectl asks `kubectl_complete-podmotion`, which asks `__complete` here: the words so far, the last one unfinished.
 import type { Command, Option } from 'commander'
+import { migrationModes, nonConvergenceAnswers } from '../api/pod-migration.ts'
 import { namespacePath, nodePath, podMigrationPath, podPath } from '../kube/paths.ts'
 import type { ClusterChoice, Terminal } from './terminal.ts'
 
@@ -12,7 +13,8 @@ const noFiles = ':4'
 
 const values: Readonly<Record<string, readonly Offer[]>> = {
   '--output': ['json', 'yaml', 'wide', 'name'],
-  '--strategy': ['PreCopy', 'PostCopy', 'Cold'],
+  '--strategy': migrationModes,
+  '--on-non-convergence': nonConvergenceAnswers,
   '--goal': ['balance', 'consolidate', 'evacuate='],
 }
 const ofFiles = ['--snapshot', '--policy', '--kubeconfig']

@@ -9,6 +9,7 @@ export interface PluginOptions extends ClusterChoice {
   output?: 'json' | 'yaml' | 'wide' | 'name'
   toNode?: string
   strategy?: PodMigrationSpec['mode']
+  onNonConvergence?: PodMigrationSpec['onNonConvergence']
   dryRun?: boolean
   bandwidthMbps?: number
   freezeBudgetMs?: number

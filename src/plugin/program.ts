@@ -1,5 +1,6 @@
 // The commands of the plugin and their options; each command is one file, this is the table of contents.
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { migrationModes, nonConvergenceAnswers } from '../api/pod-migration.ts'
 import { consoleOf } from '../cli/console.ts'
 import { addDeschedule } from '../cli/deschedule.ts'
 import { CodedError, messageOf } from '../runtime/errors.ts'
@@ -57,6 +58,7 @@ function buildProgram(terminal: Terminal, run: Run): Command {
     .option('--dry-run', 'only say whether it could be moved, and why not')
     .option('--bandwidth-mbps <n>', 'limit of the transfer', count)
     .option('--freeze-budget-ms <n>', 'longest freeze that is accepted', count)
+    .option('--on-non-convergence <answer>', 'when it writes too fast for its budget: Freeze (default), Abort or PostCopy', answer)
     .option('--wait', 'wait for the end; exit code 1 unless it is Complete')
     .option('--timeout <seconds>', 'give up after this long', count)
     .option('--no-network-continuity', 'do not insist on keeping connections')
@@ -124,6 +126,14 @@ function outputFormat(text: string): string {
 }
 
 function mode(text: string): string {
-  if (['PreCopy', 'PostCopy', 'Cold'].includes(text)) return text
-  throw new InvalidArgumentError('expected PreCopy, PostCopy or Cold.')
+  return oneOf(migrationModes, text)
+}
+
+function answer(text: string): string {
+  return oneOf(nonConvergenceAnswers, text)
+}
+
+function oneOf(words: readonly string[], text: string): string {
+  if (words.includes(text)) return text
+  throw new InvalidArgumentError(`expected ${words.slice(0, -1).join(', ')} or ${words.at(-1)}.`)
 }

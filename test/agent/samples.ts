@@ -19,6 +19,7 @@ export const moveRequest: MoveRequest = {
   mode: 'PreCopy',
   preCopyMaxRounds: 5,
   preCopyDirtyThresholdMB: 64,
+  onNonConvergence: 'Freeze',
   tcpPreservationMode: 'Strict',
   storageStrategy: 'Auto',
   freezeWindowBudgetMs: 500,

@@ -21,7 +21,13 @@ describe('eviction webhook', () => {
     cluster.write(paths.podPath('shop', 'cart'), pod('shop/cart', { on: 'a' }))
     cluster.write(paths.podPath('shop', 'web'), pod('shop/web', { on: 'a', runtimeClassName: undefined }))
     cluster.write(paths.migrationWebhookConfigPath('default'), {
-      spec: { unmovable: 'Evict', tcpPreservationMode: 'Strict', completionTimeoutSeconds: 300, freezeWindowBudgetMs: 1500 },
+      spec: {
+        unmovable: 'Evict',
+        tcpPreservationMode: 'Strict',
+        onNonConvergence: 'PostCopy',
+        completionTimeoutSeconds: 300,
+        freezeWindowBudgetMs: 1500,
+      },
     })
     const app = express().use(evictionAdmission(cluster.deps))
     server = await new Promise<http.Server>((resolve) => {
@@ -77,6 +83,7 @@ describe('eviction webhook', () => {
       podNamespace: 'shop',
       sourcePodUID: 'uid-cart',
       tcpPreservationMode: 'Strict',
+      onNonConvergence: 'PostCopy',
       completionTimeoutSeconds: 300,
       freezeWindowBudgetMs: 1500,
     })

@@ -34,7 +34,10 @@ describe('descheduler', () => {
   const eventsOf = () => cluster.server.requests.filter((request) => request.startsWith('POST /api/v1/namespaces/default/events'))
 
   it('makes the PodMigration, the status and an event', async () => {
-    cluster.write(paths.migrationPolicyPath('even'), policy('even', { defaults: { mode: 'Cold', freezeWindowBudgetMs: 300 } }))
+    cluster.write(
+      paths.migrationPolicyPath('even'),
+      policy('even', { defaults: { mode: 'Cold', freezeWindowBudgetMs: 300, onNonConvergence: 'Abort' } }),
+    )
     await cluster.sync()
     await run()
     const made = cluster.server.read(paths.podMigrationPath('shop', 'even-12345678-1'))
@@ -47,6 +50,7 @@ describe('descheduler', () => {
       tcpPreservationMode: 'Strict',
       mode: 'Cold',
       freezeWindowBudgetMs: 300,
+      onNonConvergence: 'Abort',
     })
     expect(made?.metadata.labels).to.deep.equal({ 'podmotion.io/made-by': 'policy' })
     expect(statusOf()).to.deep.equal({

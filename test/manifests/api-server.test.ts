@@ -60,6 +60,7 @@ describe('chart in a real API server', function () {
       podNamespace: 'default',
       mode: 'PreCopy',
       preCopyMaxRounds: 5,
+      onNonConvergence: 'Freeze',
       preCopyDirtyThresholdMB: 64,
       bandwidthLimitMbps: 0,
       completionTimeoutSeconds: 600,

@@ -111,7 +111,12 @@ describe('DestinationPrewarm', () => {
     const { effects } = prewarm({ destination: record('destination', 'standing') })
     const [effect] = effects
     if (effect?.kind !== 'startMove') throw new Error(`expected a startMove, got ${told(effects).join()}`)
-    expect(effect.request).to.deep.include({ migrationName: 'shop/move', freezeWindowBudgetMs: 500, keepFailedDestination: false })
+    expect(effect.request).to.deep.include({
+      migrationName: 'shop/move',
+      freezeWindowBudgetMs: 500,
+      onNonConvergence: 'Freeze',
+      keepFailedDestination: false,
+    })
     expect(effect.request.destination).to.deep.equal({
       nodeName: 'nb',
       nodeIps: ['192.168.0.2'],
@@ -119,6 +124,7 @@ describe('DestinationPrewarm', () => {
       podName: 'cart-7-12345',
       podUid: 'destination-uid',
     })
+    expect(effect.request).not.to.have.property('postCopyObstacle')
     expect(effect.request).not.to.have.property('home')
   })
 
@@ -194,6 +200,22 @@ describe('while the agents act alone', () => {
     })
     expect([lost.status.phase, lost.status.message]).to.deep.equal(['TCPVerifying', 'PostCopySourceLost: x'])
     expect(lost.effects).to.deep.include({ kind: 'event', type: 'Warning', reason: 'PostCopySourceLost', message: 'PostCopySourceLost: x' })
+  })
+
+  it('tells once that the freeze will not fit, and what the move became; an abort speaks for itself', () => {
+    const found = { dirtyRateMBps: 300, leftMB: 90, predictedFreezeMs: 900, budgetMs: 400, message: 'it does not converge' }
+    const preCopy = (answer: 'Freeze' | 'Abort' | 'PostCopy') => ({ rounds: [], nonConvergence: { ...found, answer } })
+    const events = (decision: ReturnType<typeof follow>) => decision.effects.filter(({ kind }) => kind === 'event')
+    const steps = [{ step: 'armed' as const, atMs: startMs, node: 'na' }]
+    const source = record('source', 'moving', { steps, preCopy: preCopy('PostCopy'), mode: 'PostCopy' })
+    const seen = follow({ source })
+    expect(seen.status.mode).to.equal('PostCopy')
+    expect(events(seen)).to.deep.equal([{ kind: 'event', type: 'Warning', reason: 'NotConverging', message: 'it does not converge' }])
+    expect(events(follow({ source }, { preCopy: preCopy('PostCopy') }))).to.deep.equal([])
+    const failure = { code: 'NotConverging', message: 'raise it' }
+    const aborted = follow({ source: record('source', 'aborted', { steps, preCopy: preCopy('Abort'), failure }) })
+    expect(aborted.status.failure).to.deep.include(failure)
+    expect(events(aborted)).to.deep.equal([{ kind: 'event', type: 'Warning', reason: 'NotConverging', message: 'going back: raise it' }])
   })
 })
 

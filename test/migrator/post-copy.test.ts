@@ -1,12 +1,19 @@
 // Where mode PostCopy cannot be had, and what is said of memory that was lost with its source.
 import { expect } from 'chai'
-import { postCopyRefusals } from '../../src/migrator/post-copy.ts'
+import type { NodeMigrationCapacity } from '../../src/api/node-migration-capacity.ts'
+import { postCopyObstacle, postCopyRefusals } from '../../src/migrator/post-copy.ts'
 import { memoryLoss } from '../../src/migrator/records.ts'
 
 const node = (kernel: string | undefined, trackers: string[] | undefined) => ({
   metadata: { name: 'na' },
   spec: { nodeName: 'na' },
-  status: { eligible: true, reasons: [], ...(kernel ? { kernel } : {}), ...(trackers ? { trackers } : {}) },
+  status: {
+    eligible: true,
+    reasons: [],
+    modes: ['PreCopy', 'PostCopy', 'Cold'],
+    ...(kernel ? { kernel } : {}),
+    ...(trackers ? { trackers } : {}),
+  },
 })
 
 describe('mode PostCopy', () => {
@@ -28,6 +35,29 @@ describe('mode PostCopy', () => {
       if (expected) expect(refusals[0]?.message).to.match(expected)
     })
   }
+
+  it('is not asked of an agent that would take it for PreCopy', () => {
+    const { status, ...rest } = node('6.18.5', ['userfaultfd'])
+    for (const modes of [undefined, ['PreCopy', 'Cold']]) {
+      const before = { ...rest, status: { ...status, modes, agentVersion: '0.9' } }
+      for (const side of ['source', 'destination'] as const)
+        expect(postCopyRefusals({ mode: 'PostCopy' }, side, 'na', before as NodeMigrationCapacity)).to.deep.equal([
+          {
+            code: 'PostCopyUnavailable',
+            message: `spec.mode PostCopy: ${side} node na has an agent (0.9) that does not know the mode`,
+            remedy: 'update the agent there',
+          },
+        ])
+    }
+  })
+
+  it('tells of a pod for which it cannot be had', () => {
+    const pod = (...probes: object[]) => ({ spec: { containers: probes.map((livenessProbe, at) => ({ name: `c${at}`, livenessProbe })) } })
+    expect(postCopyObstacle(pod({ httpGet: { port: 1 } }))).to.equal(undefined)
+    expect(postCopyObstacle(pod({ tcpSocket: { port: 1 } }, { exec: { command: ['true'] } }))).to.match(
+      /^the liveness probe of container c1 is a command/,
+    )
+  })
 
   it('asks nothing of other modes, nor of a node that nobody knows', () => {
     expect(postCopyRefusals({ mode: 'PreCopy' }, 'source', 'na', node('5.4', []))).to.deep.equal([])

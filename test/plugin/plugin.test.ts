@@ -66,7 +66,7 @@ describe('kubectl podmotion', () => {
 
   it('migrates: Strict by default, with every option where the API has it', async () => {
     const { exitCode, out } = await run(
-      'migrate cart-7 --to-node nb --strategy Cold --bandwidth-mbps 100 --freeze-budget-ms 900 --timeout 60',
+      'migrate cart-7 --to-node nb --strategy Cold --bandwidth-mbps 100 --freeze-budget-ms 900 --on-non-convergence Abort --timeout 60',
     )
     expect(exitCode).to.equal(0)
     expect(out).to.match(/^podmigration\.podmotion\.io\/cart-7-\w+ created\n$/)
@@ -75,6 +75,7 @@ describe('kubectl podmotion', () => {
       podNamespace: 'shop',
       mode: 'Cold',
       tcpPreservationMode: 'Strict',
+      onNonConvergence: 'Abort',
       targetNodeName: 'nb',
       bandwidthLimitMbps: 100,
       freezeWindowBudgetMs: 900,
@@ -241,6 +242,21 @@ describe('kubectl podmotion', () => {
     expect((await run('describe move-1')).out).to.contain('Checkpoint:   MigrationCheckpoint move-1: 3 MB')
   })
 
+  it('describes memory that did not converge, and what the move became', async () => {
+    const nonConvergence = {
+      dirtyRateMBps: 300,
+      leftMB: 90,
+      predictedFreezeMs: 900,
+      budgetMs: 400,
+      answer: 'PostCopy',
+      message: 'it does not converge',
+    }
+    put('move-1', { mode: 'PostCopy', preCopy: { rounds: [], nonConvergence } })
+    const { out } = await run('describe move-1')
+    expect(out).to.contain('Mode:         PreCopy, became PostCopy, TCP Strict\n')
+    expect(out).to.contain('Convergence:  it does not converge\n')
+  })
+
   it('watches one migration to its end', async () => {
     put('move-1', { phase: 'Restoring' })
     const { exitCode, out } = await run('watch move-1', endWith({ phase: 'Complete', message: 'moved' }))
@@ -271,6 +287,7 @@ describe('kubectl podmotion', () => {
   const mistakes: [string, RegExp][] = [
     ['migrate', /missing required argument 'pod'/],
     ['migrate cart-7 --strategy Hot', /expected PreCopy, PostCopy or Cold/],
+    ['migrate cart-7 --on-non-convergence Wait', /expected Freeze, Abort or PostCopy/],
     ['migrate cart-7 --timeout soon', /expected a whole number/],
     ['migrate cart-7 -A', /unknown option '-A'/],
     ['deschedule', /required option '--policy <file>' not specified/],
@@ -297,6 +314,7 @@ describe('kubectl podmotion', () => {
     expect(await offers('-n other estimate ca')).to.deep.equal(['cart-9', ':4'])
     expect(await offers('cancel ')).to.deep.equal(['move-1', ':4'])
     expect(await offers('migrate cart-7 --strategy P')).to.deep.equal(['PreCopy', 'PostCopy', ':4'])
+    expect(await offers('migrate cart-7 --on-non-convergence ')).to.deep.equal(['Freeze', 'Abort', 'PostCopy', ':4'])
     expect(await offers('migrate cart-7 --to')).to.deep.equal(['--to-node', ':4'])
     expect(await offers('plan --snapshot ')).to.deep.equal([':0'])
     expect((await run('__complete ')).out).to.match(/^migrate\tmove a pod to another node$/m)

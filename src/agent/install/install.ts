@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { NodeMigrationCapacityStatus } from '../../api/node-migration-capacity.ts'
-import type { Refusal } from '../../api/pod-migration.ts'
+import { migrationModes, type Refusal } from '../../api/pod-migration.ts'
 import { isIpv6 } from '../../runtime/addresses.ts'
 import { log } from '../../runtime/log.ts'
 import { type CheckpointPlace, checkpointsFolder, keepingFolder } from '../checkpoint/places.ts'
@@ -74,6 +74,7 @@ export async function observeCapacity(config: AgentConfig): Promise<NodeMigratio
     cgroupVersion: known.cgroupVersion,
     cpuModel: known.cpuModel,
     cpuFeatures: known.cpuFeatures,
+    modes: [...migrationModes],
     trackers: [...(known.softDirty ? ['soft-dirty'] : []), ...(known.userfaultfd ? ['userfaultfd'] : [])],
   }
 }

@@ -36,6 +36,8 @@ export class CriuRounds implements PreCopy {
   readonly #ways: RoundWays
   readonly rounds: PreCopyRound[] = []
   readonly lazy = false
+  readonly cannotStay = "the source's memory is copied ahead by criu's pre-dumps"
+  #lastBeganMs = 0
   /** All of it goes by the stream of images. */
   readonly bytes = 0
   #broken: string | undefined
@@ -89,7 +91,9 @@ export class CriuRounds implements PreCopy {
     await (isShort(this.rounds) ? send() : copyAhead(moves, send))
     await Promise.all(containers.map(({ name }) => this.#settle(name, number)))
     const copied = dumped.map(({ pages, bytes }) => ({ pages, bytes, sent: bytes }))
-    this.rounds.push(toRound(number, copied, performance.now() - startedMs))
+    const sinceMs = startedMs - this.#lastBeganMs
+    this.#lastBeganMs = startedMs
+    this.rounds.push(toRound(number, copied, performance.now() - startedMs, sinceMs))
     log.info({ round: number, pauseMs: Math.max(...dumped.map(({ pauseMs }) => pauseMs)) }, 'criu copied memory ahead')
   }
 

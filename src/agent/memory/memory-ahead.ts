@@ -27,6 +27,8 @@ export interface AheadWays {
   limit: RateLimit
   /** The stores take contents packed. */
   packed: boolean
+  /** And ask for what stayed here. */
+  later: boolean
 }
 
 export class MemoryAhead implements PreCopy {
@@ -37,11 +39,14 @@ export class MemoryAhead implements PreCopy {
   readonly rounds: PreCopyRound[] = []
   readonly lazy = true
   readonly broken = undefined
+  readonly cannotStay: string | undefined
+  #lastBeganMs = 0
   #bytes = 0
 
-  private constructor(moves: Moves, skipFolder: AheadWays['skipFolder']) {
+  private constructor({ moves, skipFolder, later }: AheadWays) {
     this.#moves = moves
     this.#skipFolder = skipFolder
+    this.cannotStay = later ? undefined : 'the destination does not ask for pages that stayed at the source'
   }
 
   /** That went to the stores, as they went. */
@@ -50,8 +55,9 @@ export class MemoryAhead implements PreCopy {
   }
 
   /** Everything once. What fails here leaves the pod as it was: it is then dumped whole. */
-  static async start({ moves, config, uid, containers, skipFolder, open, limit, packed }: AheadWays): Promise<MemoryAhead> {
-    const ahead = new MemoryAhead(moves, skipFolder)
+  static async start(ways: AheadWays): Promise<MemoryAhead> {
+    const { config, uid, containers, skipFolder, open, limit, packed } = ways
+    const ahead = new MemoryAhead(ways)
     try {
       for (const { name, freezer } of containers) {
         const skip = skipFolder(name)
@@ -97,22 +103,24 @@ export class MemoryAhead implements PreCopy {
     const startedMs = performance.now()
     const copy = (): Promise<TrackerRound[]> => Promise.all(this.#trackers.map((tracker) => tracker.round()))
     const answers = await (isShort(this.rounds) ? copy() : copyAhead(this.#moves, copy))
-    const round = toRound(this.rounds.length + 1, answers, performance.now() - startedMs)
+    const round = toRound(this.rounds.length + 1, answers, performance.now() - startedMs, startedMs - this.#lastBeganMs)
+    this.#lastBeganMs = startedMs
     for (const { sent } of answers) this.#bytes += sent
     this.rounds.push(round)
   }
 }
 
-/** Pure. The rate: what a later round found dirty, over the time since the one before it began, which is about its own length. */
+/** Pure. `sinceMs`: since the round before began, in which all was written that this one found. */
 export function toRound(
   number: number,
   answers: readonly Pick<TrackerRound, 'pages' | 'bytes' | 'sent'>[],
   durationMs: number,
+  sinceMs: number,
 ): PreCopyRound {
   const copiedMB = answers.reduce((sum, { bytes }) => sum + bytes, 0) / megabyte
   const sentMB = answers.reduce((sum, { sent }) => sum + sent, 0) / megabyte
   const pages = answers.reduce((sum, answer) => sum + answer.pages, 0)
-  const rate = number === 1 || durationMs <= 0 ? 0 : (copiedMB / durationMs) * 1000
+  const rate = number === 1 || sinceMs <= 0 ? 0 : (copiedMB / sinceMs) * 1000
   return {
     round: number,
     pages,

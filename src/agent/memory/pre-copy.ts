@@ -12,6 +12,8 @@ export interface PreCopy {
   readonly lazy: boolean
   /** Why what was copied is of no use any more: the pod is dumped whole. */
   readonly broken: string | undefined
+  /** Why nothing may stay here in the freeze, to be asked for afterwards; undefined: it may. */
+  readonly cannotStay: string | undefined
   /** What the container's dump has to know of it. */
   dumpOptions(container: string): Pick<DumpFolders, 'skip' | 'parent'>
   /** One more round, without a judgement. */

@@ -27,8 +27,6 @@ export interface PreCopyWays {
   open: (container: string) => Promise<Duplex>
   images: ImageSender
   limit: RateLimit
-  /** The stores are to ask for what stayed at the source (mode PostCopy). */
-  leavesPages: boolean
 }
 
 /** All memory once; throws why that cannot be had. The pod is then as it was, and to be dumped whole. */
@@ -36,11 +34,9 @@ export async function startPreCopy(ways: PreCopyWays): Promise<PreCopy> {
   const { moves, config, uid, containers, folders, open, images, limit } = ways
   const kernel = await kernelTrackers(config)
   const stores = wantsStores(config.memoryTracker, kernel) ? await ways.stores() : { available: false, packed: false, later: false }
-  if (ways.leavesPages && !stores.later)
-    throw new CodedError('NoMemoryTracker', 'the destination does not ask for pages that stayed at the source')
   const choice = chooseTracker(config.memoryTracker, kernel, stores.available)
   if ('reason' in choice) throw new CodedError('NoMemoryTracker', choice.reason)
   if (choice.tracker === 'soft-dirty') return await CriuRounds.start({ moves, config, containers, folders, images, limit })
   const skipFolder = (container: string): string => path.join(folders(container).work, 'skip')
-  return await MemoryAhead.start({ moves, config, uid, containers, skipFolder, open, limit, packed: stores.packed })
+  return await MemoryAhead.start({ moves, config, uid, containers, skipFolder, open, limit, packed: stores.packed, later: stores.later })
 }

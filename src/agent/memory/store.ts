@@ -45,12 +45,16 @@ export async function fillAhead(meeting: string): Promise<void> {
   await store.ask('fill', answerTimeoutMs).finally(() => store.close())
 }
 
-/**
- * Resolves when no page of the container waits in the store any more; at once when it has none, or was never given anything. `onLeft` hears
- * how many bytes are still at the source.
- */
-export async function storeLocal(meeting: string, onLeft: (bytes: number) => void): Promise<StoreStatus | undefined> {
-  const status = await sourceEmptied(meeting, onLeft)
+export interface SourceWatch {
+  /** Hears how many bytes are still at the source. */
+  onLeft: (bytes: number) => void
+  /** Its node is lost. */
+  lost: AbortSignal
+}
+
+/** Resolves when no page of the container waits in the store any more; at once when it has none, or was never given anything. */
+export async function storeLocal(meeting: string, watch: SourceWatch): Promise<StoreStatus | undefined> {
+  const status = await sourceEmptied(meeting, watch)
   // It may be gone the moment after.
   if (status?.state === 'failed') return status
   if (status?.state !== 'receiving') return status && (await ask(meeting, 'wait', localTimeoutMs))
@@ -62,16 +66,28 @@ export async function storeLocal(meeting: string, onLeft: (bytes: number) => voi
   return undefined
 }
 
-/** However long that takes: the store ends it when nothing comes any more. */
-async function sourceEmptied(meeting: string, onLeft: (bytes: number) => void): Promise<StoreStatus | undefined> {
+/** However long that takes: the store ends it when nothing comes any more, or when it hears that nothing can. */
+async function sourceEmptied(meeting: string, { onLeft, lost }: SourceWatch): Promise<StoreStatus | undefined> {
   let status = await ask(meeting, 'status', answerTimeoutMs)
   while (status?.state === 'serving' && status.sourceBytesLeft > 0) {
     onLeft(status.sourceBytesLeft)
     await sleep(lookEveryMs)
-    status = (await ask(meeting, 'status', answerTimeoutMs)) ?? { ...status, state: 'failed', reason: 'its store has ended' }
+    if (lost.aborted) await tellLost(meeting)
+    status = (await ask(meeting, 'status', answerTimeoutMs)) ?? {
+      ...status,
+      state: 'failed',
+      reason: 'its store has ended',
+    }
   }
   if (status?.state === 'serving' || status?.state === 'local') onLeft(0)
   return status
+}
+
+/** It says why to whoever asks, and ends a second later. */
+async function tellLost(meeting: string): Promise<void> {
+  const store = await LineClient.connect(socketOf(meeting)).catch(() => undefined)
+  store?.send('lost')
+  store?.close()
 }
 
 async function ask(meeting: string, line: string, timeoutMs: number): Promise<StoreStatus | undefined> {

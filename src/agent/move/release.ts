@@ -9,6 +9,7 @@ import { type AgentContext, moveFolders, restoredFolder } from '../context.ts'
 import { endRestored, quitStandIn, type ReceivedContainer, reconnect } from '../criu/received-container.ts'
 import { writeDurably } from '../journal/durable-file.ts'
 import { toMB } from '../memory/megabytes.ts'
+import { kernelAnswers, watchSource } from '../memory/source-signs.ts'
 import { storeLocal } from '../memory/store.ts'
 import { type Committed, GoesOn } from '../peer/wire.ts'
 import { review, serveFirstMs } from '../priority.ts'
@@ -27,6 +28,9 @@ export class Release {
   readonly #restored: () => readonly ReceivedContainer[]
   #committing: Promise<Committed> | undefined
   #releaseTries = 0
+  #isWatching = false
+  readonly #local = new AbortController()
+  readonly #sourceLost = new AbortController()
   readonly #left = new Map<string, number>()
 
   /** `restored`: those that this life of the agent brought to their gates; others are looked for. */
@@ -127,17 +131,32 @@ export class Release {
       await container.settle()
       await this.#untilLocal(container.name)
       return container.name
-    })
+    }).finally(() => this.#local.abort())
     const ended = this.#pod.pod.containers.filter((name) => !settled.includes(name))
     await Promise.all(ended.map((name) => this.#startAfresh(name, closed.has(name))))
     moves.decideDestination(this.#uid, { type: 'live' })
     await rm(moveFolders(config, this.#uid, 'destination').images, { recursive: true, force: true })
   }
 
+  /** The stores are told when what they lack cannot come. */
+  async #watchSource(): Promise<void> {
+    if (this.#isWatching) return
+    this.#isWatching = true
+    const { address, nodeName } = this.#pod.source
+    const signs = { kernelAnswers: () => kernelAnswers(address), lease: () => this.#context.lease(nodeName) }
+    const isLost = await watchSource(signs, this.#local.signal)
+    if (!isLost) return
+    log.warn({ uid: this.#uid, node: nodeName }, 'the node that still has memory of the pod is lost')
+    this.#sourceLost.abort()
+  }
+
   /** Its memory is its own: no page waits in the store, so that the next move, or the end of the store, finds a program like any other. */
   async #untilLocal(name: string): Promise<void> {
     const { moves } = this.#context
-    const status = await storeLocal(this.#pod.folders(name).meeting, (bytes) => this.#noteLeft(name, bytes))
+    const status = await storeLocal(this.#pod.folders(name).meeting, {
+      onLeft: (bytes) => this.#noteLeft(name, bytes),
+      lost: this.#sourceLost.signal,
+    })
     if (!status || status.state === 'local') return
     const reason = status.reason ?? 'no reason given'
     const lost = `${sourceLost}: what stayed at the source of ${name} cannot come any more (${reason}): it is started anew here, as after a crash`
@@ -147,6 +166,7 @@ export class Release {
   /** Of all containers together. */
   #noteLeft(name: string, bytes: number): void {
     this.#left.set(name, bytes)
+    if (bytes > 0) this.#watchSource().catch((error: unknown) => log.error({ uid: this.#uid, err: error }, 'watching the source failed'))
     const atSourceMB = toMB([...this.#left.values()].reduce((sum, one) => sum + one, 0))
     if (atSourceMB === (this.#move.facts.atSourceMB ?? 0)) return
     this.#context.moves.facts(this.#uid, { atSourceMB })

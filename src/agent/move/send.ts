@@ -4,6 +4,7 @@ import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { z } from 'zod'
 import type { MoveRequest } from '../../api/agent-wire.ts'
+import { notConverging } from '../../api/names.ts'
 import { realClock } from '../../runtime/clock.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { collectAhead } from '../collect-ahead.ts'
@@ -12,6 +13,7 @@ import { SocketReader } from '../criu/sockets.ts'
 import { findsEverything } from '../memory/convergence.ts'
 import type { Lending } from '../memory/lending.ts'
 import { toMB } from '../memory/megabytes.ts'
+import { judge } from '../memory/non-convergence.ts'
 import { catchUp, type PreCopy } from '../memory/pre-copy.ts'
 import { startPreCopy } from '../memory/start.ts'
 import type { FinalCopy } from '../memory/tracker.ts'
@@ -20,6 +22,7 @@ import type { Peer } from '../peer/client.ts'
 import { Committed, Nothing, Restored, type SocketOptions, Standing, Steps, Stores } from '../peer/wire.ts'
 import { PodTcp } from '../pod-tcp.ts'
 import { review, serveFirstMs } from '../priority.ts'
+import { modeOf } from '../protocol/move.ts'
 import type { PodNetwork } from '../rooms.ts'
 import { type DumpFolders, type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
 import { isFrozen, processesOf } from '../runc/freezer.ts'
@@ -150,6 +153,7 @@ export class Sending {
     // The longer the last round takes, the more is written meanwhile, which is for the freeze.
     this.#limit.endPace()
     await this.#refresh(converged)
+    await this.#judge()
     await this.#keepHot()
     await this.#flows.follow('running')
     await writeMarker(config, this.#request.pod.uid, this.#uid)
@@ -210,11 +214,11 @@ export class Sending {
         open: (container) => this.#peer.open(this.#path(`pages/${container}`)),
         images: this.#images as ImageSender,
         limit: this.#limit,
-        leavesPages: this.#leavesPages,
       })
     } catch (error) {
       this.#noRounds(messageOf(error))
     }
+    if (this.#leavesPages && this.#memory?.cannotStay) this.#noRounds(this.#memory.cannotStay)
     this.#signal.throwIfAborted()
   }
 
@@ -239,6 +243,18 @@ export class Sending {
     const { rounds, broken } = this.#memory
     if (broken === undefined && rounds.length < this.#request.preCopyMaxRounds && !findsEverything(rounds)) await this.#memory.round()
     this.#context.moves.facts(this.#uid, { preCopy: { rounds: [...rounds], reason: this.#memory.broken ?? reason } })
+  }
+
+  /** Nothing is held or frozen yet: what the freeze cannot hold is answered here. */
+  async #judge(): Promise<void> {
+    const nonConvergence = this.#memory && judge(this.#memory, this.#request)
+    if (!nonConvergence) return
+    const { moves } = this.#context
+    const { answer, message } = nonConvergence
+    const { preCopy = { rounds: [] } } = moves.source(this.#uid).facts
+    moves.facts(this.#uid, { preCopy: { ...preCopy, nonConvergence }, ...(answer === 'PostCopy' ? { mode: answer } : {}) })
+    if (answer === 'Abort') throw new CodedError(notConverging, message)
+    if (answer === 'PostCopy') await this.#lending.start(this.#pod.containers)
   }
 
   /** runc and criu start now and wait for `go`: their start is not part of the freeze. */
@@ -430,7 +446,7 @@ export class Sending {
   }
 
   get #leavesPages(): boolean {
-    return this.#request.mode === 'PostCopy'
+    return modeOf(this.#context.moves.source(this.#uid)) === 'PostCopy'
   }
 
   #path(what: string): string {

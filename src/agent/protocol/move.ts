@@ -19,7 +19,10 @@ export type JournalRecord =
   | { type: 'settled'; atMs: number; state: MoveState }
 
 export type MoveFacts = Partial<
-  Pick<MoveRecord, 'preCopy' | 'stayedMB' | 'atSourceMB' | 'freezeMs' | 'holdMs' | 'bytesMoved' | 'connections' | 'sequenceDelta' | 'flows'>
+  Pick<
+    MoveRecord,
+    'preCopy' | 'mode' | 'stayedMB' | 'atSourceMB' | 'freezeMs' | 'holdMs' | 'bytesMoved' | 'connections' | 'sequenceDelta' | 'flows'
+  >
 >
 
 interface MoveBase {
@@ -104,6 +107,11 @@ export function foldAll(uid: string, records: readonly JournalRecord[]): Move | 
   return records.reduce<Move | undefined>((move, record) => foldRecord(uid, move, record), undefined)
 }
 
+/** What was asked for, or what it became when memory did not converge. */
+export function modeOf({ facts, request }: SourceMove): MoveRequest['mode'] {
+  return facts.mode ?? request.mode
+}
+
 /** A minute for clocks and queues. */
 const graceSeconds = 60
 
@@ -122,7 +130,7 @@ export function endsAlone(move: Move, nowMs: number): boolean {
   const ageMs = nowMs - move.changedAtMs
   if (move.role === 'destination') return move.state === 'live' && ageMs > endsAloneAfterMs.live
   // The destination takes its memory from here for as long as its limit makes that last.
-  const afterMs = move.request.mode === 'PostCopy' ? endsAloneAfterMs.lending : endsAloneAfterMs.committed
+  const afterMs = modeOf(move) === 'PostCopy' ? endsAloneAfterMs.lending : endsAloneAfterMs.committed
   return move.state === 'committed' && ageMs > afterMs
 }
 
@@ -144,6 +152,8 @@ const neededOnDisk: Record<Move['role'], readonly MoveState[]> = {
  */
 export function mayBeLost(move: Move, record: JournalRecord): boolean {
   if (record.type === 'state') return !neededOnDisk[move.role].includes(record.state)
+  // Whether memory stays at the source: an agent that did not know would lend none.
+  if (record.type === 'facts') return record.facts.mode === undefined
   if (record.type === 'settled') return move.role === 'destination' || move.committed
   return record.type !== 'opened' && record.type !== 'tombstone'
 }

@@ -1,6 +1,6 @@
 // The source's half of "who owns the pod": what it journals and does for each message. Pure: time is a number.
 import type { MoveState } from '../../api/agent-wire.ts'
-import type { Failure, JournalRecord, SourceMove } from './move.ts'
+import { type Failure, type JournalRecord, modeOf, type SourceMove } from './move.ts'
 
 export type SourceMessage =
   | { type: 'proceed'; to: 'moving' }
@@ -76,7 +76,7 @@ export function goesOn(move: SourceMove): boolean {
 
 /** The destination may run, and lack what stayed with the frozen processes here. */
 export function mayLend(move: SourceMove): boolean {
-  return move.request.mode === 'PostCopy' && (move.state === 'granted' || move.state === 'committed')
+  return modeOf(move) === 'PostCopy' && (move.state === 'granted' || move.state === 'committed')
 }
 
 function onAbort(move: SourceMove, reason: string, nowMs: number): Decision<SourceAction> {

@@ -30,6 +30,7 @@ export function migrationForEviction(name: string, pod: V1Pod, config: Migration
       podNamespace: namespace,
       sourcePodUID: pod.metadata?.uid,
       tcpPreservationMode: config.spec.tcpPreservationMode,
+      onNonConvergence: config.spec.onNonConvergence,
       completionTimeoutSeconds: config.spec.completionTimeoutSeconds,
       freezeWindowBudgetMs: freezeBudgetMs(pod, config),
     },

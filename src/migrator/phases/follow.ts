@@ -1,5 +1,5 @@
 // ZeroWindowArm to DisengageHold: the agents act alone, the status follows their records. Nothing here decides for them.
-import { annotations, sourceLost } from '../../api/names.ts'
+import { annotations, notConverging, sourceLost } from '../../api/names.ts'
 import type { Phase } from '../../api/phases.ts'
 import type { PodMigrationStatus } from '../../api/pod-migration.ts'
 import { type Decision, type Effect, enter, followEveryMs, stay } from '../decision.ts'
@@ -22,6 +22,18 @@ export const followedPhases = [
 ] as const satisfies readonly Phase[]
 
 export function follow(migration: Migration, observed: Observed, nowMs: Instant): Decision {
+  const decision = decide(migration, observed, nowMs)
+  return { ...decision, effects: [...newsOfConvergence(migration.status, decision.status), ...decision.effects] }
+}
+
+/** Told once; an abort tells it by its own reason. */
+function newsOfConvergence(before: PodMigrationStatus, { preCopy }: PodMigrationStatus): Effect[] {
+  const found = preCopy?.nonConvergence
+  if (!found || found.answer === 'Abort' || before.preCopy?.nonConvergence) return []
+  return [{ kind: 'event', type: 'Warning', reason: notConverging, message: found.message }]
+}
+
+function decide(migration: Migration, observed: Observed, nowMs: Instant): Decision {
   const status = tcpConditions(recordIntoStatus(migration.status, observed), nowMs)
   const seen = { ...migration, status }
   if (isCommitted(status, observed)) return committed(status, observed)

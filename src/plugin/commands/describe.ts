@@ -20,7 +20,7 @@ function describeMigration({ metadata, spec, status = {} }: PodMigration): strin
     ['Next step', status.nextStep],
     ['Pod', place(status.sourcePodName ?? spec.podName, status.sourceNode)],
     ['Destination', place(status.destinationPodName, status.destinationNode ?? spec.targetNodeName)],
-    ['Mode', `${spec.mode}, TCP ${spec.tcpPreservationMode}`],
+    ['Mode', `${spec.mode}${status.mode ? `, became ${status.mode}` : ''}, TCP ${spec.tcpPreservationMode}`],
     ['Started', status.startedAt],
     ['Committed', status.committedAt],
     ['Completed', status.completedAt],
@@ -30,6 +30,7 @@ function describeMigration({ metadata, spec, status = {} }: PodMigration): strin
     ['Bytes moved', status.bytesMoved?.toLocaleString('en')],
     ['Connections', connections(status)],
     ['Pre-copy', status.preCopy && `${status.preCopy.rounds.length} rounds${status.preCopy.reason ? ` (${status.preCopy.reason})` : ''}`],
+    ['Convergence', status.preCopy?.nonConvergence?.message],
     [
       'Post-copy',
       status.postCopy && `${status.postCopy.stayedMB} MB stayed at the source, ${status.postCopy.atSourceMB} MB are still there`,

@@ -48,6 +48,7 @@ function specOf({ options, namespace, name = '' }: Invocation, dryRun: boolean):
     mode: options.strategy ?? 'PreCopy',
     tcpPreservationMode: options.networkContinuity === false ? 'None' : 'Strict',
     ...(dryRun ? { dryRun } : {}),
+    ...(options.onNonConvergence ? { onNonConvergence: options.onNonConvergence } : {}),
     ...(options.toNode ? { targetNodeName: options.toNode } : {}),
     ...(options.bandwidthMbps === undefined ? {} : { bandwidthLimitMbps: options.bandwidthMbps }),
     ...(options.freezeBudgetMs === undefined ? {} : { freezeWindowBudgetMs: options.freezeBudgetMs }),

@@ -9,8 +9,10 @@ describe('waiting for the memory of a restored container', () => {
   let folder: string
   let server: net.Server
   let isKilled: boolean
+  let said: string[]
   beforeEach(() => {
     isKilled = false
+    said = []
     folder = mkdtempSync(`${tmpdir()}/store-`)
   })
   afterEach(() => {
@@ -23,6 +25,8 @@ describe('waiting for the memory of a restored container', () => {
     const last = { ...answers.at(-1), ...(isFetching(answers.at(-1)) ? { state: 'local' } : {}) }
     server = net.createServer((socket) => {
       socket.on('data', (data) => {
+        said.push(data.toString().trim())
+        if (said.at(-1) === 'lost') return
         const next = data.toString().startsWith('status') ? answers.shift() : last
         socket.end(`${JSON.stringify(next)}\n`)
         if (answers.length === 0 && isKilled) server.close()
@@ -34,14 +38,14 @@ describe('waiting for the memory of a restored container', () => {
   const isFetching = (answer: object | undefined): boolean => (answer as { state?: string } | undefined)?.state === 'serving'
   const fetching = (sourceBytesLeft: number): object => ({ state: 'serving', sourceBytesLeft, reason: '' })
 
-  async function waited(): Promise<{
+  async function waited(lost = new AbortController().signal): Promise<{
     left: number[]
     state: string | undefined
     reason: string | undefined
     sourceBytesLeft: number | undefined
   }> {
     const left: number[] = []
-    const status = await storeLocal(folder, (bytes) => left.push(bytes))
+    const status = await storeLocal(folder, { onLeft: (bytes) => left.push(bytes), lost })
     return { left, state: status?.state, reason: status?.reason, sourceBytesLeft: status?.sourceBytesLeft }
   }
 
@@ -53,6 +57,13 @@ describe('waiting for the memory of a restored container', () => {
   it('tells why the rest can never come', async () => {
     await storeThatSays(fetching(8192), { state: 'failed', sourceBytesLeft: 4096, reason: 'nothing for 180 s' })
     expect(await waited()).to.deep.equal({ left: [8192], state: 'failed', reason: 'nothing for 180 s', sourceBytesLeft: 4096 })
+  })
+
+  it('tells a store whose source is lost, and hears why it ends', async () => {
+    await storeThatSays(fetching(8192), fetching(8192), { state: 'failed', sourceBytesLeft: 8192, reason: 'no sign of life' })
+    const { reason, state } = await waited(AbortSignal.abort())
+    expect([state, reason]).to.deep.equal(['failed', 'no sign of life'])
+    expect(said).to.deep.equal(['status', 'lost', 'status', 'lost', 'status'])
   })
 
   it('takes a store that ends meanwhile for one that failed', async () => {

@@ -20,6 +20,10 @@ describe('what the records of a move say', () => {
     const tombstone = { type: 'tombstone', atMs: 1, failure: { code: 'X', message: 'x' } } as const
     const lost = [destinationOpened, tombstone, step].map((record) => mayBeLost(destinationMove(), record))
     expect(lost).to.deep.equal([false, false, true])
+    const facts = [{ stayedMB: 7 }, { mode: 'PostCopy' as const }].map((facts) =>
+      mayBeLost(sourceMove(), { type: 'facts', atMs: 1, facts }),
+    )
+    expect(facts, 'that memory stays at the source').to.deep.equal([true, false])
   })
 
   it('is forgotten when it waits for longer than its migration may take', () => {
@@ -39,6 +43,8 @@ describe('what the records of a move say', () => {
     expect([601_000, 601_001].map((nowMs) => endsAlone(committed, nowMs))).to.deep.equal([false, true])
     const lending = { ...committed, request: { ...committed.request, mode: 'PostCopy' as const } }
     expect([86_401_000, 86_401_001].map((nowMs) => endsAlone(lending, nowMs))).to.deep.equal([false, true])
+    const became = { ...committed, facts: { mode: 'PostCopy' as const } }
+    expect([86_401_000, 86_401_001].map((nowMs) => endsAlone(became, nowMs))).to.deep.equal([false, true])
     for (const move of [sourceMove(at('granted')), destinationMove(at('committed'))]) expect(endsAlone(move, 1e9)).to.equal(false)
   })
 })

@@ -77,6 +77,8 @@ describe('the source decides', () => {
     const asked = (mode: 'PreCopy' | 'PostCopy') => moves.map((move) => mayLend({ ...move, request: { ...move.request, mode } }))
     expect(asked('PostCopy')).to.deep.equal([false, false, true, true, false])
     expect(asked('PreCopy').includes(true)).to.equal(false)
+    const became = moves.map((move) => mayLend({ ...move, facts: { mode: 'PostCopy' } }))
+    expect(became, 'when its memory did not converge').to.deep.equal(asked('PostCopy'))
   })
 
   it('what to say when it is asked whether it goes on', () => {

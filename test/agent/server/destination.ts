@@ -67,6 +67,7 @@ export class Destination {
       network: this.#network(),
       storage: {} as PodStorage,
       checkpoints: new Checkpoints(this.config, checkpointPorts(this.config, moves)),
+      lease: async () => 'unknown',
     }
     this.registry = new Registry(context)
     this.#server = await serveAgent(

@@ -1,5 +1,8 @@
 // Mode PostCopy: a program that rewrites its memory as fast as it can is followed by it after a short freeze, whoever of the source is killed meanwhile.
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
+import { sourceLost } from '../../../src/api/names.ts'
 import type { PodMigration } from '../../../src/api/pod-migration.ts'
 import { Dice } from '../../sim/dice.ts'
 import { beginMove, type Scene } from '../chaos/scene.ts'
@@ -74,6 +77,25 @@ describe('a pod whose memory follows it', function () {
     await agentReady(world, scene.source.name)
   })
 
+  it('waits for a source whose agent stands still for longer than a lost node is waited for', async () => {
+    await heap.ask('dirty -1')
+    const scene = await beginMove(world, await world.pod(heapApp), new Dice(1), { spec: { mode: 'PostCopy', bandwidthLimitMbps: 200 } })
+    const over = new AbortController()
+    setTimeout(() => over.abort(), 120_000).unref()
+    expect(await untilInstant(scene.destination, scene.uid, 'step:resumed', over.signal)).to.equal(true)
+    const agents = findVictims('sourceAgent', scene.source)
+    for (const pid of agents) process.kill(pid, 'SIGSTOP')
+    await sleep(20_000)
+    expect(isLive(scene), 'everything had come already').to.equal(false)
+    // Kubelet may have ended it for its silence.
+    for (const pid of agents.filter((one) => existsSync(`/proc/${one}`))) process.kill(pid, 'SIGCONT')
+    await heap.ask('dirty 0')
+    const ended = await world.ended(scene.name)
+    expect(ended.status?.phase, ended.status?.message).to.equal('Complete')
+    expect(ended.status?.warnings ?? []).to.deep.equal([])
+    expect(await heap.ask('verify')).to.equal(whole)
+  })
+
   it('is started anew, and that is said, when its source is destroyed before all has come', async () => {
     await heap.ask('dirty -1')
     const spec = { mode: 'PostCopy', bandwidthLimitMbps: 100, completionTimeoutSeconds: 600 }
@@ -86,7 +108,16 @@ describe('a pod whose memory follows it', function () {
       await world.lab.killNode(name)
       await world.kubectl('delete', 'node', name, '--wait=false')
       expect(isLive(scene), 'everything had come already').to.equal(false)
-      const { status } = await world.ended(scene.name, 330_000)
+      const killedMs = Date.now()
+      const lost = async (): Promise<boolean> => {
+        const migration = await world.get<PodMigration>('podmigration', scene.name)
+        return migration?.status?.warnings?.some((warning) => warning.startsWith(sourceLost)) ?? false
+      }
+      await world.until('the loss to be noticed', lost, 40_000)
+      const noticedMs = Date.now() - killedMs
+      console.log(`      noticed ${(noticedMs / 1000).toFixed(1)} s after its end`)
+      expect(noticedMs).to.be.lessThan(20_000)
+      const { status } = await world.ended(scene.name, 60_000)
       expect(status?.phase, status?.message).to.equal('Complete')
       expect(status?.message).to.match(/PostCopySourceLost: what stayed at the source of heap cannot come any more/)
       // Kubelet tells of it a moment later.
