@@ -247,9 +247,10 @@ export class Sending {
 
   /** Nothing is held or frozen yet: what the freeze cannot hold is answered here. */
   async #judge(): Promise<void> {
-    const nonConvergence = this.#memory && judge(this.#memory, this.#request)
+    const { moves, config } = this.#context
+    const paced = this.#limit.wasPaced ? { bandwidthLimitMbps: config.busyNodeMbps } : {}
+    const nonConvergence = this.#memory && judge(this.#memory, { ...this.#request, ...paced })
     if (!nonConvergence) return
-    const { moves } = this.#context
     const { answer, message } = nonConvergence
     const { preCopy = { rounds: [] } } = moves.source(this.#uid).facts
     moves.facts(this.#uid, { preCopy: { ...preCopy, nonConvergence }, ...(answer === 'PostCopy' ? { mode: answer } : {}) })

@@ -15,9 +15,13 @@ export class RateLimit {
 
   /** Where there is no limit, a slower pace for some time. */
   pace(megabitsPerSecond: number, forMs: number): void {
-    if (this.#bytesPerMs !== 0) return
+    if (this.#bytesPerMs !== 0 || megabitsPerSecond === 0) return
     this.#bytesPerMs = bytesPerMs(megabitsPerSecond)
     this.#paceEndsMs = this.#clock.nowMs() + forMs
+  }
+
+  get wasPaced(): boolean {
+    return this.#paceEndsMs !== undefined
   }
 
   endPace(): void {
