@@ -4,7 +4,8 @@ import { expect } from 'chai'
 import type { MigrationCheckpoint } from '../../../src/api/migration-checkpoint.ts'
 import type { PodMigration } from '../../../src/api/pod-migration.ts'
 import { said } from '../said.ts'
-import { productNamespace } from './install.ts'
+import { productNamespace, waitEligible } from './install.ts'
+import { freshPods } from './own-pods.ts'
 import { sharedWorld } from './shared-lab.ts'
 import type { World } from './world.ts'
 
@@ -101,6 +102,30 @@ describe('a Cold move', () => {
       expect(await left(spec.nodeName)).to.equal('')
     } finally {
       await keepFor(3600)
+    }
+  })
+
+  it('has them still when the destination is destroyed after the commit', async function () {
+    this.timeout(400_000)
+    const pod = await world.pod('cold')
+    const target = world.lab.nodes.map(({ name }) => name).find((name) => name !== pod.spec?.nodeName) ?? ''
+    const wish = world.migration({ podName: pod.metadata?.name ?? '', mode: 'Cold', targetNodeName: target, completionTimeoutSeconds: 60 })
+    await world.apply(wish)
+    await world.kubectl('wait', `podmigration/${wish.metadata.name}`, '--for=jsonpath={.status.committedAt}', '--timeout=60s')
+    await world.lab.killNode(target)
+    await world.kubectl('delete', 'node', target, '--wait=false')
+    try {
+      migration = await world.ended(wish.metadata.name, 240_000)
+      expect(migration.status?.committedAt).to.not.equal(undefined)
+      const { spec } = await ready()
+      expect(spec.nodeName).to.equal(pod.spec?.nodeName)
+      const [digest] = (await onNode(spec.nodeName, digestScript, spec.path)).split('\n')
+      expect(`sha256:${digest}`).to.equal(spec.digest)
+    } finally {
+      await world.lab.startNode(target)
+      await world.kubectl('wait', '--for=condition=Ready', 'nodes', '--all', '--timeout=90s')
+      await freshPods(world)
+      await waitEligible(world.lab)
     }
   })
 })
