@@ -32,6 +32,7 @@ const Environment = z.object({
   AGENT_PORT: port.default(8090),
   METRICS_PORT: port.default(8080),
   AGENT_VERSION: z.string().default('dev'),
+  ATTACH_AT_BIRTH: z.enum(['true', 'false']).default('false'),
   MEMORY_TRACKER: z.enum(['auto', 'userfaultfd', 'soft-dirty', 'none']).default('auto'),
 })
 export type MemoryTracker = z.infer<typeof Environment>['MEMORY_TRACKER']
@@ -61,6 +62,8 @@ export interface AgentConfig {
   agentPort: number
   metricsPort: number
   version: string
+  /** New pods of the RuntimeClass leave their bridge before anything runs in them, not at their first move. */
+  attachAtBirth: boolean
   /** auto: the best that the source's kernel has. */
   memoryTracker: MemoryTracker
   /** The helper as install() leaves it: same path on the host and in the container. */
@@ -90,6 +93,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     agentPort: values.AGENT_PORT,
     metricsPort: values.METRICS_PORT,
     version: values.AGENT_VERSION,
+    attachAtBirth: values.ATTACH_AT_BIRTH === 'true',
     memoryTracker: values.MEMORY_TRACKER,
     helper: `${values.OPT_DIR}/bin/podmotion-helper`,
   }
