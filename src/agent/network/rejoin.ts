@@ -1,5 +1,7 @@
 // Uninstall: pods that are at home and beside their bridge become ports of it again, so that they need no proxy neighbour that somebody keeps.
 import { readdir, readlink } from 'node:fs/promises'
+import { messageOf } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
 import type { AgentConfig } from '../config.ts'
 import { run, runInNetworkOf } from '../run.ts'
 import { rejoinBatch } from './ip-batches.ts'
@@ -25,10 +27,20 @@ export async function rejoinBridges(config: AgentConfig, { routes }: NodeNetwork
     const bridge = bridgeOf(ips[0] ?? '')
     const pid = await processBehind(veth, ips, processes)
     if (pid === undefined || bridge === undefined) continue
-    await rejoin(config, { veth, bridge, ips, pid })
-    for (const ip of ips) back.add(ip)
+    if (await hasRejoined(config, { veth, bridge, ips, pid })) for (const ip of ips) back.add(ip)
   }
   return attached.map(({ address }) => address).filter((address) => !back.has(address))
+}
+
+/** A pod that ends in the middle of this must not keep the rest from being taken off. */
+async function hasRejoined(config: AgentConfig, homecomer: Homecomer): Promise<boolean> {
+  try {
+    await rejoin(config, homecomer)
+    return true
+  } catch (error) {
+    log.warn({ reason: messageOf(error), veth: homecomer.veth }, 'bringing a pod back to its bridge failed')
+    return false
+  }
 }
 
 /** It answers ARP again before it is asked; a received pod was told not to. What it sends goes to its gateway as before, by the veth's own address. */
