@@ -1,5 +1,6 @@
 // `create`: a container of ours is started afresh, stood in for, or refused.
 #include "create.h"
+#include "birth.h"
 #include "mptcp.h"
 #include "places.h"
 #include "report.h"
@@ -39,6 +40,13 @@ static int receive(const invocation *in, const pod *p)
 	return start_standin(in, directory, marker);
 }
 
+// Nothing runs in the sandbox yet, and all its CNI plugins are done. A received pod was attached by ours, and is held.
+static void prepare_network(const pod *p)
+{
+	forbid_mptcp(p->network);
+	if (!p->migration[0]) attach_at_birth(p->network);
+}
+
 int create_container(const invocation *in)
 {
 	pod p;
@@ -47,7 +55,7 @@ int create_container(const invocation *in)
 	if (result == POD_NO_CONFIG) return -1; // runc says it better
 	if (result == POD_BROKEN)
 		return report(in, "reading annotations of %s/config.json: not valid; the container is not started, it may be a moved one", in->bundle), 1;
-	if (!strcmp(p.type, "sandbox") && p.network[0]) forbid_mptcp(p.network);
+	if (!strcmp(p.type, "sandbox") && p.network[0]) prepare_network(&p);
 	if (!p.container[0] || !strcmp(p.type, "sandbox")) return -1;
 	if (is_source(&p, migration, sizeof migration)) {
 		report(in, "container %s of pod %s/%s is being moved (migration %s); it is not started again here until that ends",

@@ -33,6 +33,7 @@ const Environment = z.object({
   METRICS_PORT: port.default(8080),
   AGENT_VERSION: z.string().default('dev'),
   BUSY_NODE_MBPS: wholeNumber.default(60),
+  ATTACH_AT_BIRTH: z.enum(['true', 'false']).default('false'),
   MEMORY_TRACKER: z.enum(['auto', 'userfaultfd', 'soft-dirty', 'none']).default('auto'),
 })
 export type MemoryTracker = z.infer<typeof Environment>['MEMORY_TRACKER']
@@ -64,6 +65,8 @@ export interface AgentConfig {
   version: string
   /** Megabits a second for memory ahead of the freeze where the node's processors are at work and the migration sets no limit; 0: no limit. */
   busyNodeMbps: number
+  /** New pods of the RuntimeClass leave their bridge before anything runs in them, not at their first move. */
+  attachAtBirth: boolean
   /** auto: the best that the source's kernel has. */
   memoryTracker: MemoryTracker
   /** The helper as install() leaves it: same path on the host and in the container. */
@@ -94,6 +97,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     metricsPort: values.METRICS_PORT,
     version: values.AGENT_VERSION,
     busyNodeMbps: values.BUSY_NODE_MBPS,
+    attachAtBirth: values.ATTACH_AT_BIRTH === 'true',
     memoryTracker: values.MEMORY_TRACKER,
     helper: `${values.OPT_DIR}/bin/podmotion-helper`,
   }

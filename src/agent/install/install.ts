@@ -9,6 +9,7 @@ import { type CheckpointPlace, checkpointsFolder, keepingFolder } from '../check
 import type { AgentConfig } from '../config.ts'
 import { keepNodeSettings, restoreNodeNetwork } from '../network/node-settings.ts'
 import { peerProtocol } from '../peer/wire.ts'
+import { allowBirths, endBirths } from './births.ts'
 import { type NodeFacts, reasonsAgainst, warningsAbout } from './checks.ts'
 import { type CniPlaces, cniPlaces, installCni, keepChained, uninstallCni } from './cni.ts'
 import { dumpConfiguration, installRuntime, uninstallRuntime } from './containerd.ts'
@@ -34,6 +35,7 @@ export async function install(config: AgentConfig): Promise<void> {
   await step('cni', () => installCni(config, places))
   // Last: from here pods may be started by the wrapper, which needs all of the above.
   if (!failures.has('programs')) await step('runtime', () => installRuntime(config))
+  await step('births', () => (failures.size === 0 ? allowBirths(config) : endBirths(config)).then(() => undefined))
   facts = undefined
   watchChain(config, places)
 }
@@ -41,6 +43,7 @@ export async function install(config: AgentConfig): Promise<void> {
 /** In reverse order: nothing may refer to what is gone. */
 export async function uninstall(config: AgentConfig): Promise<void> {
   clearInterval(chainTimer)
+  await endBirths(config)
   const places = cniPlaces((await dumpConfiguration(config).catch(() => undefined))?.settings)
   await uninstallRuntime(config)
   await uninstallCni(config, places)

@@ -140,6 +140,11 @@ function sourceOf(ip: string, standIns: readonly string[]): string {
   return standIn === undefined ? '' : ` src ${standIn}`
 }
 
+/** The veth first: its pod's address leads to the bridge from the next line on. */
+export function rejoinBatch(ips: readonly string[], veth: string, bridge: string): string {
+  return lines(`link set dev ${veth} master ${bridge}`, ...ips.map((ip) => `route del ${ownRange(ip)} dev ${veth} proto ${routeProtocol}`))
+}
+
 function joinBridge({ name, mac, port }: Veth, bridge: string): string[] {
   const flags = port ? [`link set dev ${name} type bridge_slave hairpin ${onOff(port.hairpin)} isolated ${onOff(port.isolated)}`] : []
   return [`link set dev ${name} master ${bridge}`, ...flags, `link set dev ${name} address ${mac}`]

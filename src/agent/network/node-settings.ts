@@ -10,6 +10,7 @@ import { listBridges, readRoutes, readSysctls, uplinksOf, writeSysctls } from '.
 import { sweepFrames } from './last-frames.ts'
 import { AddressLeases } from './leases.ts'
 import { readNodeNetwork } from './node-network.ts'
+import { rejoinBridges } from './rejoin.ts'
 import { removeAllRelays } from './relays.ts'
 import { deleteNodeTables } from './rule-sets.ts'
 import { nodeSysctls, type Sysctl } from './sysctls.ts'
@@ -30,10 +31,12 @@ export async function keepNodeSettings(config: AgentConfig): Promise<void> {
 
 /** Pods that live away from home lose their routes with this: uninstall is for nodes whose pods have gone home or away. */
 export async function restoreNodeNetwork(config: AgentConfig): Promise<void> {
-  const { routes, proxies } = await readNodeNetwork()
+  const network = await readNodeNetwork()
+  const { routes, proxies } = network
+  const beside = await rejoinBridges(config, network)
   const commands = [
     ...routes.filter((route) => route.gateway !== undefined).map((route) => deleteRoute(route.address)),
-    ...proxies.map((proxy) => proxyNeighbour('del', proxy.address, proxy.bridge)),
+    ...proxies.filter(({ address }) => !beside.includes(address)).map((proxy) => proxyNeighbour('del', proxy.address, proxy.bridge)),
   ]
   if (commands.length > 0) await run('ip', ['-batch', '-'], { input: `${commands.join('\n')}\n` })
   await run('nft', ['-f', '-'], { input: deleteNodeTables(config.nodeIps) })
@@ -41,7 +44,8 @@ export async function restoreNodeNetwork(config: AgentConfig): Promise<void> {
   await sweepFrames(async () => [], false)
   await removeAllRelays()
   await writeSysctls(await keptSettings(config))
-  await new AddressLeases(config.cniStateDir).freeUnwanted(new Set())
+  const inUse = routes.filter((route) => route.gateway === undefined).map((route) => route.address)
+  await new AddressLeases(config.cniStateDir).freeUnwanted(new Set(inUse))
   await rm(path.join(config.stateDir, 'network'), { recursive: true, force: true })
 }
 

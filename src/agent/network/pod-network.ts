@@ -23,6 +23,7 @@ import { Turn } from './turn.ts'
 import { UndoneMoves } from './undone.ts'
 import { ipBatch, nftIn, WaitingCommands } from './waiting-commands.ts'
 import { WaysBack } from './way-back.ts'
+import type { ProxiedAddress } from './wish.ts'
 
 type ArmedMove = Parameters<PodNetwork['arm']>[0]
 type FollowedMove = Parameters<PodNetwork['rearm']>[0]
@@ -52,6 +53,7 @@ class NodePodNetwork implements PodNetwork {
   readonly #reserved: ReservedPorts
   /** By migration whose new connections wait here: what begins its hold. */
   readonly #holds = new Map<string, string>()
+  #told: readonly ProxiedAddress[] = []
 
   constructor(config: AgentConfig) {
     this.#config = config
@@ -265,7 +267,7 @@ class NodePodNetwork implements PodNetwork {
     await this.#calm.wait()
     await this.#turn.take(async () => {
       const owned = new Set((await this.#records.list()).flatMap(ipsOf))
-      await applyWish(state, { config: this.#config, leases: this.#leases, flows: this.#flows, owned })
+      this.#told = await applyWish(state, { config: this.#config, leases: this.#leases, flows: this.#flows, owned, told: this.#told })
     })
   }
 

@@ -1,7 +1,7 @@
 // The nftables texts: the node's permanent table (one for each family that it has an address of), what a move adds to it, and the lock of a frozen pod's namespace.
 import { ofItsFamily } from '../../runtime/addresses.ts'
 import type { Protocol, Tuple } from './conntrack-entries.ts'
-import { type Family, families, familyOf, ipv6 } from './family.ts'
+import { type Family, families, familyOf, ipv4, ipv6 } from './family.ts'
 import { clearRelayMark, relayMarkTest, setWaitingMark } from './relay-marks.ts'
 
 const tableName = 'podmotion'
@@ -77,6 +77,7 @@ const chains: Record<string, { hook: string; rules: (words: Words) => string[] }
    * Second rule: the same for a pod that calls itself through its Service, which kube-proxy's nftables mode masquerades without a mark.
    * Third rule: the pod speaks first in a flow that is already open but not tracked here. It must keep its own address, not be taken for
    * a new outgoing connection and masqueraded.
+   * Fourth rule: who asks a hostPort at this node's localhost has no address that the pod could answer.
    * Last rule: who else speaks to the pod keeps its address. flannel masquerades towards a pod of another node's range, and would do so here
    * while the pod is away from home; after its next move nobody on the way would know that translation.
    */
@@ -86,6 +87,7 @@ const chains: Record<string, { hook: string; rules: (words: Words) => string[] }
       `meta mark & 0x4000 == 0x4000 ${ip} daddr @movable meta mark set meta mark ^ 0x4000 snat to ${standIn} fully-random`,
       `ct status dnat ${ip} saddr . ${ip} daddr @itself snat to ${standIn} fully-random`,
       `${ip} saddr @movable tcp flags & (syn | ack) != syn snat to ${ip} saddr`,
+      ...(ip === ipv4.nft ? [`ip saddr 127.0.0.0/8 ip daddr @movable snat to ${standIn} fully-random`] : []),
       `${ip} daddr @movable snat to ${ip} saddr`,
     ],
   },

@@ -6,14 +6,21 @@ import type { Way, WayTo } from './ways.ts'
 /** What the node has of ours now, as `ip -j` lists it. */
 export interface NodeNetwork {
   routes: readonly { address: string; gateway?: string; device: string }[]
-  proxies: readonly { address: string; bridge: string }[]
+  proxies: readonly ProxiedAddress[]
+}
+
+export interface ProxiedAddress {
+  address: string
+  bridge: string
 }
 
 export interface NetworkPlan {
   commands: string[]
   /** Neighbours on the bridge have to be told, once. */
-  announce: { address: string; bridge: string }[]
-  /** Addresses whose lease at home must outlive the sandbox they were leased for. */
+  announce: ProxiedAddress[]
+  /** All that this node answers for. */
+  proxies: ProxiedAddress[]
+  /** Addresses whose lease at home must outlive the sandbox they were leased for: of a pod that is here it is the sandbox's, or ours since it left. */
   keepLeases: string[]
   /** Every address that a pod has: leases of ours outside this set are freed. */
   wantedAddresses: Set<string>
@@ -24,6 +31,8 @@ export interface NetworkWish {
   owned: ReadonlySet<string>
   homeBridgeOf: (address: string) => string | undefined
   wayTo: WayTo
+  /** Proxies whose neighbours this agent has told. A pod that was born beside the bridge (native/runc/birth.c) has its proxy already, and nobody was told. */
+  told?: readonly ProxiedAddress[]
 }
 
 export function planNetwork(wish: NetworkWish, now: NodeNetwork): NetworkPlan {
@@ -43,8 +52,9 @@ export function planNetwork(wish: NetworkWish, now: NodeNetwork): NetworkPlan {
       ...missing.map((proxy) => proxyNeighbour('replace', proxy.address, proxy.bridge)),
       ...leftover.map((proxy) => proxyNeighbour('del', proxy.address, proxy.bridge)),
     ],
-    announce: missing,
-    keepLeases: proxies.map((proxy) => proxy.address),
+    announce: proxies.filter((proxy) => missing.includes(proxy) || !(wish.told ?? []).some((told) => samePlace(told, proxy))),
+    proxies,
+    keepLeases: proxies.map((proxy) => proxy.address).filter((address) => away.has(address)),
     wantedAddresses: new Set([...state.movable, ...state.moved.map((moved) => moved.ip), ...owned, ...attached]),
   }
 }
@@ -69,6 +79,6 @@ function leads(route: NodeNetwork['routes'][number] | undefined, { gateway, devi
   return route?.gateway === gateway && (device ?? route.device) === route.device
 }
 
-function samePlace(one: { address: string; bridge: string }, other: { address: string; bridge: string }): boolean {
+function samePlace(one: ProxiedAddress, other: ProxiedAddress): boolean {
   return one.address === other.address && one.bridge === other.bridge
 }

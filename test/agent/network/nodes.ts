@@ -1,12 +1,12 @@
 // Two nodes with a bridge, pods and a client outside, each a network namespace; the real network room runs in each node.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { readConfig } from '../../../src/agent/config.ts'
 import type { Attached, FlowSurvey } from '../../../src/agent/rooms.ts'
-import { nativeHelper } from '../native-helper.ts'
+import { nativeHelper, nativeProgram } from '../native-helper.ts'
 
 const projectRoot = path.resolve(import.meta.dirname, '../../..')
 const fixtures = path.join(import.meta.dirname, 'fixtures')
@@ -77,6 +77,19 @@ export class Nodes {
     this.in(name, `ip addr add ${ip}/24 dev eth0; ip route add default via ${gateway}`)
     if (this.#isDual) this.in(name, `ip addr add ${ipv6Of(ip)}/64 dev eth0 nodad; ip route add default via ${ipv6Of(gateway)}`)
     return await this.#start(name)
+  }
+
+  /** The same, and podmotion-runc was asked to create its sandbox. */
+  async addBornPod(node: NodeName, name: string, ip: string): Promise<Pod> {
+    const pod = await this.addBridgedPod(node, name, ip)
+    const folder = path.join(this.folder, 'births', name)
+    mkdirSync(path.join(folder, 'run'), { recursive: true })
+    writeFileSync(path.join(folder, 'run/attach-at-birth'), '')
+    const namespaces = [{ type: 'network', path: `/proc/${pod.pid}/ns/net` }]
+    const annotations = { 'io.kubernetes.cri.container-type': 'sandbox' }
+    writeFileSync(path.join(folder, 'config.json'), JSON.stringify({ annotations, linux: { namespaces } }))
+    this.in(node, `PODMOTION_RUNC=/bin/true PODMOTION_RUN_DIR=${folder}/run ${nativeProgram('runc')} create --bundle ${folder} ${name}`)
+    return pod
   }
 
   /** A pod as podmotion-cni attaches an awaited one: point-to-point, no route to it yet. */

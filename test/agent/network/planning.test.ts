@@ -530,7 +530,7 @@ describe('the wish of the controller', () => {
   })
 
   it('nothing to do twice', () => {
-    expect(planNetwork(wish([away]), done)).to.deep.include({ commands: [], announce: [] })
+    expect(planNetwork({ ...wish([away]), told: done.proxies }, done)).to.deep.include({ commands: [], announce: [] })
   })
 
   it('a route past the tunnel is put right', () => {
@@ -559,6 +559,17 @@ describe('the wish of the controller', () => {
   it('a veth of this node outweighs an old wish, and at home the node still answers for the pod', () => {
     const here = { routes: [{ address: pod, device: 'veth1' }], proxies: [] }
     expect(planNetwork(wish([away]), here).commands).to.deep.equal(['neigh replace proxy 10.244.1.5 dev cni0 protocol 112'])
+  })
+
+  it('a pod that was born beside the bridge: its neighbours are told once, its lease stays its sandbox’s', () => {
+    const born = { routes: [{ address: pod, device: 'veth1' }], proxies: [{ address: pod, bridge: 'cni0' }] }
+    const first = planNetwork(wish([]), born)
+    expect(first).to.deep.include({ commands: [], announce: born.proxies, proxies: born.proxies, keepLeases: [] })
+    expect(first.wantedAddresses.has(pod)).to.equal(true)
+    expect(planNetwork({ ...wish([]), told: first.proxies }, born).announce).to.deep.equal([])
+    expect(planNetwork({ ...wish([]), told: first.proxies }, { ...born, routes: [] }).commands).to.deep.equal([
+      'neigh del proxy 10.244.1.5 dev cni0',
+    ])
   })
 
   it('a pod that lives here and whose home is elsewhere needs nothing', () => {

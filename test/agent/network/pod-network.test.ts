@@ -312,6 +312,32 @@ describe('the network of a moving pod', function () {
     expect(nodes.in('a', 'cat /proc/sys/net/ipv4/conf/eth0/send_redirects')).to.equal('1\n')
   })
 
+  it('is taken off a node whose pods go on: those beside the bridge are ports of it again, in the middle of their connections', async () => {
+    const beside = '10.244.1.9'
+    const { attached } = await nodes.addAwaitedPod('a', 'pn', beside)
+    nodes.in(
+      'a',
+      `ip route add ${beside} dev hpn proto 112 scope link src 10.244.1.1; ip neigh replace ${beside} lladdr ${attached.podMac} dev hpn nud permanent
+       ip neigh replace proxy ${beside} dev cni0 protocol 112`,
+    )
+    const lease = path.join(nodes.folder, 'a/cni/networks/lab', beside)
+    writeFileSync(lease, `podmotion:${beside}\neth0`)
+    const neighbour = nodes.client('pa')
+    const outside = nodes.client('c')
+    for (const client of [neighbour, outside]) expect(await client.ask(`connect ${beside} 7000`)).to.equal('connected')
+    await nodes.call('a', 'uninstall')
+    expect(nodes.in('a', 'bridge link')).to.match(/hpn@.* master cni0 state forwarding/)
+    expect(nodes.in('a', `ip route show proto 112; ip neigh show proxy`)).to.equal('')
+    expect(readFileSync(lease, 'utf8'), 'its address is in use').to.contain(beside)
+    for (const client of [neighbour, outside]) expect(await client.ask('say still')).to.match(/^still \d+ pn$/)
+    nodes.in('pa', 'ip neigh flush dev eth0')
+    nodes.in('a', `ip neigh flush dev cni0`)
+    for (const client of [nodes.client('pa'), nodes.client('c')]) {
+      expect(await client.ask(`connect ${beside} 7000`)).to.equal('connected')
+      expect(await client.ask('say anew')).to.match(/^anew \d+ pn$/)
+    }
+  })
+
   const endpoints = [
     ['the destination', '10.244.2.7', 'b'],
     ['the source', '10.244.1.7', 'a'],
