@@ -1,4 +1,5 @@
 // The caches of the controller: which resources it keeps in memory, and which of them have been read once.
+import { once, setMaxListeners } from 'node:events'
 import type { ControllerCaches } from './controller-deps.ts'
 import type { KubeClient } from './kube/client.ts'
 import {
@@ -28,9 +29,14 @@ export function createCaches(client: KubeClient): ControllerCaches {
   }
 }
 
-/** Resolves when everything was read once (or the signal aborted). */
-export async function startCaches(caches: ControllerCaches, signal: AbortSignal): Promise<void> {
-  await Promise.all(Object.values(caches).map((cache) => cache.start(signal)))
+/**
+ * Resolves when everything was read once, or `ending` aborted. They follow the cluster until `serving` aborts: who is still answered when this
+ * replica ends is answered from the present.
+ */
+export async function startCaches(caches: ControllerCaches, ending: AbortSignal, serving: AbortSignal = ending): Promise<void> {
+  setMaxListeners(0, serving)
+  const synced = Promise.all(Object.values(caches).map((cache) => cache.start(serving)))
+  if (!ending.aborted) await Promise.race([synced, once(ending, 'abort')])
 }
 
 export function unsyncedCaches(caches: ControllerCaches): string[] {

@@ -34,7 +34,7 @@ async function main(): Promise<void> {
   if (options.once) return await descheduleOnce(deps, options, ending, (text) => void process.stdout.write(text))
   countNodes(deps.caches)
   await serve(deps, ending, serving.signal)
-  await startCaches(deps.caches, ending)
+  await startCaches(deps.caches, ending, serving.signal)
   if (!ending.aborted) log.info('caches are synced')
   const lease = { namespace: deps.namespace, name: 'podmotion-controller', identity: deps.identity }
   await runAsLeader(deps.client, lease, ending, (signal) => lead(deps, options, signal))
