@@ -241,15 +241,16 @@ export class Sending {
   async #refresh(reason: string): Promise<void> {
     if (!this.#memory) return
     const { rounds, broken } = this.#memory
-    if (broken === undefined && rounds.length < this.#request.preCopyMaxRounds && !findsEverything(rounds)) await this.#memory.round()
+    // What a paced round finds, and how fast it was, tells nothing of the freeze: one that was not is made in any case.
+    const finds = this.#limit.wasPaced || !findsEverything(rounds)
+    if (broken === undefined && rounds.length < this.#request.preCopyMaxRounds && finds) await this.#memory.round()
     this.#context.moves.facts(this.#uid, { preCopy: { rounds: [...rounds], reason: this.#memory.broken ?? reason } })
   }
 
   /** Nothing is held or frozen yet: what the freeze cannot hold is answered here. */
   async #judge(): Promise<void> {
-    const { moves, config } = this.#context
-    const paced = this.#limit.wasPaced ? { bandwidthLimitMbps: config.busyNodeMbps } : {}
-    const nonConvergence = this.#memory && judge(this.#memory, { ...this.#request, ...paced })
+    const { moves } = this.#context
+    const nonConvergence = this.#memory && judge(this.#memory, this.#request)
     if (!nonConvergence) return
     const { answer, message } = nonConvergence
     const { preCopy = { rounds: [] } } = moves.source(this.#uid).facts
