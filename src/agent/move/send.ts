@@ -35,7 +35,7 @@ import { FilePasses } from './file-passes.ts'
 import { MoveFlows } from './flows.ts'
 import { freezePod } from './freeze-pod.ts'
 import { writeMarker } from './marker.ts'
-import { pacedForMs, paceMbps, readTicks } from './pace.ts'
+import { pacedForMs, paceMbps, readPressure } from './pace.ts'
 import { compareSockets, type Verification } from './verify.ts'
 
 const standingTimeoutMs = 120_000
@@ -132,12 +132,13 @@ export class Sending {
     const { moves, config } = this.#context
     this.#pod = await readPod(this.#request.pod.containers)
     this.#sharedFolder = await sharedMemoryFolder((this.#pod.containers[0] as RunningContainer).bundle)
-    const ticks = readTicks()
     const { bundles } = await this.#untilStanding()
+    // Before this move's own copying shows in it.
+    const mbps = paceMbps(readPressure(), config.busyNodeMbps)
     moves.decideSource(this.#uid, { type: 'proceed', to: 'moving' })
     await this.#openStreams(bundles)
     await this.#files.ahead()
-    this.#limit.pace(paceMbps(ticks, readTicks(), config.busyNodeMbps), pacedForMs)
+    this.#limit.pace(mbps, pacedForMs)
     await this.#copyMemory()
     if (this.#leavesPages) await this.#lending.start(this.#pod.containers)
     await this.#startDumps()
