@@ -58,8 +58,8 @@ export class OurExtender {
     return port
   }
 
-  /** `processor`: on this one alone, for benches that keep what they measure apart from what else is busy. */
-  async start({ processor }: { processor?: number } = {}): Promise<void> {
+  /** `before`: a command that starts it, for benches that keep what they measure apart from what else is busy. */
+  async start({ before = [] }: { before?: readonly string[] } = {}): Promise<void> {
     const env = {
       KUBECONFIG: this.#lab.kubeconfigPath,
       TLS_DIR: this.#tlsDir,
@@ -68,7 +68,6 @@ export class OurExtender {
       LOG_LEVEL: 'warn',
     }
     const program = join(projectRoot, 'src', 'controller.ts')
-    const before = processor === undefined ? [] : ['taskset', '-c', String(processor)]
     const [command = '', ...args] = [...before, process.execPath, '--import', 'tsx', program]
     this.#controller = this.#lab.control.runHere(command, args, {
       env,
