@@ -36,10 +36,10 @@ describe('the TCP sockets of a pod', () => {
 
   it('are waited for until none is left, or the time is over', async () => {
     let left = 3
-    await untilNone(async () => left--, 1000)
+    expect(await untilNone(async () => left--, 1000)).to.equal(true)
     expect(left).to.equal(-1)
     const startMs = performance.now()
-    await untilNone(() => 1, 20)
+    expect(await untilNone(() => 1, 20)).to.equal(false)
     expect(performance.now() - startMs).to.be.greaterThan(15)
   })
 })

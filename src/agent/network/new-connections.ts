@@ -143,7 +143,6 @@ async function waysOn(ips: readonly string[], destinationNodeIps: readonly strin
 }
 
 async function untilNoneIsHalfOpen(tcp: PodTcp, withinMs: number): Promise<string[]> {
-  await untilNone(() => tcp.halfOpen(), withinMs)
-  if ((await tcp.halfOpen()) === 0) return []
+  if (await untilNone(() => tcp.halfOpen(), withinMs)) return []
   return (await tcp.sockets()).filter(isHalfOpen).map(({ remote, remotePort }) => `${remote} ${remotePort}`)
 }

@@ -4,7 +4,6 @@ import type { V1Pod } from '@kubernetes/client-node'
 import { expect } from 'chai'
 import type { Machine } from '../machine.ts'
 import { said } from '../said.ts'
-import { installProduct } from './install.ts'
 import { differences, quietStates, type States, statesOf } from './node-state.ts'
 import { sharedWorld } from './shared-lab.ts'
 import type { World } from './world.ts'
@@ -13,6 +12,9 @@ const app = 'born'
 const twin = 'born-too'
 const neighbour = 'on-the-bridge'
 const ported = 'born-port'
+const unready = 'born-before'
+/** What the wrapper asks for. */
+const allowed = '/run/podmotion/attach-at-birth'
 const hostPort = 17000
 const patienceMs = 200_000
 /** Asks three times, one connection each. */
@@ -37,7 +39,6 @@ describe('a pod attached at birth', () => {
   before(async function () {
     this.timeout(900_000)
     world = await sharedWorld()
-    await installProduct(world.lab, { values: { agent: { attachAtBirth: true } }, restart: true })
     atFirst = await quietStates(world.lab.nodes)
     home = world.lab.node('node-2')
     const spec = { nodeName: 'node-2' }
@@ -52,9 +53,8 @@ describe('a pod attached at birth', () => {
   })
   after(async function () {
     this.timeout(400_000)
-    for (const name of [app, twin, neighbour, ported]) await world.remove(`deployment/${name}`, `service/${name}`, '--wait')
+    for (const name of [app, twin, neighbour, ported, unready]) await world.remove(`deployment/${name}`, `service/${name}`, '--wait')
     await world.remove('podmigrations', '--all')
-    await installProduct(world.lab, { restart: true })
   })
 
   async function on(node: Machine, ...command: string[]): Promise<string> {
@@ -182,9 +182,26 @@ describe('a pod attached at birth', () => {
     await everyWay(back, home, app)
   })
 
+  it('is born on its bridge where the node is not ready for it, and leaves that at its first move', async function () {
+    this.timeout(400_000)
+    await on(home, `rm ${allowed}`)
+    const early = await world.deployEcho({ name: unready, nodeName: 'node-2' }).finally(() => on(home, `touch ${allowed}`))
+    expect((await attachment(early, home)).route).to.equal('')
+    const ending = new AbortController()
+    const talking = world.talk(await world.serviceAddress(unready), 300, 8, ending.signal)
+    await sleep(1000)
+    for (const targetNodeName of ['node-3', 'node-2']) {
+      const moved = await world.migrate((await world.pod(unready)).metadata?.name ?? '', { targetNodeName })
+      expect(moved.status?.phase, moved.status?.message).to.equal('Complete')
+    }
+    ending.abort()
+    expect((await talking).errors).to.deep.equal([])
+    await expectBeside(await world.pod(unready))
+  })
+
   it('leaves nothing', async function () {
     this.timeout(400_000)
-    for (const name of [app, twin, neighbour, ported]) await world.remove(`deployment/${name}`, `service/${name}`, '--wait')
+    for (const name of [app, twin, neighbour, ported, unready]) await world.remove(`deployment/${name}`, `service/${name}`, '--wait')
     const endMs = Date.now() + patienceMs
     for (;;) {
       const now = await statesOf(world.lab.nodes, ip)
