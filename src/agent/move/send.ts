@@ -4,17 +4,13 @@ import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { z } from 'zod'
 import type { MoveRequest } from '../../api/agent-wire.ts'
-import { notConverging } from '../../api/names.ts'
 import { realClock } from '../../runtime/clock.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { collectAhead } from '../collect-ahead.ts'
 import { type AgentContext, type MoveFolders, moveFolders, podLogFolder } from '../context.ts'
 import { SocketReader } from '../criu/sockets.ts'
-import { findsEverything } from '../memory/convergence.ts'
 import type { Lending } from '../memory/lending.ts'
-import { toMB } from '../memory/megabytes.ts'
-import { judge } from '../memory/non-convergence.ts'
-import { catchUp, type PreCopy } from '../memory/pre-copy.ts'
+import type { PreCopy } from '../memory/pre-copy.ts'
 import { startPreCopy } from '../memory/start.ts'
 import type { FinalCopy } from '../memory/tracker.ts'
 import { nowMs } from '../moves.ts'
@@ -22,7 +18,6 @@ import type { Peer } from '../peer/client.ts'
 import { Committed, Nothing, Restored, type SocketOptions, Standing, Steps, Stores } from '../peer/wire.ts'
 import { PodTcp } from '../pod-tcp.ts'
 import { review, serveFirstMs } from '../priority.ts'
-import { modeOf } from '../protocol/move.ts'
 import type { PodNetwork } from '../rooms.ts'
 import { type DumpFolders, type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
 import { isFrozen, processesOf } from '../runc/freezer.ts'
@@ -35,7 +30,8 @@ import { FilePasses } from './file-passes.ts'
 import { MoveFlows } from './flows.ts'
 import { freezePod } from './freeze-pod.ts'
 import { writeMarker } from './marker.ts'
-import { pacedForMs, paceMbps, readPressure } from './pace.ts'
+import { MemoryRounds } from './memory-rounds.ts'
+import { paceMbps, readPressure } from './pace.ts'
 import { compareSockets, type Verification } from './verify.ts'
 
 const standingTimeoutMs = 120_000
@@ -63,11 +59,10 @@ export class Sending {
   readonly #request: MoveRequest
   readonly #peer: Peer
   readonly #signal: AbortSignal
-  readonly #lending: Lending
   #pod!: RunningPod
   #files!: FilePasses
   #images: ImageSender | undefined
-  #memory: PreCopy | undefined
+  readonly #memory: MemoryRounds
   #sockets: SocketReader | undefined
   readonly #limit: RateLimit
   #logs: ContainerLogs
@@ -81,7 +76,6 @@ export class Sending {
   /** `lending` outlives this attempt: it is its owner's to close. */
   constructor(context: AgentContext, uid: string, signal: AbortSignal, lending: Lending) {
     this.#context = context
-    this.#lending = lending
     this.#uid = uid
     this.#signal = signal
     this.#request = context.moves.source(uid).request
@@ -91,6 +85,9 @@ export class Sending {
     const { pod, bandwidthLimitMbps } = this.#request
     this.#limit = new RateLimit(bandwidthLimitMbps, realClock)
     this.#flows = new MoveFlows(context, uid, this.#request, async (what, body, schema) => await this.#call(what, body, schema))
+    const copyAll = (): Promise<PreCopy> => this.#copyMemory()
+    const lend = (): Promise<void> => lending.start(this.#pod.containers)
+    this.#memory = new MemoryRounds({ moves: context.moves, uid, request: this.#request, limit: this.#limit, copyAll, lend, signal })
     this.#logs = new ContainerLogs(
       podLogFolder(context.config, pod),
       pod.containers.map(({ name }) => name),
@@ -120,7 +117,7 @@ export class Sending {
   close(): void {
     this.#signal.removeEventListener('abort', this.#whenAborted)
     for (const dump of this.#dumps) dump.cancel()
-    this.#memory?.close()
+    this.#memory.close()
     this.#sockets?.cancel()
     if (this.#pod) PodTcp.forget(this.#pod.sandboxPid)
     for (const close of this.#closers) close()
@@ -138,23 +135,18 @@ export class Sending {
     moves.decideSource(this.#uid, { type: 'proceed', to: 'moving' })
     await this.#openStreams(bundles)
     await this.#files.ahead()
-    this.#limit.pace(mbps, pacedForMs)
-    await this.#copyMemory()
-    if (this.#leavesPages) await this.#lending.start(this.#pod.containers)
+    await this.#memory.start(mbps)
     await this.#startDumps()
     await this.#armRestore()
     this.#take(await this.#flows.arm(this.#pod.sandboxPid))
     await this.#warm()
     // What changed during all of that: the less is left, the less the freeze has to carry. Files last: a changed one goes whole, a changed
     // page alone.
-    const converged = await this.#catchUp()
+    await this.#memory.catchUp()
     await this.#files.once()
     await this.#keepHot()
     moves.step(this.#uid, 'presync')
-    // The longer the last round takes, the more is written meanwhile, which is for the freeze.
-    this.#limit.endPace()
-    await this.#refresh(converged)
-    await this.#judge()
+    await this.#memory.last()
     await this.#keepHot()
     await this.#flows.follow('running')
     await writeMarker(config, this.#request.pod.uid, this.#uid)
@@ -201,63 +193,18 @@ export class Sending {
     await this.#logs.send(this.#images)
   }
 
-  /** All memory once. Where that cannot be had the pod is dumped whole, and the status says why. */
-  async #copyMemory(): Promise<void> {
-    if (this.#request.mode === 'Cold') return this.#noRounds('mode Cold copies no memory ahead')
-    try {
-      this.#memory = await startPreCopy({
-        moves: this.#context.moves,
-        config: this.#context.config,
-        uid: this.#uid,
-        containers: this.#pod.containers,
-        folders: (container) => this.#folders(container),
-        stores: async () => await this.#call('stores', {}, Stores),
-        open: (container) => this.#peer.open(this.#path(`pages/${container}`)),
-        images: this.#images as ImageSender,
-        limit: this.#limit,
-      })
-    } catch (error) {
-      this.#noRounds(messageOf(error))
-    }
-    if (this.#leavesPages && this.#memory?.cannotStay) this.#noRounds(this.#memory.cannotStay)
-    this.#signal.throwIfAborted()
-  }
-
-  /** Mode PostCopy is asked for where the freeze must not depend on what is written: without it there is no move. */
-  #noRounds(reason: string): void {
-    if (this.#leavesPages)
-      throw new CodedError('PostCopyUnavailable', `Copying memory ahead in mode PostCopy: ${reason}: use mode PreCopy or Cold`)
-    this.#context.moves.facts(this.#uid, { preCopy: { rounds: [], reason } })
-  }
-
-  async #catchUp(): Promise<string> {
-    if (!this.#memory) return ''
-    const { preCopyMaxRounds, preCopyDirtyThresholdMB } = this.#request
-    // The last one is for what the pod writes while its files are looked at.
-    const limits = { maximumRounds: preCopyMaxRounds - 1, thresholdMB: preCopyDirtyThresholdMB }
-    return await catchUp(this.#memory, limits, this.#signal)
-  }
-
-  /** What the pod wrote while its files were looked at. */
-  async #refresh(reason: string): Promise<void> {
-    if (!this.#memory) return
-    const { rounds, broken } = this.#memory
-    // What a paced round finds, and how fast it was, tells nothing of the freeze: one that was not is made in any case.
-    const finds = this.#limit.wasPaced || !findsEverything(rounds)
-    if (broken === undefined && rounds.length < this.#request.preCopyMaxRounds && finds) await this.#memory.round()
-    this.#context.moves.facts(this.#uid, { preCopy: { rounds: [...rounds], reason: this.#memory.broken ?? reason } })
-  }
-
-  /** Nothing is held or frozen yet: what the freeze cannot hold is answered here. */
-  async #judge(): Promise<void> {
-    const { moves } = this.#context
-    const nonConvergence = this.#memory && judge(this.#memory, this.#request)
-    if (!nonConvergence) return
-    const { answer, message } = nonConvergence
-    const { preCopy = { rounds: [] } } = moves.source(this.#uid).facts
-    moves.facts(this.#uid, { preCopy: { ...preCopy, nonConvergence }, ...(answer === 'PostCopy' ? { mode: answer } : {}) })
-    if (answer === 'Abort') throw new CodedError(notConverging, message)
-    if (answer === 'PostCopy') await this.#lending.start(this.#pod.containers)
+  async #copyMemory(): Promise<PreCopy> {
+    return await startPreCopy({
+      moves: this.#context.moves,
+      config: this.#context.config,
+      uid: this.#uid,
+      containers: this.#pod.containers,
+      folders: (container) => this.#folders(container),
+      stores: async () => await this.#call('stores', {}, Stores),
+      open: (container) => this.#peer.open(this.#path(`pages/${container}`)),
+      images: this.#images as ImageSender,
+      limit: this.#limit,
+    })
   }
 
   /** runc and criu start now and wait for `go`: their start is not part of the freeze. */
@@ -272,12 +219,11 @@ export class Sending {
   async #armRestore(): Promise<void> {
     const images = this.#images as ImageSender
     await images.sendDescriptions(this.#imageFolders())
-    await this.#call('arm-restore', { lazy: this.#memory?.lazy ?? false }, Nothing, armRestoreTimeoutMs)
+    await this.#call('arm-restore', { lazy: this.#memory.lazy }, Nothing, armRestoreTimeoutMs)
   }
 
   #dumpFolders(container: string): DumpFolders {
-    // Without memory ahead both criu run as they are: what the preload leaves out on one side the other must expect.
-    return { ...this.#folders(container), ...this.#memory?.dumpOptions(container) }
+    return { ...this.#folders(container), ...this.#memory.dumpOptions(container) }
   }
 
   #folders(container: string): MoveFolders {
@@ -335,8 +281,7 @@ export class Sending {
     const { atMs, unreadSockets } = await freezePod(this.#pod, PodTcp.of(config.helper, this.#pod.sandboxPid), this.#request.pod.name)
     moves.step(this.#uid, 'frozen', atMs)
     if (unreadSockets > 0) moves.warn(this.#uid, `Datagrams that waited unread at the freeze are lost (UDP sockets: ${unreadSockets})`)
-    this.#limit.lift()
-    const memory = this.#memory?.final(this.#leavesPages)
+    const memory = this.#memory.final()
     await network.lock({ uid: this.#uid, sandboxPid: this.#pod.sandboxPid })
     moves.step(this.#uid, 'locked')
     this.#followed = this.#flows.follow('locked')
@@ -372,10 +317,10 @@ export class Sending {
     await this.#logs.send(images)
     await this.#withinBudget(images.finish(folders))
     const copied = memory && (await this.#withinBudget(memory.complete))
-    if (copied && this.#leavesPages) moves.facts(this.#uid, { stayedMB: toMB(copied.left) })
+    if (copied) this.#memory.stayed(copied)
     moves.step(this.#uid, 'transferred')
     await this.#withinBudget(synced)
-    moves.facts(this.#uid, { bytesMoved: images.bytes + (this.#memory?.bytes ?? 0) })
+    moves.facts(this.#uid, { bytesMoved: images.bytes + this.#memory.bytes })
     if (!this.#pod.containers.every(({ freezer }) => isFrozen(freezer)))
       throw new CodedError('SourceThawed', 'Dumping: the source runs again although it should be frozen: something else thawed its cgroup')
   }
@@ -446,10 +391,6 @@ export class Sending {
       signal: this.#signal,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     })
-  }
-
-  get #leavesPages(): boolean {
-    return modeOf(this.#context.moves.source(this.#uid)) === 'PostCopy'
   }
 
   #path(what: string): string {
