@@ -2,7 +2,7 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import { expect } from 'chai'
 import type { PodMigration } from '../../src/api/pod-migration.ts'
-import { podMigrationPath, podPath } from '../../src/kube/paths.ts'
+import { migrationPolicyPath, podMigrationPath, podPath } from '../../src/kube/paths.ts'
 import { startMigrator } from '../../src/migrator/controller.ts'
 import { realClock } from '../../src/runtime/clock.ts'
 import { CodedError } from '../../src/runtime/errors.ts'
@@ -96,6 +96,21 @@ describe('migrator', function () {
     expect(status?.refusals?.map(({ code }) => code)).to.include('HostNetwork')
     expect(await pods()).to.deep.equal(['cart-7'])
     expect(agents.calls.filter((call) => !call.startsWith('network'))).to.deep.equal([])
+  })
+
+  it('refuses a wish of a policy that does not exist, with every other reason', async () => {
+    await create({ migrationPolicyRef: { name: 'even' }, podName: 'cart-8' })
+    const status = await phase('Failed')
+    expect(status?.refusals?.map(({ code }) => code)).to.deep.equal(['UnknownPolicy', 'PodNotFound'])
+    expect(status?.message).to.include('spec.migrationPolicyRef.name: MigrationPolicy even does not exist')
+    expect(status?.nextStep).to.include('create the MigrationPolicy first, or leave migrationPolicyRef out')
+    expect(await pods()).to.deep.equal(['cart-7'])
+  })
+
+  it('knows a policy that has just come', async () => {
+    await cluster.deps.client.create(migrationPolicyPath(), { metadata: { name: 'even' } })
+    await create({ migrationPolicyRef: { name: 'even' } })
+    await phase('Complete')
   })
 
   it('goes back when an agent refuses for good', async () => {

@@ -158,6 +158,7 @@ export class World {
       candidates: this.candidates,
       claims: undefined,
       quotaRefusals: [],
+      policyExists: true,
       serviceIps: ['10.96.0.1'],
       checkpointRetentionSeconds: this.checkpointRetentionSeconds,
       source: answer('source'),
