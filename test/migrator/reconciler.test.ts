@@ -1,8 +1,8 @@
 // Whole moves through the real reconciler, client and caches, against the small API server and agents in memory.
-import type { V1Pod } from '@kubernetes/client-node'
+import type { CoreV1Event, V1Pod } from '@kubernetes/client-node'
 import { expect } from 'chai'
 import type { PodMigration } from '../../src/api/pod-migration.ts'
-import { migrationPolicyPath, podMigrationPath, podPath } from '../../src/kube/paths.ts'
+import { eventPath, migrationPolicyPath, podMigrationPath, podPath } from '../../src/kube/paths.ts'
 import { startMigrator } from '../../src/migrator/controller.ts'
 import { realClock } from '../../src/runtime/clock.ts'
 import { CodedError } from '../../src/runtime/errors.ts'
@@ -164,6 +164,45 @@ describe('migrator', function () {
     await phase('Complete')
     expect(await pods()).to.deep.equal([read()?.status?.destinationPodName])
   })
+
+  const deaths: [string, (request: string, eventsBefore: number) => boolean][] = [
+    ['before it tells', (request, before) => request.startsWith('POST') && before === 0],
+    ['when it has told of the migration, and not of the pod', (request, before) => request.startsWith('POST') && before === 1],
+    ['when it has told, and not written that', (request, before) => request.startsWith('PATCH') && before === 2],
+    ['never', () => false],
+  ]
+  for (const [when, dies] of deaths) {
+    it(`tells once of memory that does not converge; the controller dies ${when}`, async () => {
+      const found = { dirtyRateMBps: 300, leftMB: 90, predictedFreezeMs: 900, budgetMs: 400, message: 'it does not converge' }
+      agents.preCopy = { rounds: [], nonConvergence: { ...found, answer: 'Freeze' } }
+      let isDead = false
+      let events = 0
+      cluster.server.fault = (method, url) => {
+        const isEvent = method === 'POST' && url.endsWith('/events')
+        if (isEvent || url.endsWith('/move/status')) isDead ||= dies(`${method} ${url}`, events)
+        if (isEvent) events++
+        return isDead ? 'reset' : undefined
+      }
+      await create()
+      await until(
+        () => isDead || read()?.status?.phase === 'Complete',
+        (over) => over,
+      )
+      ending.abort()
+      await migrating
+      cluster.server.fault = () => undefined
+      ending = new AbortController()
+      migrating = startMigrator(cluster.deps, ending.signal, agents)
+      const status = await phase('Complete')
+      expect(status?.preCopy?.nonConvergence).to.deep.include(found)
+      const { items } = await cluster.deps.client.list<CoreV1Event>(eventPath('shop'))
+      const told = items.filter(({ reason }) => reason === 'NotConverging')
+      expect(told.map(({ involvedObject, count }) => [involvedObject.kind, count])).to.have.deep.members([
+        ['PodMigration', 1],
+        ['Pod', 1],
+      ])
+    })
+  }
 })
 
 /** Scheduler, kubelet and ReplicaSet, as far as a move needs them. */
