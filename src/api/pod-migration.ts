@@ -32,7 +32,7 @@ export const PodMigrationSpec = z
     migrationPolicyRef: z
       .object({ name: z.string().min(1) })
       .optional()
-      .describe('The MigrationPolicy that wished this move: it counts against its budgets'),
+      .describe('The MigrationPolicy that wished this move, which counts against its budgets; refused when it does not exist'),
     mode: z
       .enum(migrationModes)
       .default('PreCopy')

@@ -16,6 +16,8 @@ export interface EventText {
   /** UpperCamelCase, stable: people filter by it. */
   reason: string
   message: string
+  /** Told again it is not counted. */
+  once?: true
 }
 
 const longestMessage = 1024
@@ -27,8 +29,8 @@ export async function emitEvent(client: KubeClient, subject: EventSubject, text:
   try {
     await client.create<unknown>(eventPath(namespace), event)
   } catch (error) {
-    if (isAlreadyExists(error)) await countUp(client, eventPath(namespace, event.metadata.name))
-    else log.warn({ err: error, reason: text.reason }, 'event was not written')
+    if (!isAlreadyExists(error)) log.warn({ err: error, reason: text.reason }, 'event was not written')
+    else if (!text.once) await countUp(client, eventPath(namespace, event.metadata.name))
   }
 }
 

@@ -21,7 +21,16 @@ export type Effect =
   | { kind: 'resolve'; nodeName: string; verdict: 'destinationGone' | 'committed' }
   | { kind: 'deletePod'; pod: PodReference; gracePeriodSeconds?: number }
   | { kind: 'patchPod'; pod: PodReference; patch: { metadata: object } }
-  | { kind: 'event'; type: 'Normal' | 'Warning'; reason: string; message: string }
+  | News
+
+/** `once`: told again it is not counted. */
+export interface News {
+  kind: 'event'
+  type: 'Normal' | 'Warning'
+  reason: string
+  message: string
+  once?: true
+}
 
 export interface Decision {
   status: PodMigrationStatus
@@ -29,6 +38,12 @@ export interface Decision {
   effects: readonly Effect[]
   /** When to look again even if nothing happens. */
   requeueAfterMs?: number
+}
+
+/** What the machine answers. */
+export interface Decided extends Decision {
+  /** Of facts that are seen for the first time: told before the status is written, since with the status they count as told. */
+  news: readonly News[]
 }
 
 // While the agents act alone, the status follows them this closely: each look costs both agents and the API server time that the freeze needs,

@@ -2,7 +2,8 @@
 // Pure: no clock, no client, no await. Twice the same input, twice the same output.
 import { isTerminal, type Phase } from '../api/phases.ts'
 import type { PodMigration } from '../api/pod-migration.ts'
-import type { Decision } from './decision.ts'
+import type { Decided, Decision } from './decision.ts'
+import { newsOf } from './news.ts'
 import type { Instant, Migration, Observed } from './observed.ts'
 import { cutoverComplete } from './phases/cutover-complete.ts'
 import { destinationPrewarm } from './phases/destination-prewarm.ts'
@@ -70,13 +71,13 @@ function followedTransitions(): Record<(typeof followedPhases)[number], readonly
   return Object.fromEntries(rows)
 }
 
-export function decide(migration: PodMigration, observed: Observed, nowMs: Instant): Decision {
+export function decide(migration: PodMigration, observed: Observed, nowMs: Instant): Decided {
   const current: Migration = { ...migration, status: migration.status ?? {} }
   const phase = current.status.phase ?? 'Pending'
   const interrupted = isTerminal(phase) ? undefined : interruption(current, observed, nowMs)
   const decision = interrupted ? becomeRollingBack(current, interrupted, nowMs) : deciders[phase](current, observed, nowMs)
   assertTransition(phase, decision.status.phase)
-  return decision
+  return { ...decision, news: newsOf(current.status, decision.status) }
 }
 
 /** An impossible step is a defect of ours: better no move than a wrong one. */

@@ -4,7 +4,7 @@ import type { Phase } from '../api/phases.ts'
 import type { ControllerDeps } from '../controller-deps.ts'
 import { rankDestinations } from '../extender/rank.ts'
 import { isNotFound } from '../kube/client.ts'
-import { persistentVolumeClaimPath } from '../kube/paths.ts'
+import { migrationPolicyPath, persistentVolumeClaimPath } from '../kube/paths.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { log } from '../runtime/log.ts'
 import type { Agents } from './agents.ts'
@@ -18,11 +18,15 @@ import { quotaRefusals } from './quota.ts'
 import type { ClaimAccessModes } from './volumes.ts'
 
 /** The part that takes time: asked first, without holding anything. */
-export type Asked = Pick<Observed, 'claims' | 'quotaRefusals' | 'source' | 'destination' | 'inventory' | 'inventoryProblem' | 'probe'>
+export type Asked = Pick<
+  Observed,
+  'claims' | 'quotaRefusals' | 'policyExists' | 'source' | 'destination' | 'inventory' | 'inventoryProblem' | 'probe'
+>
 
 const nothingAsked: Asked = {
   claims: undefined,
   quotaRefusals: [],
+  policyExists: true,
   source: 'unasked',
   destination: 'unasked',
   inventory: 'unasked',
@@ -98,11 +102,24 @@ function serviceIps({ caches }: ControllerDeps): string[] {
 }
 
 async function askBeforeMove(deps: ControllerDeps, agents: Agents, migration: Migration): Promise<Asked> {
+  const policyExists = await isPolicyThere(deps, migration.spec.migrationPolicyRef?.name)
   const pod = findSourcePod(migration, deps.caches.pods)
-  if (!pod) return nothingAsked
+  if (!pod) return { ...nothingAsked, policyExists }
   const claims = await readClaims(deps, pod)
   const inventory = migration.spec.dryRun ? await askInventory(deps, agents, migration, claims) : {}
-  return { ...nothingAsked, claims, quotaRefusals: quotaRefusals(pod, await readQuotas(deps, pod)), ...inventory }
+  return { ...nothingAsked, policyExists, claims, quotaRefusals: quotaRefusals(pod, await readQuotas(deps, pod)), ...inventory }
+}
+
+// Not from the cache: of a policy and a migration that are applied together it may hear in any order.
+async function isPolicyThere({ client }: ControllerDeps, name: string | undefined): Promise<boolean> {
+  if (name === undefined) return true
+  try {
+    await client.get(migrationPolicyPath(name))
+    return true
+  } catch (error) {
+    if (isNotFound(error)) return false
+    throw error
+  }
 }
 
 async function readClaims({ client }: ControllerDeps, pod: V1Pod): Promise<ClaimAccessModes> {

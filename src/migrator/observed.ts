@@ -44,6 +44,8 @@ export interface Observed {
   candidates: readonly RankedNode[]
   claims: ClaimAccessModes | undefined
   quotaRefusals: readonly Refusal[]
+  /** false: the policy that the wish names does not exist. */
+  policyExists: boolean
   serviceIps: readonly string[]
   /** How long images of Cold moves are kept; 0: not at all. */
   checkpointRetentionSeconds: number

@@ -9,7 +9,7 @@ import { podMigrationPath, podPath } from '../kube/paths.ts'
 import { CodedError } from '../runtime/errors.ts'
 import { log } from '../runtime/log.ts'
 import type { Agents } from './agents.ts'
-import type { Effect, PodReference } from './decision.ts'
+import type { Effect, News, PodReference } from './decision.ts'
 import { addressOf } from './observe.ts'
 
 type EffectOf<K extends Effect['kind']> = Extract<Effect, { kind: K }>
@@ -132,15 +132,15 @@ function pathOf(pod: PodReference): string {
 async function tell(
   { client }: ControllerDeps,
   { metadata, spec, status }: PodMigration,
-  { type, reason, message }: EffectOf<'event'>,
+  { kind: _kind, message, ...text }: News,
 ): Promise<void> {
-  await emitEvent(client, { kind: 'PodMigration', apiVersion, metadata: subject(metadata) }, { type, reason, message })
+  await emitEvent(client, { kind: 'PodMigration', apiVersion, metadata: subject(metadata) }, { ...text, message })
   if (!status?.sourcePodUID) return
   const pod = { name: spec.podName, namespace: spec.podNamespace, uid: status.sourcePodUID }
   await emitEvent(
     client,
     { kind: 'Pod', apiVersion: 'v1', metadata: pod },
-    { type, reason, message: `PodMigration ${metadata.name}: ${message}` },
+    { ...text, message: `PodMigration ${metadata.name}: ${message}` },
   )
 }
 

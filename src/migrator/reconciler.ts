@@ -1,4 +1,4 @@
-// One pass over one migration: ask, look, decide, write the status once, then perform. Every await may be the last line that runs.
+// One pass over one migration: ask, look, decide, tell what is new, write the status once, then perform. Every await may be the last line that runs.
 import type { PodMigration } from '../api/pod-migration.ts'
 import type { ControllerDeps } from '../controller-deps.ts'
 import { isConflict, isNotFound } from '../kube/client.ts'
@@ -49,6 +49,7 @@ export class Reconciler {
     const settle = async () => {
       const observed = look(this.#deps, migration, asked)
       const decision = decide(migration, observed, this.#deps.clock.nowMs())
+      for (const news of decision.news) await perform(this.#deps, this.#agents, migration, news)
       return { observed, decision, written: await this.#write(migration, decision) }
     }
     const { observed, decision, written } = takesTurns(migration) ? await this.#oneAtATime(settle) : await settle()

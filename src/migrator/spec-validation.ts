@@ -64,6 +64,18 @@ export function identityRefusals({ spec, status }: PodMigration, pod: V1Pod | un
   ]
 }
 
+/** The move would count against no budget, and nobody could say why it was made. */
+export function policyRefusals({ spec }: PodMigration, policyExists: boolean): Refusal[] {
+  if (policyExists) return []
+  return [
+    {
+      code: 'UnknownPolicy',
+      message: `spec.migrationPolicyRef.name: MigrationPolicy ${spec.migrationPolicyRef?.name} does not exist`,
+      remedy: 'create the MigrationPolicy first, or leave migrationPolicyRef out',
+    },
+  ]
+}
+
 /** A pod moves once at a time. Of two migrations the one that was created first goes on. */
 export function alreadyMovingRefusals(self: PodMigration, pod: V1Pod | undefined, others: readonly PodMigration[]): Refusal[] {
   const open = others.find((other) => isMoving(other) && isAbout(other, pod) && goesFirst(other, self))

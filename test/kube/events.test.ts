@@ -41,6 +41,12 @@ describe('events', () => {
     expect((await written()).map(({ count }) => count)).to.deep.equal([2, 1])
   })
 
+  it('does not count what is told once', async () => {
+    await emitEvent(client, subject, { ...text, once: true })
+    await emitEvent(client, subject, { ...text, once: true })
+    expect((await written()).map(({ count }) => count)).to.deep.equal([1])
+  })
+
   it('puts events of cluster-wide objects into default', async () => {
     await emitEvent(client, { kind: 'Node', apiVersion: 'v1', metadata: { name: 'worker-1' } }, text)
     expect((await written())[0]?.metadata.namespace).to.equal('default')

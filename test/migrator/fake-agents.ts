@@ -13,6 +13,8 @@ export class FakeAgents implements Agents {
   readonly checkpointsOn = new Map<string, KeptCheckpoint[]>()
   /** Asked before each call; what it returns is thrown. */
   fault: (call: string) => CodedError | undefined = () => undefined
+  /** What is known of each move's memory. */
+  preCopy: MoveRecord['preCopy']
   readonly #nodeOf: (address: string) => string
 
   constructor(nodeOf: (address: string) => string) {
@@ -38,7 +40,8 @@ export class FakeAgents implements Agents {
   async startMove(address: string, uid: string, request: Parameters<Agents['startMove']>[2]) {
     this.#called('move', address)
     if (this.records.has(this.#key(address, uid))) return
-    this.#put(address, { ...record('source', 'moving', { steps: stepsAt(this.#nodeOf(address), before) }), uid })
+    const memory = this.preCopy ? { preCopy: this.preCopy } : {}
+    this.#put(address, { ...record('source', 'moving', { steps: stepsAt(this.#nodeOf(address), before), ...memory }), uid })
     const commit = () => {
       const steps = stepsAt(request.destination.nodeName, ['committed', 'socketsLive', 'released', 'resumed'])
       const proven = { connections: { source: 3, destination: 3, lost: 0 }, sequenceDelta: 0, freezeMs: 99 }

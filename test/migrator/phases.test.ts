@@ -199,23 +199,30 @@ describe('while the agents act alone', () => {
       destination: record('destination', 'live', { warnings, steps: [{ step: 'committed', atMs: startMs, node: 'nb' }] }),
     })
     expect([lost.status.phase, lost.status.message]).to.deep.equal(['TCPVerifying', 'PostCopySourceLost: x'])
-    expect(lost.effects).to.deep.include({ kind: 'event', type: 'Warning', reason: 'PostCopySourceLost', message: 'PostCopySourceLost: x' })
+    const event = { kind: 'event', type: 'Warning', reason: 'PostCopySourceLost', message: 'PostCopySourceLost: x', once: true }
+    expect(lost.news).to.deep.equal([event])
   })
 
   it('tells once that the freeze will not fit, and what the move became; an abort speaks for itself', () => {
     const found = { dirtyRateMBps: 300, leftMB: 90, predictedFreezeMs: 900, budgetMs: 400, message: 'it does not converge' }
     const preCopy = (answer: 'Freeze' | 'Abort' | 'PostCopy') => ({ rounds: [], nonConvergence: { ...found, answer } })
-    const events = (decision: ReturnType<typeof follow>) => decision.effects.filter(({ kind }) => kind === 'event')
     const steps = [{ step: 'armed' as const, atMs: startMs, node: 'na' }]
     const source = record('source', 'moving', { steps, preCopy: preCopy('PostCopy'), mode: 'PostCopy' })
     const seen = follow({ source })
     expect(seen.status.mode).to.equal('PostCopy')
-    expect(events(seen)).to.deep.equal([{ kind: 'event', type: 'Warning', reason: 'NotConverging', message: 'it does not converge' }])
-    expect(events(follow({ source }, { preCopy: preCopy('PostCopy') }))).to.deep.equal([])
+    const event = { kind: 'event', type: 'Warning', reason: 'NotConverging', message: 'it does not converge', once: true }
+    expect(seen.news).to.deep.equal([event])
+    expect(follow({ source }, { preCopy: preCopy('PostCopy') }).news).to.deep.equal([])
+    // The phase that sees it first may be another one.
+    const late = decideIn({ status: { phase: 'RollingBack', moveStartedAt: started, rollbackStartedAt: started }, observed: { source } })
+    expect(late.news).to.deep.equal([event])
     const failure = { code: 'NotConverging', message: 'raise it' }
     const aborted = follow({ source: record('source', 'aborted', { steps, preCopy: preCopy('Abort'), failure }) })
     expect(aborted.status.failure).to.deep.include(failure)
-    expect(events(aborted)).to.deep.equal([{ kind: 'event', type: 'Warning', reason: 'NotConverging', message: 'going back: raise it' }])
+    expect(aborted.news).to.deep.equal([])
+    expect(aborted.effects.filter(({ kind }) => kind === 'event')).to.deep.equal([
+      { kind: 'event', type: 'Warning', reason: 'NotConverging', message: 'going back: raise it' },
+    ])
   })
 })
 

@@ -1,8 +1,8 @@
 // Whole moves through the real reconciler, client and caches, against the small API server and agents in memory.
-import type { V1Pod } from '@kubernetes/client-node'
+import type { CoreV1Event, V1Pod } from '@kubernetes/client-node'
 import { expect } from 'chai'
 import type { PodMigration } from '../../src/api/pod-migration.ts'
-import { podMigrationPath, podPath } from '../../src/kube/paths.ts'
+import { eventPath, migrationPolicyPath, podMigrationPath, podPath } from '../../src/kube/paths.ts'
 import { startMigrator } from '../../src/migrator/controller.ts'
 import { realClock } from '../../src/runtime/clock.ts'
 import { CodedError } from '../../src/runtime/errors.ts'
@@ -98,6 +98,21 @@ describe('migrator', function () {
     expect(agents.calls.filter((call) => !call.startsWith('network'))).to.deep.equal([])
   })
 
+  it('refuses a wish of a policy that does not exist, with every other reason', async () => {
+    await create({ migrationPolicyRef: { name: 'even' }, podName: 'cart-8' })
+    const status = await phase('Failed')
+    expect(status?.refusals?.map(({ code }) => code)).to.deep.equal(['UnknownPolicy', 'PodNotFound'])
+    expect(status?.message).to.include('spec.migrationPolicyRef.name: MigrationPolicy even does not exist')
+    expect(status?.nextStep).to.include('create the MigrationPolicy first, or leave migrationPolicyRef out')
+    expect(await pods()).to.deep.equal(['cart-7'])
+  })
+
+  it('knows a policy that has just come', async () => {
+    await cluster.deps.client.create(migrationPolicyPath(), { metadata: { name: 'even' } })
+    await create({ migrationPolicyRef: { name: 'even' } })
+    await phase('Complete')
+  })
+
   it('goes back when an agent refuses for good', async () => {
     agents.fault = (call) => (call === 'move na' ? new CodedError('Unfit', 'Moving: no') : undefined)
     await create()
@@ -149,6 +164,45 @@ describe('migrator', function () {
     await phase('Complete')
     expect(await pods()).to.deep.equal([read()?.status?.destinationPodName])
   })
+
+  const deaths: [string, (request: string, eventsBefore: number) => boolean][] = [
+    ['before it tells', (request, before) => request.startsWith('POST') && before === 0],
+    ['when it has told of the migration, and not of the pod', (request, before) => request.startsWith('POST') && before === 1],
+    ['when it has told, and not written that', (request, before) => request.startsWith('PATCH') && before === 2],
+    ['never', () => false],
+  ]
+  for (const [when, dies] of deaths) {
+    it(`tells once of memory that does not converge; the controller dies ${when}`, async () => {
+      const found = { dirtyRateMBps: 300, leftMB: 90, predictedFreezeMs: 900, budgetMs: 400, message: 'it does not converge' }
+      agents.preCopy = { rounds: [], nonConvergence: { ...found, answer: 'Freeze' } }
+      let isDead = false
+      let events = 0
+      cluster.server.fault = (method, url) => {
+        const isEvent = method === 'POST' && url.endsWith('/events')
+        if (isEvent || url.endsWith('/move/status')) isDead ||= dies(`${method} ${url}`, events)
+        if (isEvent) events++
+        return isDead ? 'reset' : undefined
+      }
+      await create()
+      await until(
+        () => isDead || read()?.status?.phase === 'Complete',
+        (over) => over,
+      )
+      ending.abort()
+      await migrating
+      cluster.server.fault = () => undefined
+      ending = new AbortController()
+      migrating = startMigrator(cluster.deps, ending.signal, agents)
+      const status = await phase('Complete')
+      expect(status?.preCopy?.nonConvergence).to.deep.include(found)
+      const { items } = await cluster.deps.client.list<CoreV1Event>(eventPath('shop'))
+      const told = items.filter(({ reason }) => reason === 'NotConverging')
+      expect(told.map(({ involvedObject, count }) => [involvedObject.kind, count])).to.have.deep.members([
+        ['PodMigration', 1],
+        ['Pod', 1],
+      ])
+    })
+  }
 })
 
 /** Scheduler, kubelet and ReplicaSet, as far as a move needs them. */

@@ -5,7 +5,7 @@ import { budgetRefusals } from '../../src/migrator/estimate.ts'
 import { inventoryRefusals, inventoryWarnings, wirePod } from '../../src/migrator/inventory.ts'
 import { quotaRefusals } from '../../src/migrator/quota.ts'
 import { chooseDestination } from '../../src/migrator/reservation.ts'
-import { alreadyMovingRefusals, identityRefusals, specRefusals } from '../../src/migrator/spec-validation.ts'
+import { alreadyMovingRefusals, identityRefusals, policyRefusals, specRefusals } from '../../src/migrator/spec-validation.ts'
 import { inventory, makeMigration, makePod, nb, World } from './world.ts'
 
 const codes = (refusals: readonly Refusal[]) => refusals.map(({ code }) => code)
@@ -37,6 +37,12 @@ describe('reasons against a wish', () => {
     const [refusal] = specRefusals(makeMigration({ destinationCluster: 'east' }))
     expect(refusal?.message).to.contain('"east"')
     expect(refusal?.remedy).to.equal('remove the field')
+  })
+
+  it('wants the policy that it names to be there', () => {
+    const wish = makeMigration({ migrationPolicyRef: { name: 'even' } })
+    expect(codes(policyRefusals(wish, true))).to.deep.equal([])
+    expect(codes(policyRefusals(wish, false))).to.deep.equal(['UnknownPolicy'])
   })
 
   it('wants the pod to be there and to be the one meant', () => {

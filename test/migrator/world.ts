@@ -4,7 +4,7 @@ import type { Inventory, MoveRecord, MoveStep } from '../../src/api/agent-wire.t
 import { annotations, apiVersion } from '../../src/api/names.ts'
 import type { NodeMigrationCapacity } from '../../src/api/node-migration-capacity.ts'
 import { type PodMigration, PodMigrationSpec } from '../../src/api/pod-migration.ts'
-import type { Decision, Effect } from '../../src/migrator/decision.ts'
+import type { Decided, Effect } from '../../src/migrator/decision.ts'
 import { decide } from '../../src/migrator/machine.ts'
 import type { AgentAnswer, Observed, RankedNode } from '../../src/migrator/observed.ts'
 
@@ -158,6 +158,7 @@ export class World {
       candidates: this.candidates,
       claims: undefined,
       quotaRefusals: [],
+      policyExists: true,
       serviceIps: ['10.96.0.1'],
       checkpointRetentionSeconds: this.checkpointRetentionSeconds,
       source: answer('source'),
@@ -168,10 +169,10 @@ export class World {
   }
 
   /** One pass of the reconciler: decide, write, perform; then time goes by and the world moves on. */
-  pass(): Decision {
+  pass(): Decided {
     const decision = decide(this.migration, this.observe(), this.nowMs)
     this.migration = { ...this.migration, status: decision.status }
-    for (const effect of decision.effects) this.perform(effect)
+    for (const effect of [...decision.news, ...decision.effects]) this.perform(effect)
     this.nowMs += Math.max(decision.requeueAfterMs ?? 1000, 10)
     this.live()
     return decision

@@ -1,7 +1,7 @@
 // Plays a whole move in the small world and writes it down, one line a change, as people would tell it.
 
 import type { PodMigrationStatus } from '../../src/api/pod-migration.ts'
-import type { Decision, Effect } from '../../src/migrator/decision.ts'
+import type { Decided, Effect } from '../../src/migrator/decision.ts'
 import { startMs, type World } from '../migrator/world.ts'
 
 export type Happening = { when: (world: World) => boolean; what: string; then: (world: World) => void }
@@ -31,7 +31,7 @@ function clock(world: World): string {
   return `${((world.nowMs - startMs) / 1000).toFixed(3).padStart(8)}s`
 }
 
-function tell(at: string, before: PodMigrationStatus, { status, effects }: Decision): string[] {
+function tell(at: string, before: PodMigrationStatus, { status, news, effects }: Decided): string[] {
   const lines: string[] = []
   if (status.phase !== before.phase) lines.push(`${at} ${status.phase}`)
   if (status.message !== before.message) lines.push(`${at}   ${status.message}`)
@@ -40,7 +40,7 @@ function tell(at: string, before: PodMigrationStatus, { status, effects }: Decis
     if (old?.status !== condition.status || old.reason !== condition.reason)
       lines.push(`${at}   ? ${condition.type} ${condition.status} ${condition.reason}`)
   }
-  return [...lines, ...effects.map((effect) => `${at}   > ${tellEffect(effect)}`)]
+  return [...lines, ...[...news, ...effects].map((effect) => `${at}   > ${tellEffect(effect)}`)]
 }
 
 function tellEffect(effect: Effect): string {

@@ -42,8 +42,13 @@ export function isShort(rounds: readonly PreCopyRound[]): boolean {
   return last !== undefined && last.copiedMB <= shortMB
 }
 
+/** A last round before the freeze. What a paced one found, and how fast it was, tells nothing of the freeze: one that was not is made in any case. */
+export function isOneMoreDue(rounds: readonly PreCopyRound[], maximumRounds: number, wasPaced: boolean): boolean {
+  return rounds.length < maximumRounds && (wasPaced || !findsEverything(rounds))
+}
+
 /** A round that would copy it once more leaves as much to the freeze as none. */
-export function findsEverything(rounds: readonly PreCopyRound[]): boolean {
+function findsEverything(rounds: readonly PreCopyRound[]): boolean {
   const [first, last] = [rounds[0], rounds.at(-1)]
   return first !== undefined && last !== undefined && last !== first && last.copiedMB > first.copiedMB * everythingFactor
 }

@@ -1,27 +1,25 @@
 // The pod's flows through a move, on its source: surveyed, armed on both nodes, and followed until the pod can begin none any more.
-import type { z } from 'zod'
 import type { MoveRequest } from '../../api/agent-wire.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import type { AgentContext } from '../context.ts'
 import { Nothing, Steps } from '../peer/wire.ts'
 import type { FlowChange, Leg } from '../rooms.ts'
-
-export type CallPeer = <T>(what: string, body: unknown, schema: z.ZodType<T>) => Promise<T>
+import type { DestinationAgent } from './destination-agent.ts'
 
 export class MoveFlows {
   readonly #context: AgentContext
   readonly #uid: string
   readonly #request: MoveRequest
-  readonly #call: CallPeer
+  readonly #destination: DestinationAgent
   #legs: Leg[] = []
   #sandboxPid = 0
 
-  constructor(context: AgentContext, uid: string, request: MoveRequest, call: CallPeer) {
+  constructor(context: AgentContext, uid: string, request: MoveRequest, destination: DestinationAgent) {
     this.#context = context
     this.#uid = uid
     this.#request = request
-    this.#call = call
+    this.#destination = destination
   }
 
   async arm(sandboxPid: number): Promise<Steps> {
@@ -37,7 +35,7 @@ export class MoveFlows {
     // Here first: from the moment the destination translates too, this node gets packets that are translated already.
     await network.prepare({ uid: this.#uid, ips: pod.ips, legs: this.#legs })
     this.#report()
-    return await this.#call('arm', { legs: this.#legs, openPorts: survey.openPorts, podUid: destination.podUid }, Steps)
+    return await this.#destination.call('arm', { legs: this.#legs, openPorts: survey.openPorts, podUid: destination.podUid }, Steps)
   }
 
   /** What began or ended since the last look; `locked`: the last one. */
@@ -48,7 +46,7 @@ export class MoveFlows {
     const ended = new Set(change.ended)
     this.#legs = [...this.#legs.filter((leg) => !ended.has(leg)), ...change.added]
     this.#report()
-    await this.#call('rearm', change satisfies FlowChange, Nothing)
+    await this.#destination.call('rearm', change satisfies FlowChange, Nothing)
   }
 
   /** A new connection under such a port would only wait for the move's end: that is no reason to give the move up. */

@@ -1,35 +1,26 @@
 // The destination's part of a move: awaiting, holding, restoring to the gates, committing, giving up.
-
-import { existsSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AwaitRequest } from '../../api/agent-wire.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { collectAhead } from '../collect-ahead.ts'
-import { type AgentContext, moveFolders, podLogFolder } from '../context.ts'
-import { treeOf } from '../criu/process-tree.ts'
-import { ArmedRestore, discard, type ReceivedContainer, startStore } from '../criu/received-container.ts'
-import { SocketReader } from '../criu/sockets.ts'
-import { fillAhead, storeReady } from '../memory/store.ts'
+import { type AgentContext, moveFolders } from '../context.ts'
+import { discard } from '../criu/received-container.ts'
 import { nowMs } from '../moves.ts'
 import type { Arm, ArmRestore, Committed, Outcome, Rearm, Restored, SocketOptions, Standing, Steps, Stores } from '../peer/wire.ts'
 import { review } from '../priority.ts'
 import { outcomeOf } from '../protocol/destination.ts'
 import type { DestinationMove, Failure } from '../protocol/move.ts'
-import { sharedMemoryFolder } from '../runc/state.ts'
-import type { StorageRoot } from '../storage/transport.ts'
-import type { ReceiveTarget } from '../transfer/image-receiver.ts'
 import { AwaitedPod } from './awaited-pod.ts'
+import { Inbox } from './inbox.ts'
 import { Release } from './release.ts'
+import { Restores } from './restores.ts'
 
 /** How long the gates wait for the grant when the source does not say. */
 const defaultGrantWaitMs = 15_000
 const standingPollMs = 50
-const describedTimeoutMs = 10_000
-const describedPollMs = 5
 /** A source that hears of a failure here unlocks the pod in a tenth of it. */
 const sourceTakesWithinMs = 2000
 /** Of the flows that are missing: enough to find them. */
@@ -38,26 +29,21 @@ const namedFlows = 5
 export class Receiver {
   readonly #context: AgentContext
   readonly #uid: string
-  #armed: ArmedRestore[] = []
-  #containers: ReceivedContainer[] = []
-  #lazy = false
-  #sockets: SocketReader | undefined
-  #podUid: string | undefined
-  #sharedFolder: string | undefined
+  readonly inbox: Inbox
+  readonly #restores: Restores
   #heldAtMs: number | undefined
-  #restoring = new AbortController()
   /** The source has said that it goes on. */
   #sourceTakes = new AbortController()
   #deadline: NodeJS.Timeout | undefined
   #awaited: AwaitedPod | undefined
   #release: Release | undefined
   #givingUp: Promise<void> | undefined
-  /** What the source sends into the pod. */
-  readonly #streams = new Set<Duplex>()
 
   constructor(context: AgentContext, uid: string) {
     this.#context = context
     this.#uid = uid
+    this.inbox = new Inbox(context, () => this.#pod)
+    this.#restores = new Restores(context, uid, () => this.#pod)
   }
 
   get #move(): DestinationMove {
@@ -92,40 +78,26 @@ export class Receiver {
   }
 
   async standing(podUid: string): Promise<Standing> {
-    this.#podUid = podUid
+    this.inbox.podUid = podUid
     if (this.#move.state === 'awaiting') {
       const missing = await this.#pod.missing()
       if (missing !== undefined) return { standing: false, missing, bundles: {} }
       if (this.#move.state === 'awaiting') this.#context.moves.decideDestination(this.#uid, { type: 'standing' })
     }
-    const bundles = await this.#pod.bundles()
-    const [first] = Object.values(bundles)
-    if (first !== undefined) this.#sharedFolder = await sharedMemoryFolder(first)
+    const bundles = await this.inbox.bundles()
     return { standing: this.#move.state === 'standing', bundles }
   }
 
-  /** One store for each container's memory, before any of it comes. */
   async stores(): Promise<Stores> {
-    const started = await Promise.all(this.#pod.pod.containers.map((name) => startStore(this.#pod.folders(name))))
-    return { available: started.every(Boolean), packed: true, later: true }
+    return await this.#restores.startStores()
   }
 
-  /** Everything about the restores that needs no images, done ahead of the freeze. */
-  async armRestore({ lazy }: ArmRestore): Promise<void> {
-    this.#lazy = lazy
-    this.#sockets ??= new SocketReader(this.#context.config)
-    const names = this.#pod.pod.containers
-    await Promise.all(names.map((name) => untilDescribed(this.#pod.folders(name).images, this.#restoring.signal)))
-    this.#armed = await Promise.all(names.map((name) => ArmedRestore.arm(name, this.#pod.folders(name), lazy, this.#restoring.signal)))
-  }
-
-  meetingOf(container: string): string {
-    if (this.#pod.pod.containers.includes(container)) return this.#pod.folders(container).meeting
-    throw new CodedError('UnknownContainer', `Receiving memory: "${container.slice(0, 80)}" is no container of this migration`)
+  async armRestore(wish: ArmRestore): Promise<void> {
+    await this.#restores.arm(wish)
   }
 
   async arm({ legs, openPorts, podUid }: Arm): Promise<Steps> {
-    this.#podUid = podUid
+    this.inbox.podUid = podUid
     const { network, moves } = this.#context
     await network.arm({ uid: this.#uid, ips: this.#pod.pod.ips, legs, openPorts })
     moves.step(this.#uid, 'armed')
@@ -154,21 +126,12 @@ export class Receiver {
 
   /** All containers side by side, to their gates. */
   async restore(options: readonly SocketOptions[] = []): Promise<Restored> {
-    const { moves } = this.#context
+    const { moves, network } = this.#context
     moves.decideDestination(this.#uid, { type: 'restore' })
     try {
-      const names = this.#pod.pod.containers
-      const reader = this.#sockets
-      if (!reader) throw new CodedError('WrongState', `Restoring migration ${this.#uid}: its restores were never armed`)
-      const missing = this.#context.network.missingFlows({ uid: this.#uid, ips: this.#pod.pod.ips })
+      const missing = network.missingFlows({ uid: this.#uid, ips: this.#pod.pod.ips })
       missing.catch(() => undefined)
-      if (this.#lazy) await Promise.all(names.map((name) => storeReady(this.#pod.folders(name).meeting)))
-      this.#containers = await Promise.all(this.#armed.map((armed) => armed.toGate(this.#restoring.signal)))
-      moves.step(this.#uid, 'restored')
-      if (this.#lazy) for (const name of names) void this.#fillAhead(name)
-      const pids = (await Promise.all(this.#containers.map((container) => container.initPid()))).flatMap(treeOf)
-      const { sockets, refused } = await reader.read(pids, options)
-      if (refused.length > 0) moves.warn(this.#uid, `Socket options that ${this.#context.config.nodeName} refuses: ${refused.join('; ')}`)
+      const sockets = await this.#restores.toGates(options)
       moves.decideDestination(this.#uid, { type: 'held' })
       this.awaitGrant(defaultGrantWaitMs)
       return { sockets, missingFlows: (await missing).slice(0, namedFlows), steps: this.#move.steps }
@@ -176,13 +139,6 @@ export class Receiver {
       await this.fail(error)
       throw error
     }
-  }
-
-  /** Nothing depends on it: what is not filled now is when the pod runs. */
-  async #fillAhead(name: string): Promise<void> {
-    await fillAhead(this.#pod.folders(name).meeting).catch((error: unknown) =>
-      log.warn({ uid: this.#uid, container: name, reason: messageOf(error) }, 'memory is not filled ahead'),
-    )
   }
 
   awaitGrant(waitMs = defaultGrantWaitMs): void {
@@ -196,7 +152,7 @@ export class Receiver {
 
   /** The commit. From its record on nothing stops it; asked again it answers again. */
   async grant(deadlineMs: number): Promise<Committed> {
-    const lost = this.#containers.find(({ isLost }) => isLost)
+    const lost = this.#restores.containers.find(({ isLost }) => isLost)
     const actions = this.#context.moves.decideDestination(
       this.#uid,
       lost ? { type: 'failed', failure: lostAtGate(lost.name) } : { type: 'grant', heldAtMs: this.#heldAtMs, deadlineMs },
@@ -213,7 +169,7 @@ export class Receiver {
   }
 
   release(): Promise<Committed> {
-    this.#release ??= new Release(this.#context, this.#uid, this.#pod, () => this.#containers)
+    this.#release ??= new Release(this.#context, this.#uid, this.#pod, () => this.#restores.containers)
     return this.#release.run()
   }
 
@@ -256,38 +212,10 @@ export class Receiver {
     await this.#carry(this.#context.moves.decideDestination(this.#uid, { type: 'restarted' }))
   }
 
-  /** Ends with the pod: the source may be unable to say that it has stopped, and whoever still writes keeps containerd from removing the root. */
+  /** It ends with the pod. */
   keepStream(stream: Duplex): void {
     if (this.#move.state === 'aborted') throw new CodedError('GivenUp', `Receiving migration ${this.#uid}: this node has given it up`)
-    this.#streams.add(stream)
-    stream.once('close', () => this.#streams.delete(stream))
-  }
-
-  /** Where the images and logs of this move go. */
-  receiveTarget(): ReceiveTarget {
-    const { config } = this.#context
-    const { pod } = this.#request
-    const podUid = this.#podUid
-    const logs = podUid === undefined ? undefined : podLogFolder(config, { ...pod, uid: podUid })
-    return {
-      containers: pod.containers,
-      sharedFolder: () => {
-        if (this.#sharedFolder !== undefined) return this.#sharedFolder
-        throw new CodedError('NoSharedMemory', 'Receiving /dev/shm: the pod here has none of its own')
-      },
-      imageFolder: (container) => this.#pod.folders(container).images,
-      logFile: (container) => {
-        const file = logs && path.join(logs, container, '0.log')
-        return file && existsSync(file) ? file : undefined
-      },
-    }
-  }
-
-  /** The source may only write into folders of the pod that is received here. */
-  async checkRoot(root: StorageRoot): Promise<void> {
-    if (root.kind === 'emptyDir' && root.podUid === this.#podUid) return
-    if (root.kind === 'rootfs' && Object.values(await this.#pod.bundles()).includes(root.bundle)) return
-    throw new CodedError('ForeignFolder', `Receiving files: the folder that the source named is not of this pod`)
+    this.inbox.keep(stream)
   }
 
   async #carry(actions: readonly string[]): Promise<void> {
@@ -312,12 +240,10 @@ export class Receiver {
   async #doGiveUp(): Promise<void> {
     const { moves, config } = this.#context
     clearTimeout(this.#deadline)
-    this.#restoring.abort(new Error('given up'))
-    for (const stream of this.#streams) stream.destroy()
+    this.inbox.close()
+    this.#restores.close()
     const { request } = this.#move
     if (request) {
-      this.#sockets?.cancel()
-      for (const container of [...this.#armed, ...this.#containers]) container.close()
       const givenBack = this.#giveTrafficBack(request)
       // The pod runs again: what waits for it comes first.
       if (this.#sourceTakes.signal.aborted) await givenBack.catch(() => undefined)
@@ -356,25 +282,5 @@ function lostAtGate(container: string): Failure {
   return {
     code: 'RestoreLost',
     message: `Receiving: the restore of container ${container} ended at the gate (criu or the store of its memory was killed?): try again`,
-  }
-}
-
-/** runc reads descriptors.json before it starts criu. */
-async function untilDescribed(images: string, signal: AbortSignal): Promise<void> {
-  const deadlineMs = performance.now() + describedTimeoutMs
-  while (!isWholeJson(path.join(images, 'descriptors.json'))) {
-    signal.throwIfAborted()
-    if (performance.now() > deadlineMs)
-      throw new CodedError('NoDescriptors', `Arming the restore: descriptors.json did not come within ${describedTimeoutMs / 1000} s`)
-    await new Promise((resolve) => setTimeout(resolve, describedPollMs))
-  }
-}
-
-function isWholeJson(file: string): boolean {
-  try {
-    JSON.parse(readFileSync(file, 'utf8'))
-    return true
-  } catch {
-    return false
   }
 }

@@ -1,53 +1,39 @@
 // The source's part of a move, in order: prepare while the pod runs, hand the network over, freeze, dump, send, prove, grant.
-
 import path from 'node:path'
 import type { Duplex } from 'node:stream'
-import type { z } from 'zod'
 import type { MoveRequest } from '../../api/agent-wire.ts'
-import { notConverging } from '../../api/names.ts'
 import { realClock } from '../../runtime/clock.ts'
 import { CodedError, messageOf } from '../../runtime/errors.ts'
 import { collectAhead } from '../collect-ahead.ts'
 import { type AgentContext, type MoveFolders, moveFolders, podLogFolder } from '../context.ts'
 import { SocketReader } from '../criu/sockets.ts'
-import { findsEverything } from '../memory/convergence.ts'
 import type { Lending } from '../memory/lending.ts'
-import { toMB } from '../memory/megabytes.ts'
-import { judge } from '../memory/non-convergence.ts'
-import { catchUp, type PreCopy } from '../memory/pre-copy.ts'
+import type { PreCopy } from '../memory/pre-copy.ts'
 import { startPreCopy } from '../memory/start.ts'
 import type { FinalCopy } from '../memory/tracker.ts'
-import { nowMs } from '../moves.ts'
-import type { Peer } from '../peer/client.ts'
-import { Committed, Nothing, Restored, type SocketOptions, Standing, Steps, Stores } from '../peer/wire.ts'
+import { Nothing, Restored, type SocketOptions, type Steps, Stores } from '../peer/wire.ts'
 import { PodTcp } from '../pod-tcp.ts'
 import { review, serveFirstMs } from '../priority.ts'
-import { modeOf } from '../protocol/move.ts'
-import type { PodNetwork } from '../rooms.ts'
 import { type DumpFolders, type HeldDump, startHeldDump } from '../runc/checkpoint.ts'
 import { isFrozen, processesOf } from '../runc/freezer.ts'
 import { type RunningContainer, type RunningPod, readPod, sharedMemoryFolder } from '../runc/state.ts'
 import { type ImageFolder, ImageSender } from '../transfer/image-sender.ts'
 import { RateLimit } from '../transfer/rate-limit.ts'
 import { ContainerLogs } from './container-logs.ts'
+import { DestinationAgent } from './destination-agent.ts'
 import { dumpAll, sendWhile } from './dumping.ts'
 import { FilePasses } from './file-passes.ts'
 import { MoveFlows } from './flows.ts'
+import { FreezeBudget } from './freeze-budget.ts'
 import { freezePod } from './freeze-pod.ts'
+import { HandOver } from './hand-over.ts'
 import { writeMarker } from './marker.ts'
-import { pacedForMs, paceMbps, readPressure } from './pace.ts'
+import { MemoryRounds } from './memory-rounds.ts'
+import { paceMbps, readPressure } from './pace.ts'
+import { recordCommit, recordSteps } from './record-steps.ts'
 import { compareSockets, type Verification } from './verify.ts'
 
-const standingTimeoutMs = 120_000
-const standingPollMs = 50
-/** How long a good destination needs from the grant to the commit's record, many times over. */
-const grantDeadlineMs = 5000
-const warmConnections = 3
 const armRestoreTimeoutMs = 30_000
-/** A round trip round the world: new connections wait for it, and those that never answer are waited for as well. */
-const handshakesMs = 300
-/** Of those whose handshake takes longer. */
-const namedPeers = 5
 
 /** What the freeze has begun, and what it showed. */
 interface Frozen {
@@ -61,13 +47,14 @@ export class Sending {
   readonly #context: AgentContext
   readonly #uid: string
   readonly #request: MoveRequest
-  readonly #peer: Peer
+  readonly #destination: DestinationAgent
+  readonly #handOver: HandOver
+  readonly #budget: FreezeBudget
   readonly #signal: AbortSignal
-  readonly #lending: Lending
   #pod!: RunningPod
   #files!: FilePasses
   #images: ImageSender | undefined
-  #memory: PreCopy | undefined
+  readonly #memory: MemoryRounds
   #sockets: SocketReader | undefined
   readonly #limit: RateLimit
   #logs: ContainerLogs
@@ -81,16 +68,20 @@ export class Sending {
   /** `lending` outlives this attempt: it is its owner's to close. */
   constructor(context: AgentContext, uid: string, signal: AbortSignal, lending: Lending) {
     this.#context = context
-    this.#lending = lending
     this.#uid = uid
     this.#signal = signal
     this.#request = context.moves.source(uid).request
     // Whatever a step waits for, an abort ends it.
     signal.addEventListener('abort', this.#whenAborted, { once: true })
-    this.#peer = context.peers.to(this.#request.destination.address)
-    const { pod, bandwidthLimitMbps } = this.#request
+    const { pod, destination, bandwidthLimitMbps, freezeWindowBudgetMs } = this.#request
+    this.#destination = new DestinationAgent(context.peers.to(destination.address), uid, destination, signal)
+    this.#handOver = new HandOver(context, uid, this.#request, this.#destination, signal)
+    this.#budget = new FreezeBudget(freezeWindowBudgetMs, () => this.#stepAt('frozen'))
     this.#limit = new RateLimit(bandwidthLimitMbps, realClock)
-    this.#flows = new MoveFlows(context, uid, this.#request, async (what, body, schema) => await this.#call(what, body, schema))
+    this.#flows = new MoveFlows(context, uid, this.#request, this.#destination)
+    const copyAll = (): Promise<PreCopy> => this.#copyMemory()
+    const lend = (): Promise<void> => lending.start(this.#pod.containers)
+    this.#memory = new MemoryRounds({ moves: context.moves, uid, request: this.#request, limit: this.#limit, copyAll, lend, signal })
     this.#logs = new ContainerLogs(
       podLogFolder(context.config, pod),
       pod.containers.map(({ name }) => name),
@@ -101,7 +92,7 @@ export class Sending {
   async run(): Promise<void> {
     try {
       await this.#prepare()
-      await this.#handOver()
+      await this.#divert()
       const frozen = await this.#freezeAndLock()
       await this.#capture(frozen)
       const restored = await this.#restoreThere(frozen.options)
@@ -120,7 +111,7 @@ export class Sending {
   close(): void {
     this.#signal.removeEventListener('abort', this.#whenAborted)
     for (const dump of this.#dumps) dump.cancel()
-    this.#memory?.close()
+    this.#memory.close()
     this.#sockets?.cancel()
     if (this.#pod) PodTcp.forget(this.#pod.sandboxPid)
     for (const close of this.#closers) close()
@@ -132,132 +123,66 @@ export class Sending {
     const { moves, config } = this.#context
     this.#pod = await readPod(this.#request.pod.containers)
     this.#sharedFolder = await sharedMemoryFolder((this.#pod.containers[0] as RunningContainer).bundle)
-    const { bundles } = await this.#untilStanding()
+    const { bundles } = await this.#destination.standing()
     // Before this move's own copying shows in it.
     const mbps = paceMbps(readPressure(), config.busyNodeMbps)
     moves.decideSource(this.#uid, { type: 'proceed', to: 'moving' })
     await this.#openStreams(bundles)
     await this.#files.ahead()
-    this.#limit.pace(mbps, pacedForMs)
-    await this.#copyMemory()
-    if (this.#leavesPages) await this.#lending.start(this.#pod.containers)
+    await this.#memory.start(mbps)
     await this.#startDumps()
     await this.#armRestore()
     this.#take(await this.#flows.arm(this.#pod.sandboxPid))
     await this.#warm()
     // What changed during all of that: the less is left, the less the freeze has to carry. Files last: a changed one goes whole, a changed
     // page alone.
-    const converged = await this.#catchUp()
+    await this.#memory.catchUp()
     await this.#files.once()
     await this.#keepHot()
     moves.step(this.#uid, 'presync')
-    // The longer the last round takes, the more is written meanwhile, which is for the freeze.
-    this.#limit.endPace()
-    await this.#refresh(converged)
-    await this.#judge()
+    await this.#memory.last()
     await this.#keepHot()
     await this.#flows.follow('running')
     await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
     moves.decideSource(this.#uid, { type: 'freeze' })
-    const prepared = Promise.all([this.#context.network.prepareDivert(this.#diversion()), this.#divertHome({ ahead: true })])
+    const prepared = this.#handOver.prepare(this.#pod.sandboxPid)
     collectAhead(moves, this.#uid)
     await prepared
     // Last of all: when it is done, who connects by way of the destination waits.
-    await this.#call('prepare-hold', {}, Nothing)
+    await this.#destination.call('prepare-hold', {}, Nothing)
     // Not earlier: until here it is the pod, and who speaks with it, that would wait. Now it is who connects.
     review(moves)
-    await this.#sendNewOn()
+    await this.#handOver.sendNewOn(this.#pod.sandboxPid)
   }
 
   async #keepHot(): Promise<void> {
     await this.#files.keepHot(async (bytes) => await this.#limit.take(bytes))
   }
 
-  async #untilStanding(): Promise<Standing> {
-    const deadlineMs = performance.now() + standingTimeoutMs
-    const podUid = this.#request.destination.podUid
-    for (;;) {
-      this.#signal.throwIfAborted()
-      const answer = await this.#call('standing', { podUid }, Standing)
-      if (answer.standing) return answer
-      if (performance.now() > deadlineMs)
-        throw new CodedError(
-          'DestinationNotStanding',
-          `Waiting for pod ${this.#request.destination.podName} on ${this.#request.destination.nodeName}: ${answer.missing ?? 'it does not stand'} after ${standingTimeoutMs / 1000} s: see its events`,
-        )
-      await new Promise((resolve) => setTimeout(resolve, standingPollMs))
-    }
-  }
-
   async #openStreams(bundles: Record<string, string>): Promise<void> {
-    const images = await this.#peer.open(this.#path('images'))
+    const images = await this.#destination.open('images')
     this.#closers.push(() => images.destroy())
     this.#images = new ImageSender(images)
-    const open = (): Promise<Duplex> => this.#peer.open(this.#path('files'))
+    const open = (): Promise<Duplex> => this.#destination.open('files')
     const [context, uid, request, pod, signal] = [this.#context, this.#uid, this.#request, this.#pod, this.#signal]
     this.#files = await FilePasses.start({ context, uid, request, pod, bundles, open, signal })
     this.#closers.push(() => this.#files.close())
     await this.#logs.send(this.#images)
   }
 
-  /** All memory once. Where that cannot be had the pod is dumped whole, and the status says why. */
-  async #copyMemory(): Promise<void> {
-    if (this.#request.mode === 'Cold') return this.#noRounds('mode Cold copies no memory ahead')
-    try {
-      this.#memory = await startPreCopy({
-        moves: this.#context.moves,
-        config: this.#context.config,
-        uid: this.#uid,
-        containers: this.#pod.containers,
-        folders: (container) => this.#folders(container),
-        stores: async () => await this.#call('stores', {}, Stores),
-        open: (container) => this.#peer.open(this.#path(`pages/${container}`)),
-        images: this.#images as ImageSender,
-        limit: this.#limit,
-      })
-    } catch (error) {
-      this.#noRounds(messageOf(error))
-    }
-    if (this.#leavesPages && this.#memory?.cannotStay) this.#noRounds(this.#memory.cannotStay)
-    this.#signal.throwIfAborted()
-  }
-
-  /** Mode PostCopy is asked for where the freeze must not depend on what is written: without it there is no move. */
-  #noRounds(reason: string): void {
-    if (this.#leavesPages)
-      throw new CodedError('PostCopyUnavailable', `Copying memory ahead in mode PostCopy: ${reason}: use mode PreCopy or Cold`)
-    this.#context.moves.facts(this.#uid, { preCopy: { rounds: [], reason } })
-  }
-
-  async #catchUp(): Promise<string> {
-    if (!this.#memory) return ''
-    const { preCopyMaxRounds, preCopyDirtyThresholdMB } = this.#request
-    // The last one is for what the pod writes while its files are looked at.
-    const limits = { maximumRounds: preCopyMaxRounds - 1, thresholdMB: preCopyDirtyThresholdMB }
-    return await catchUp(this.#memory, limits, this.#signal)
-  }
-
-  /** What the pod wrote while its files were looked at. */
-  async #refresh(reason: string): Promise<void> {
-    if (!this.#memory) return
-    const { rounds, broken } = this.#memory
-    // What a paced round finds, and how fast it was, tells nothing of the freeze: one that was not is made in any case.
-    const finds = this.#limit.wasPaced || !findsEverything(rounds)
-    if (broken === undefined && rounds.length < this.#request.preCopyMaxRounds && finds) await this.#memory.round()
-    this.#context.moves.facts(this.#uid, { preCopy: { rounds: [...rounds], reason: this.#memory.broken ?? reason } })
-  }
-
-  /** Nothing is held or frozen yet: what the freeze cannot hold is answered here. */
-  async #judge(): Promise<void> {
-    const { moves } = this.#context
-    const nonConvergence = this.#memory && judge(this.#memory, this.#request)
-    if (!nonConvergence) return
-    const { answer, message } = nonConvergence
-    const { preCopy = { rounds: [] } } = moves.source(this.#uid).facts
-    moves.facts(this.#uid, { preCopy: { ...preCopy, nonConvergence }, ...(answer === 'PostCopy' ? { mode: answer } : {}) })
-    if (answer === 'Abort') throw new CodedError(notConverging, message)
-    if (answer === 'PostCopy') await this.#lending.start(this.#pod.containers)
+  async #copyMemory(): Promise<PreCopy> {
+    return await startPreCopy({
+      moves: this.#context.moves,
+      config: this.#context.config,
+      uid: this.#uid,
+      containers: this.#pod.containers,
+      folders: (container) => this.#folders(container),
+      stores: async () => await this.#destination.call('stores', {}, Stores),
+      open: (container) => this.#destination.open(`pages/${container}`),
+      images: this.#images as ImageSender,
+      limit: this.#limit,
+    })
   }
 
   /** runc and criu start now and wait for `go`: their start is not part of the freeze. */
@@ -272,12 +197,11 @@ export class Sending {
   async #armRestore(): Promise<void> {
     const images = this.#images as ImageSender
     await images.sendDescriptions(this.#imageFolders())
-    await this.#call('arm-restore', { lazy: this.#memory?.lazy ?? false }, Nothing, armRestoreTimeoutMs)
+    await this.#destination.call('arm-restore', { lazy: this.#memory.lazy }, Nothing, armRestoreTimeoutMs)
   }
 
   #dumpFolders(container: string): DumpFolders {
-    // Without memory ahead both criu run as they are: what the preload leaves out on one side the other must expect.
-    return { ...this.#folders(container), ...this.#memory?.dumpOptions(container) }
+    return { ...this.#folders(container), ...this.#memory.dumpOptions(container) }
   }
 
   #folders(container: string): MoveFolders {
@@ -291,42 +215,16 @@ export class Sending {
 
   async #warm(): Promise<void> {
     this.#sockets = new SocketReader(this.#context.config)
-    const { podUid } = this.#request.destination
-    await Promise.all([this.#files.warm(), this.#peer.warm(warmConnections, this.#path('standing'), { podUid })])
+    await Promise.all([this.#files.warm(), this.#destination.warm()])
     this.#signal.throwIfAborted()
   }
 
-  #diversion(): Parameters<PodNetwork['divert']>[0] {
-    const { pod, destination } = this.#request
-    const { sandboxPid } = this.#pod
-    return { uid: this.#uid, ips: pod.ips, destinationNodeIps: destination.nodeIps, role: 'source', sandboxPid }
-  }
-
-  /** Who has begun to connect is let in; who begins now waits for the other node. */
-  async #sendNewOn(): Promise<void> {
-    const { sandboxPid } = this.#pod
-    const halfOpen = await this.#context.network.sendNewOn({ ...this.#diversion(), sandboxPid, withinMs: handshakesMs })
-    const named = halfOpen.slice(0, namedPeers).join(', ')
-    const warning = `Handshakes that took over ${handshakesMs} ms will be reset: ${halfOpen.length}, of ${named}`
-    if (halfOpen.length > 0) this.#context.moves.warn(this.#uid, warning)
-    this.#signal.throwIfAborted()
-  }
-
-  /** The network moves first: the peers' packets start to wait on the destination. Destination first, else routes loop. */
-  async #handOver(): Promise<void> {
-    const { moves, network } = this.#context
-    const held = await this.#call('hold', {}, Steps)
-    await Promise.all([this.#divertHome(), network.divert(this.#diversion())])
-    moves.step(this.#uid, 'diverted')
+  /** The network moves first. */
+  async #divert(): Promise<void> {
+    const held = await this.#handOver.divert(this.#pod.sandboxPid)
+    this.#context.moves.step(this.#uid, 'diverted')
     this.#take(held)
     this.#signal.throwIfAborted()
-  }
-
-  async #divertHome(how: { ahead?: true } = {}): Promise<void> {
-    const { pod, destination, home } = this.#request
-    if (!home) return
-    const wish = { ips: pod.ips, destinationNodeIps: destination.nodeIps, ...how }
-    await this.#context.peers.to(home.address).call(this.#path('divert'), wish, Nothing, { signal: this.#signal })
   }
 
   /** Memory stands still from the freeze on: its last round begins at once, beside all that follows. */
@@ -335,8 +233,7 @@ export class Sending {
     const { atMs, unreadSockets } = await freezePod(this.#pod, PodTcp.of(config.helper, this.#pod.sandboxPid), this.#request.pod.name)
     moves.step(this.#uid, 'frozen', atMs)
     if (unreadSockets > 0) moves.warn(this.#uid, `Datagrams that waited unread at the freeze are lost (UDP sockets: ${unreadSockets})`)
-    this.#limit.lift()
-    const memory = this.#memory?.final(this.#leavesPages)
+    const memory = this.#memory.final()
     await network.lock({ uid: this.#uid, sandboxPid: this.#pod.sandboxPid })
     moves.step(this.#uid, 'locked')
     this.#followed = this.#flows.follow('locked')
@@ -359,8 +256,8 @@ export class Sending {
     const images = this.#images as ImageSender
     const folders = this.#imageFolders()
     // criu must not look before it is written what it may leave out.
-    if (memory) await this.#withinBudget(memory.listed)
-    const dumping = dumpAll(this.#dumps.splice(0), this.#budgetLeftMs()).then(() => moves.step(this.#uid, 'dumped'))
+    if (memory) await this.#budget.within(memory.listed)
+    const dumping = dumpAll(this.#dumps.splice(0), this.#budget.leftMs()).then(() => moves.step(this.#uid, 'dumped'))
     const synced = this.#lastSync()
     try {
       if (this.#sharedFolder !== undefined) await images.sendShared(this.#sharedFolder)
@@ -370,20 +267,20 @@ export class Sending {
       await dumping.catch(() => undefined)
     }
     await this.#logs.send(images)
-    await this.#withinBudget(images.finish(folders))
-    const copied = memory && (await this.#withinBudget(memory.complete))
-    if (copied && this.#leavesPages) moves.facts(this.#uid, { stayedMB: toMB(copied.left) })
+    await this.#budget.within(images.finish(folders))
+    const copied = memory && (await this.#budget.within(memory.complete))
+    if (copied) this.#memory.stayed(copied)
     moves.step(this.#uid, 'transferred')
-    await this.#withinBudget(synced)
-    moves.facts(this.#uid, { bytesMoved: images.bytes + (this.#memory?.bytes ?? 0) })
+    await this.#budget.within(synced)
+    moves.facts(this.#uid, { bytesMoved: images.bytes + this.#memory.bytes })
     if (!this.#pod.containers.every(({ freezer }) => isFrozen(freezer)))
       throw new CodedError('SourceThawed', 'Dumping: the source runs again although it should be frozen: something else thawed its cgroup')
   }
 
   async #restoreThere(options: SocketOptions[]): Promise<Restored> {
     const budgetMs = this.#request.freezeWindowBudgetMs
-    await this.#withinBudget(this.#followed ?? Promise.resolve())
-    const restored = await this.#withinBudget(this.#call('restore', { options }, Restored, budgetMs + 10_000))
+    await this.#budget.within(this.#followed ?? Promise.resolve())
+    const restored = await this.#budget.within(this.#destination.call('restore', { options }, Restored, budgetMs + 10_000))
     this.#take(restored)
     return restored
   }
@@ -407,70 +304,18 @@ export class Sending {
     const { state, failure } = moves.source(this.#uid)
     if (state !== 'granted') throw new CodedError(failure?.code ?? 'NotGranted', failure?.message ?? `Granting: the move is ${state}`)
     moves.step(this.#uid, 'granted')
-    const committed = await this.#peer.call(this.#path('grant'), { deadlineMs: grantDeadlineMs }, Committed, { timeoutMs: 20_000 })
+    const committed = await this.#destination.grant()
     moves.decideSource(this.#uid, { type: 'outcome', outcome: 'committed' })
-    this.#recordCommit(committed)
+    recordCommit(moves, this.#uid, committed)
   }
 
-  #take({ steps }: { steps: Committed['steps'] }): void {
-    for (const { step, atMs, node } of steps) this.#context.moves.step(this.#uid, step, atMs, node)
-  }
-
-  #budgetLeftMs(): number {
-    return this.#request.freezeWindowBudgetMs - (nowMs() - this.#stepAt('frozen'))
-  }
-
-  /** Over the budget nothing is worth waiting for. A dump is, for a moment: stopping criu in the middle of it costs more than its end. */
-  async #withinBudget<T>(work: Promise<T>): Promise<T> {
-    work.catch(() => undefined)
-    let timer: NodeJS.Timeout | undefined
-    const over = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(
-        () => reject(new CodedError('FreezeBudgetExceeded', overBudget(this.#request.freezeWindowBudgetMs))),
-        Math.max(0, this.#budgetLeftMs()),
-      )
-    })
-    return await Promise.race([work, over]).finally(() => clearTimeout(timer))
-  }
-
-  #recordCommit(committed: Committed): void {
-    recordCommit(this.#context, this.#uid, committed.steps, committed.holdMs)
+  #take(made: Steps): void {
+    recordSteps(this.#context.moves, this.#uid, made)
   }
 
   #stepAt(step: string): number {
     return this.#context.moves.source(this.#uid).steps.find((one) => one.step === step)?.atMs ?? 0
   }
-
-  async #call<T>(what: string, body: unknown, schema: z.ZodType<T>, timeoutMs?: number): Promise<T> {
-    return await this.#peer.call(this.#path(what), body, schema, {
-      signal: this.#signal,
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    })
-  }
-
-  get #leavesPages(): boolean {
-    return modeOf(this.#context.moves.source(this.#uid)) === 'PostCopy'
-  }
-
-  #path(what: string): string {
-    return `/v1/peer/${this.#uid}/${what}`
-  }
-}
-
-/** The destination's steps become the source's too, and with them the freeze as a whole is known. */
-export function recordCommit({ moves }: AgentContext, uid: string, steps: Committed['steps'], holdMs: number | undefined): void {
-  for (const { step, atMs, node } of steps) moves.step(uid, step, atMs, node)
-  const all = moves.source(uid).steps
-  const frozenAtMs = all.find((one) => one.step === 'frozen')?.atMs
-  const resumedAtMs = all.find((one) => one.step === 'resumed')?.atMs
-  moves.facts(uid, {
-    ...(holdMs === undefined ? {} : { holdMs }),
-    ...(frozenAtMs === undefined || resumedAtMs === undefined ? {} : { freezeMs: resumedAtMs - frozenAtMs }),
-  })
-}
-
-function overBudget(budgetMs: number): string {
-  return `Moving: the pod was frozen for longer than its budget of ${budgetMs} ms before the destination could commit: raise freezeWindowBudgetMs or move it when it is idle`
 }
 
 export function failureOf(error: unknown): { code: string; message: string } {

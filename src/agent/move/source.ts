@@ -17,7 +17,8 @@ import { untilNoDumper } from '../runc/dumpers.ts'
 import { processesOf, thaw } from '../runc/freezer.ts'
 import { type RunningContainer, readContainer, sandboxPidOf } from '../runc/state.ts'
 import { removeMarker } from './marker.ts'
-import { failureOf, recordCommit, Sending } from './send.ts'
+import { recordCommit } from './record-steps.ts'
+import { failureOf, Sending } from './send.ts'
 
 const askEveryMs = { first: 100, longest: 5000 }
 const askTimeoutMs = 2000
@@ -204,7 +205,7 @@ export class Source {
   async #takeOutcome({ outcome, failure, steps }: Outcome): Promise<void> {
     this.#asking = false
     const actions = this.#context.moves.decideSource(this.#uid, { type: 'outcome', outcome, ...(failure ? { failure } : {}) })
-    if (outcome === 'committed') recordCommit(this.#context, this.#uid, steps, undefined)
+    if (outcome === 'committed') recordCommit(this.#context.moves, this.#uid, { steps })
     review(this.#context.moves)
     await this.#carry(actions)
   }

@@ -2,21 +2,22 @@
 import type { NetworkState } from '../../api/agent-wire.ts'
 import type { AgentConfig } from '../config.ts'
 import type { Attached, FlowChange, FlowSurvey, Leg, PodNetwork } from '../rooms.ts'
-import { run, runInNetworkOf } from '../run.ts'
+import { runInNetworkOf } from '../run.ts'
 import { applyWish } from './apply-wish.ts'
 import { Calm } from './calm.ts'
 import { Diversions, type DivertMove } from './diversions.ts'
 import { FlowTables, ownOf, portsOf, rollbackUntrackedSeconds, type SurveyedPod, untrackedOf } from './flow-tables.ts'
-import { forgetNeighbours, holdBatch, proxyNeighbour, releaseBatch, restoreBatch } from './ip-batches.ts'
-import { deviceExists, hostVethOf, readRoutes, writeSysctls } from './kernel-files.ts'
+import { forgetNeighbours, holdBatch, proxyNeighbour, releaseBatch } from './ip-batches.ts'
+import { hostVethOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { leaveFrames, sweepFrames } from './last-frames.ts'
 import { AddressLeases } from './leases.ts'
 import { SentOn, WaitingRoutes } from './new-connections.ts'
 import { homesOf, Ownership } from './ownership.ts'
 import { standInAddresses } from './read-ways.ts'
-import { ipsOf, type NetworkRecord, NetworkRecords, type RecordedAddress } from './records.ts'
+import { ipsOf, type NetworkRecord, NetworkRecords } from './records.ts'
 import { ReservedPorts } from './reserved-ports.ts'
-import { type HostRoute, hostRoute, type Route } from './route-table.ts'
+import { restoreRoutes, runBatch } from './restore-routes.ts'
+import { hostRoute, type Route } from './route-table.ts'
 import { lockRuleSet, unlockRuleSet } from './rule-sets.ts'
 import { holdSysctls } from './sysctls.ts'
 import { Turn } from './turn.ts'
@@ -147,7 +148,7 @@ class NodePodNetwork implements PodNetwork {
     const { record, bridgeOf } = await this.#ownership.of(uid, ips, 'destination')
     await this.#records.write({ ...record, heldVeth: hostVeth })
     await writeSysctls(holdSysctls(hostVeth))
-    await batch(forgetNeighbours({ ips, hostVeth, podMac }))
+    await runBatch(forgetNeighbours({ ips, hostVeth, podMac }))
     await this.#waitingRoutes.lay(ips, hostVeth)
     const standIns = await standInAddresses(this.#config.nodeIps)
     // The pod comes home: its neighbours on the bridge go on asking the node for it, because it is no port of the bridge any more.
@@ -216,7 +217,7 @@ class NodePodNetwork implements PodNetwork {
     if (!record) return await this.#records.remove(move.uid)
     const ips = ipsOf(record)
     if (move.otherNodeIps !== undefined) await this.#waysBack.open(record, move.otherNodeIps)
-    await this.#restore(record)
+    await restoreRoutes(record, this.#config.nodeIps)
     await leaveFrames(record)
     move.onBack?.()
     if (move.role === 'destination') await this.#waysBack.close(ips)
@@ -301,29 +302,6 @@ class NodePodNetwork implements PodNetwork {
     await this.#flows.settle(record.uid, ips, record)
     if (record.heldVeth !== undefined) await this.#waitingRoutes.takeAway(record.heldVeth)
   }
-
-  async #restore(record: NetworkRecord): Promise<void> {
-    const [routes, standIns] = await Promise.all([readRoutes(), standInAddresses(this.#config.nodeIps)])
-    const veth = record.veth && (await deviceExists(record.veth.name)) ? record.veth : undefined
-    const heldVeth = record.heldVeth && (await deviceExists(record.heldVeth)) ? record.heldVeth : undefined
-    const addresses = await Promise.all(
-      record.addresses.map(async ({ ip, previousRoute }) => {
-        return { ip, previous: await usableRoute(previousRoute), routed: hostRoute(routes, ip) !== undefined }
-      }),
-    )
-    await batch(restoreBatch({ addresses, standIns, veth, heldVeth }))
-    // Apart and forgiving: the proxy neighbour may not have been made yet, and ip ends a batch at that.
-    for (const { ip, proxyBridge } of record.addresses)
-      if (proxyBridge) await run('ip', ['-batch', '-'], { input: `${proxyNeighbour('del', ip, proxyBridge)}\n`, reject: false })
-  }
-}
-
-async function batch(text: string): Promise<void> {
-  if (text !== '') await run('ip', ['-batch', '-'], { input: text })
-}
-
-async function usableRoute(route: RecordedAddress['previousRoute']): Promise<HostRoute | undefined> {
-  return route && (await deviceExists(route.device)) ? route : undefined
 }
 
 /** A route of just the address to a device: the pod is attached to this node. */

@@ -87,15 +87,16 @@ function streamFor(request: IncomingMessage, { config }: AgentContext, registry:
   const [, uid, what, container] = /^\/v1\/peer\/([^/]+)\/(images|files|pages|lend)(?:\/([^/]+))?$/.exec(request.url ?? '') ?? []
   if (clientName(request) !== peerName) throw new Error('only agents may open streams')
   const receiver = registry.receiver(Uid.parse(uid))
-  if (what === 'images') return { receiver, serve: async (socket) => await receiveImages(socket, receiver.receiveTarget()) }
+  if (what === 'images') return { receiver, serve: async (socket) => await receiveImages(socket, receiver.inbox.target()) }
   const word = what === 'pages' ? 'stream' : 'lend'
-  if (what !== 'files') return { receiver, serve: async (socket) => await serveStore(socket, receiver.meetingOf(container ?? ''), word) }
+  if (what !== 'files')
+    return { receiver, serve: async (socket) => await serveStore(socket, receiver.inbox.meetingOf(container ?? ''), word) }
   return { receiver, serve: async (socket) => await receiveFiles(socket, receiver, config) }
 }
 
 async function receiveFiles(socket: Duplex, receiver: Receiver, config: AgentConfig): Promise<void> {
   const { root, serve } = fileStream(await readFirstLine(socket))
-  await receiver.checkRoot(root)
+  await receiver.inbox.checkRoot(root)
   await serve(config, socket)
 }
 

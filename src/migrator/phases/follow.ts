@@ -1,5 +1,5 @@
 // ZeroWindowArm to DisengageHold: the agents act alone, the status follows their records. Nothing here decides for them.
-import { annotations, notConverging, sourceLost } from '../../api/names.ts'
+import { annotations } from '../../api/names.ts'
 import type { Phase } from '../../api/phases.ts'
 import type { PodMigrationStatus } from '../../api/pod-migration.ts'
 import { type Decision, type Effect, enter, followEveryMs, stay } from '../decision.ts'
@@ -22,18 +22,6 @@ export const followedPhases = [
 ] as const satisfies readonly Phase[]
 
 export function follow(migration: Migration, observed: Observed, nowMs: Instant): Decision {
-  const decision = decide(migration, observed, nowMs)
-  return { ...decision, effects: [...newsOfConvergence(migration.status, decision.status), ...decision.effects] }
-}
-
-/** Told once; an abort tells it by its own reason. */
-function newsOfConvergence(before: PodMigrationStatus, { preCopy }: PodMigrationStatus): Effect[] {
-  const found = preCopy?.nonConvergence
-  if (!found || found.answer === 'Abort' || before.preCopy?.nonConvergence) return []
-  return [{ kind: 'event', type: 'Warning', reason: notConverging, message: found.message }]
-}
-
-function decide(migration: Migration, observed: Observed, nowMs: Instant): Decision {
   const status = tcpConditions(recordIntoStatus(migration.status, observed), nowMs)
   const seen = { ...migration, status }
   if (isCommitted(status, observed)) return committed(status, observed)
@@ -79,9 +67,7 @@ function committed(status: PodMigrationStatus, observed: Observed): Decision {
   const effects = tellSourceCommitted(known, observed)
   // A destination that has forgotten has nothing left to do either.
   if (live || destination === 'absent') {
-    const lost = memoryLoss(known)
-    const event: Effect[] = lost ? [{ kind: 'event', type: 'Warning', reason: sourceLost, message: lost }] : []
-    return enter('TCPVerifying', { ...known, message: lost ?? 'the pod lives on the destination' }, [...effects, ...event])
+    return enter('TCPVerifying', { ...known, message: memoryLoss(known) ?? 'the pod lives on the destination' }, effects)
   }
   if (destination === 'unreachable' && isNodeGone(observed, status.destinationNode))
     return enter('TCPVerifying', { ...known, message: `the pod lived on ${status.destinationNode}, which is gone for good` }, effects)

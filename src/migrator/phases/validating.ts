@@ -9,7 +9,7 @@ import { inventoryRefusals } from '../inventory.ts'
 import { capacityOf, type Instant, type Migration, type Observed } from '../observed.ts'
 import { postCopyRefusals } from '../post-copy.ts'
 import { chooseDestination } from '../reservation.ts'
-import { alreadyMovingRefusals, identityRefusals, specRefusals } from '../spec-validation.ts'
+import { alreadyMovingRefusals, identityRefusals, policyRefusals, specRefusals } from '../spec-validation.ts'
 import { podRefusals } from '../validation.ts'
 import { refuse } from './refuse.ts'
 import { silentFor } from './silence.ts'
@@ -43,7 +43,7 @@ function identified({ status }: Migration, pod: V1Pod | undefined): PodMigration
 function allRefusals(migration: Migration, observed: Observed, nowMs: Instant): Refusal[] {
   const { spec } = migration
   const pod = observed.sourcePod
-  const identity = [...specRefusals(migration), ...identityRefusals(migration, pod)]
+  const identity = [...specRefusals(migration), ...policyRefusals(migration, observed.policyExists), ...identityRefusals(migration, pod)]
   if (!pod) return identity
   const freeze = spec.mode === 'Cold' ? {} : { freezeWindowBudgetMs: spec.freezeWindowBudgetMs, postCopy: spec.mode === 'PostCopy' }
   const refusals = [

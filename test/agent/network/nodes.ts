@@ -17,13 +17,7 @@ export const clientIp = '172.31.0.9'
 export const podIp6 = ipv6Of(podIp)
 export const nodeIps6 = { a: 'fd00:31::1', b: 'fd00:31::2' } as const
 export const clientIp6 = 'fd00:31::9'
-/** A NodePort of the pod, masqueraded as kube-proxy does it. */
-export const fakeProxy = `nft -f - <<X
-table ip proxy {
-  chain pre { type nat hook prerouting priority -100; fib daddr type local udp dport 30000 meta mark set meta mark | 0x4000 dnat to ${podIp}:7000; }
-  chain post { type nat hook postrouting priority 100; meta mark & 0x4000 == 0x4000 masquerade fully-random; }
-}
-X`
+export const podCidrs = ['10.244.1.0/24', '10.244.2.0/24']
 export type NodeName = keyof typeof nodeIps
 
 /** Namespaces: names are short because devices are named after them. */
@@ -133,7 +127,7 @@ export class Nodes {
     return this.call<FlowSurvey>(node, 'survey', {
       ips: this.ips,
       sandboxPid: pod.pid,
-      podCidrs: ['10.244.1.0/24', '10.244.2.0/24'],
+      podCidrs,
       serviceIps,
     })
   }
@@ -339,4 +333,9 @@ export class Client {
   async ask(command: string): Promise<unknown> {
     return JSON.parse(await this.#lines.ask(command))
   }
+}
+
+/** What the controller wishes of that node. */
+export function state(node: NodeName, moved: { ip: string; nodeIp: string; homeNodeIp?: string }[]): object {
+  return { nodeIps: [nodeIps[node]], podCidrs, movable: [podIp], moved }
 }

@@ -1,7 +1,8 @@
 // The network room on nodes that reach each other's pods through a tunnel only: not one packet with a pod's address passes beside it.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { clientIp, fakeProxy, Nodes, nodeIps, type Pod, podIp } from './nodes.ts'
+import { fakeProxy } from './fake-proxy.ts'
+import { clientIp, Nodes, nodeIps, type Pod, podIp } from './nodes.ts'
 
 const peerIp = '10.244.2.7'
 const podCidrs = { a: ['10.244.1.0/24'], b: ['10.244.2.0/24'] }

@@ -1,38 +1,17 @@
 // A program that writes its memory faster than it can be copied, under a budget that its freeze cannot keep: each answer that may be wished.
 import { expect } from 'chai'
 import type { PodMigration } from '../../../src/api/pod-migration.ts'
-import { HeapPod, heapApp } from '../workloads/heap.ts'
-import { freshPods } from './own-pods.ts'
-import { sharedWorld } from './shared-lab.ts'
-import type { World } from './world.ts'
+import { WritingHeap } from './writing-heap.ts'
 
 const heapMB = 512
-const whole = `ok ${heapMB * 256}`
 const freezeWindowBudgetMs = 400
 
 describe('memory that does not converge', function () {
   this.timeout(400_000)
-  let world: World
-  let heap: HeapPod
-  before(async () => {
-    world = await sharedWorld()
-    await freshPods(world)
-    heap = await HeapPod.start(world, 'heap', [String(heapMB), 'private'])
-  })
-  after(async () => {
-    await heap?.close()
-    await HeapPod.remove(world)
-    await world.remove('podmigrations', '--all')
-  })
+  const heap = new WritingHeap(heapMB)
 
-  /** The one connection is asked before, during and after. */
-  async function move(onNonConvergence: string, mode = 'PreCopy'): Promise<PodMigration> {
-    await heap.ask('dirty -1')
-    const { name } = (await world.pod(heapApp)).metadata ?? {}
-    const moved = await world.migrate(name ?? '', { mode, onNonConvergence, freezeWindowBudgetMs })
-    expect(Number(await heap.ask('written'))).to.be.greaterThan(0)
-    await heap.ask('dirty 0')
-    expect(await heap.ask('verify')).to.equal(whole)
+  async function move(onNonConvergence: string): Promise<PodMigration> {
+    const moved = await heap.moveWhileItWrites({ onNonConvergence, freezeWindowBudgetMs })
     const { preCopy, freeze } = moved.status ?? {}
     console.log(`      ${preCopy?.nonConvergence?.message ?? preCopy?.reason}; frozen for ${freeze?.freezeMs} ms`)
     console.log(`      rounds: ${preCopy?.rounds.map((one) => `${one.copiedMB} MB in ${one.durationMs} ms`).join(', ')}`)
@@ -42,7 +21,7 @@ describe('memory that does not converge', function () {
   const stepsOf = ({ status }: PodMigration): string[] => status?.timeline?.map(({ step }) => step) ?? []
 
   async function events(name: string): Promise<string[]> {
-    const found = await world.list<{ reason: string }>('events', '--field-selector', `involvedObject.name=${name}`)
+    const found = await heap.world.list<{ reason: string }>('events', '--field-selector', `involvedObject.name=${name}`)
     return found.map(({ reason }) => reason)
   }
 
@@ -82,11 +61,10 @@ describe('memory that does not converge', function () {
   })
 
   it('means nothing for a program that converges', async () => {
-    const { name } = (await world.pod(heapApp)).metadata ?? {}
-    const { status } = await world.migrate(name ?? '', { onNonConvergence: 'Abort', freezeWindowBudgetMs: 8000 })
+    const { status } = await heap.move({ onNonConvergence: 'Abort', freezeWindowBudgetMs: 8000 })
     expect(status?.phase, status?.message).to.equal('Complete')
     expect(status?.preCopy?.nonConvergence).to.equal(undefined)
     expect(status?.mode).to.equal(undefined)
-    expect(await heap.ask('verify')).to.equal(whole)
+    await heap.expectWhole()
   })
 })

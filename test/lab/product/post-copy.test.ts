@@ -6,45 +6,36 @@ import { sourceLost } from '../../../src/api/names.ts'
 import type { PodMigration } from '../../../src/api/pod-migration.ts'
 import { Dice } from '../../sim/dice.ts'
 import { beginMove, type Scene } from '../chaos/scene.ts'
-import { HeapPod, heapApp } from '../workloads/heap.ts'
+import { heapApp } from '../workloads/heap.ts'
 import { waitEligible } from './install.ts'
 import { journalOf, untilInstant } from './journals.ts'
 import { agentReady, freshPods } from './own-pods.ts'
-import { sharedWorld } from './shared-lab.ts'
 import { findVictims, kill } from './victims.ts'
-import type { World } from './world.ts'
+import { WritingHeap } from './writing-heap.ts'
 
 const heapMB = 256
-const whole = `ok ${heapMB * 256}`
-/** So that the fetch lasts for seconds, and something can happen in it. */
-const bandwidthLimitMbps = 400
 
 describe('a pod whose memory follows it', function () {
   this.timeout(600_000)
-  let world: World
-  let heap: HeapPod
-  before(async () => {
-    world = await sharedWorld()
-    await freshPods(world)
-    heap = await HeapPod.start(world, 'heap', [String(heapMB), 'private'])
-  })
-  after(async () => {
-    await heap?.close()
-    await HeapPod.remove(world)
-    await world.remove('podmigrations', '--all')
-  })
+  const heap = new WritingHeap(heapMB)
 
   /** Only when nothing is at the source any more. */
   function isLive({ destination, uid }: Scene): boolean {
     return journalOf(destination, uid).includes('"state":"live"')
   }
 
-  async function move(mode: 'PreCopy' | 'PostCopy'): Promise<PodMigration> {
+  /** The pod lives on the destination, and its memory is still on the way, so slowly that something can happen meanwhile. */
+  async function beginFetch(spec: Record<string, unknown>): Promise<Scene> {
+    const { world } = heap
     await heap.ask('dirty -1')
-    const moved = await world.migrate((await world.pod(heapApp)).metadata?.name ?? '', { mode })
-    await heap.ask('dirty 0')
+    const scene = await beginMove(world, await world.pod(heapApp), new Dice(1), { spec: { mode: 'PostCopy', ...spec } })
+    expect(await untilInstant(scene.destination, scene.uid, 'step:resumed', AbortSignal.timeout(200_000))).to.equal(true)
+    return scene
+  }
+
+  async function move(mode: 'PreCopy' | 'PostCopy'): Promise<PodMigration> {
+    const moved = await heap.moveWhileItWrites({ mode })
     expect(moved.status?.phase, moved.status?.message).to.equal('Complete')
-    expect(await heap.ask('verify')).to.equal(whole)
     return moved
   }
 
@@ -60,29 +51,21 @@ describe('a pod whose memory follows it', function () {
   })
 
   it("loses nothing when the source's agent is killed while it lends", async () => {
-    await heap.ask('dirty -1')
-    const scene = await beginMove(world, await world.pod(heapApp), new Dice(1), { spec: { mode: 'PostCopy', bandwidthLimitMbps } })
-    const over = new AbortController()
-    setTimeout(() => over.abort(), 120_000).unref()
-    expect(await untilInstant(scene.destination, scene.uid, 'step:resumed', over.signal)).to.equal(true)
+    const scene = await beginFetch({ bandwidthLimitMbps: 400 })
     expect(kill(findVictims('sourceAgent', scene.source))).to.be.greaterThan(0)
     expect(isLive(scene), 'everything had come already').to.equal(false)
-    expect(await heap.ask('verify')).to.equal(whole)
+    await heap.expectWhole()
     await heap.ask('dirty 0')
-    const ended = await world.ended(scene.name)
+    const ended = await heap.world.ended(scene.name)
     expect(ended.status?.phase, ended.status?.message).to.equal('Complete')
     expect(ended.status?.warnings ?? []).to.deep.equal([])
     expect(ended.status?.postCopy?.atSourceMB).to.equal(0)
-    expect(await heap.ask('verify')).to.equal(whole)
-    await agentReady(world, scene.source.name)
+    await heap.expectWhole()
+    await agentReady(heap.world, scene.source.name)
   })
 
   it('waits for a source whose agent stands still for longer than a lost node is waited for', async () => {
-    await heap.ask('dirty -1')
-    const scene = await beginMove(world, await world.pod(heapApp), new Dice(1), { spec: { mode: 'PostCopy', bandwidthLimitMbps: 200 } })
-    const over = new AbortController()
-    setTimeout(() => over.abort(), 120_000).unref()
-    expect(await untilInstant(scene.destination, scene.uid, 'step:resumed', over.signal)).to.equal(true)
+    const scene = await beginFetch({ bandwidthLimitMbps: 200 })
     const agents = findVictims('sourceAgent', scene.source)
     for (const pid of agents) process.kill(pid, 'SIGSTOP')
     await sleep(20_000)
@@ -90,21 +73,17 @@ describe('a pod whose memory follows it', function () {
     // Kubelet may have ended it for its silence.
     for (const pid of agents.filter((one) => existsSync(`/proc/${one}`))) process.kill(pid, 'SIGCONT')
     await heap.ask('dirty 0')
-    const ended = await world.ended(scene.name)
+    const ended = await heap.world.ended(scene.name)
     expect(ended.status?.phase, ended.status?.message).to.equal('Complete')
     expect(ended.status?.warnings ?? []).to.deep.equal([])
-    expect(await heap.ask('verify')).to.equal(whole)
+    await heap.expectWhole()
   })
 
   it('is started anew, and that is said, when its source is destroyed before all has come', async () => {
-    await heap.ask('dirty -1')
-    const spec = { mode: 'PostCopy', bandwidthLimitMbps: 100, completionTimeoutSeconds: 600 }
-    const scene = await beginMove(world, await world.pod(heapApp), new Dice(1), { spec })
+    const scene = await beginFetch({ bandwidthLimitMbps: 100, completionTimeoutSeconds: 600 })
+    const { world } = heap
     const { name } = scene.source
-    const over = new AbortController()
-    setTimeout(() => over.abort(), 200_000).unref()
     try {
-      expect(await untilInstant(scene.destination, scene.uid, 'step:resumed', over.signal)).to.equal(true)
       await world.lab.killNode(name)
       await world.kubectl('delete', 'node', name, '--wait=false')
       expect(isLive(scene), 'everything had come already').to.equal(false)
