@@ -149,8 +149,9 @@ static bool read_pipe(trace *t, int fd, trace_visitor *visit, void *context)
 	// Who writes faster than this reads does not hold it up: what was there at the start is in the first of them.
 	for (size_t left = 2 * ((size_t)MOST_EACH_KB << 10); left >= size; left -= size) {
 		ssize_t n = read(fd, t->page, size);
-		// A processor that is off has no buffer.
-		if (n <= 0) return !n || errno == EAGAIN || errno == ENODEV;
+		// Nothing more is EAGAIN, or of a processor that is off ENODEV; 0 may only be a moment's.
+		if (n < 0) return errno == EAGAIN || errno == ENODEV;
+		if (!n) continue;
 		memset(t->page + n, 0, size - (size_t)n);
 		if (!walk_trace_page(&t->layout, t->page, visit, context)) return false;
 	}
