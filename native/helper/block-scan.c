@@ -82,14 +82,20 @@ static bool is_wanted(const work *w, size_t block)
 	return block >= w->steady_blocks || is_stale(&w->wish->stale, block);
 }
 
+static size_t next_wanted(const work *w, size_t from, size_t to)
+{
+	size_t steady = w->steady_blocks < to ? w->steady_blocks : to;
+	return from < steady ? next_stale(&w->wish->stale, from, steady) : from;
+}
+
 // Its runs of wanted blocks, each read for itself.
 static bool scan_segment(work *w, char *data, size_t from, size_t to)
 {
-	for (size_t start = from, end; start < to; start = end + 1) {
-		for (end = start; end < to && is_wanted(w, end); end++) continue;
+	for (size_t start = next_wanted(w, from, to), end; start < to; start = next_wanted(w, end, to)) {
+		for (end = start + 1; end < to && is_wanted(w, end); end++) continue;
 		uint64_t at = (uint64_t)start * BLOCK;
 		size_t size = (end - start) * BLOCK;
-		if (size && !(read_blocks(w, data, size, at) && compare_blocks(w, data, at, size))) return false;
+		if (!read_blocks(w, data, size, at) || !compare_blocks(w, data, at, size)) return false;
 	}
 	return true;
 }

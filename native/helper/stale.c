@@ -28,6 +28,13 @@ bool is_stale(const stale *s, size_t block)
 	return !s->bits || block >= s->blocks || s->bits[block / 8] >> block % 8 & 1;
 }
 
+// A table of many GB is hardly written anywhere: eight blocks at a time.
+size_t next_stale(const stale *s, size_t from, size_t end)
+{
+	while (from < end && !is_stale(s, from)) from += from % 8 == 0 && from + 8 <= s->blocks && !s->bits[from / 8] ? 8 : 1;
+	return from < end ? from : end;
+}
+
 static void forget(unsigned file)
 {
 	if (!files[file].watched) return;

@@ -15,6 +15,8 @@ typedef struct {
 } stale;
 
 bool is_stale(const stale *s, size_t block);
+// From FROM on, before END; else END.
+size_t next_stale(const stale *s, size_t from, size_t end);
 // Another inode under the same number takes its place.
 void watch_inode(unsigned file, uint64_t device, uint64_t inode);
 void stale_range(uint64_t device, uint64_t inode, uint64_t at, uint64_t length);

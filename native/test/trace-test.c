@@ -120,6 +120,10 @@ static void test_marks_against_a_plain_array(void)
 		stale s = take_stale(NUMBER, INODE, BLOCKS * BLOCK);
 		for (size_t b = 0; b < BLOCKS; b++) assert(is_stale(&s, b) == model[b]);
 		assert(is_stale(&s, BLOCKS));
+		for (size_t b = 0, at; b < BLOCKS; b++) {
+			for (at = b; at < BLOCKS && !model[at]; at++) continue;
+			assert(next_stale(&s, b, BLOCKS) == at);
+		}
 		free_stale(s);
 	}
 	stale_range(DEVICE, INODE, UINT64_MAX - 5, 100);

@@ -209,10 +209,11 @@ class Watch(Case):
         def write(writer):
             for turn in range(100000):
                 if ended.is_set(): return
-                writer.dice.choice(Writer.RANGES[:5])(writer)
+                writer.dice.choice(Writer.RANGES[:4])(writer)
+                time.sleep(.0002)
                 if turn % 200 == 199: os.ftruncate(writer.fd, os.fstat(writer.fd).st_size + 5)
         writers = [self.watch(number, 3 << 20, number) for number in range(3)]
-        for freeze in range(12):
+        for freeze in range(60):
             ended.clear()
             threads = [threading.Thread(target=write, args=(writer,)) for writer in writers]
             for thread in threads: thread.start()
