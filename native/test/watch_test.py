@@ -190,7 +190,7 @@ class Watch(Case):
 
     def test_thousands_of_operations(self):
         writers = {number: self.watch(number, 3 << 20, number) for number in (1, 2)}
-        dice, wholly = random.Random(7), 0
+        dice = random.Random(7)
         for step in range(8000):
             number = dice.choice((1, 1, 2))
             operations = Writer.RANGES if number == 1 or dice.random() < .99 else Writer.WHOLE
