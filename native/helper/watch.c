@@ -111,7 +111,7 @@ void gather_writes(void)
 	pthread_mutex_lock(&lock);
 	gathered++;
 	if (on && !all_seen) give_up("a process hides what it has mapped");
-	if (on && !begin_pulse(trial_file)) give_up("the file of our own cannot be written");
+	if (on && !begin_pulse(trial_file)) give_up("the file of our own cannot be read");
 	if (on && (!read_trace(&events, note_write, NULL) || lost_events(&events))) give_up("events were lost");
 	if (on && !end_pulse()) give_up("no events come any more");
 	pthread_mutex_unlock(&lock);
