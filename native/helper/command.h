@@ -9,6 +9,7 @@ int reasons_command(int argc, char **argv);
 int unrepair_command(int argc, char **argv);
 int connect_command(int argc, char **argv);
 int blocks_command(int argc, char **argv);
+int traces_command(int argc, char **argv);
 int tcp_command(int argc, char **argv);
 int freeze_command(int argc, char **argv);
 int thaw_command(int argc, char **argv);

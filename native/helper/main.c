@@ -16,6 +16,7 @@ static const struct {
 	{"unrepair", unrepair_command, "unrepair PID..."},
 	{"connect", connect_command, "connect [--args] SOCKET TOKEN [ARGS...]"},
 	{"blocks", blocks_command, "blocks < KEY, REQUESTS"},
+	{"traces", traces_command, "traces [--remove]"},
 	{"tcp", tcp_command, "tcp PID < WORDS"},
 	{"freeze", freeze_command, "freeze CGROUP..."},
 	{"thaw", thaw_command, "thaw CGROUP..."},

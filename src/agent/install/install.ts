@@ -9,6 +9,7 @@ import { type CheckpointPlace, checkpointsFolder, keepingFolder } from '../check
 import type { AgentConfig } from '../config.ts'
 import { keepNodeSettings, restoreNodeNetwork } from '../network/node-settings.ts'
 import { peerProtocol } from '../peer/wire.ts'
+import { sweepTraces } from '../sweep/traces.ts'
 import { allowBirths, endBirths } from './births.ts'
 import { type NodeFacts, reasonsAgainst, warningsAbout } from './checks.ts'
 import { type CniPlaces, cniPlaces, installCni, keepChained, uninstallCni } from './cni.ts'
@@ -49,6 +50,7 @@ export async function uninstall(config: AgentConfig): Promise<void> {
   await uninstallCni(config, places)
   await restoreNodeNetwork(config)
   await uninstallCheckpoints(config)
+  await sweepTraces(config.helper, false)
   await uninstallPrograms(config)
   await rm(path.join(config.stateDir, 'install'), { recursive: true, force: true })
 }

@@ -1,6 +1,7 @@
 // `podmotion-helper blocks` (native/helper/blocks.c): compares files with digests of what the destination has of them. One process for a folder of a
 // move; whatever goes wrong ends it, and then rsync carries those files.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { log } from '../../runtime/log.ts'
 import { putFirst } from '../priority.ts'
 import { ByteReader } from './byte-reader.ts'
 
@@ -11,6 +12,8 @@ const blockBytes = 4096
 /** Of digests, handed on at a time. */
 const pieceBytes = 1 << 20
 const stderrLimit = 4000
+/** It may be in the middle of a large file. */
+const patienceMs = 5000
 
 export class BlockHelper {
   readonly #child: ChildProcessWithoutNullStreams
@@ -23,6 +26,7 @@ export class BlockHelper {
     this.#answers = new ByteReader(this.#child.stdout)
     this.#child.stdin.on('error', () => undefined)
     this.#child.stderr.on('data', (chunk: Buffer) => {
+      log.info({ said: chunk.toString().trim() }, 'podmotion-helper blocks spoke')
       this.#said = (this.#said + chunk.toString()).slice(-stderrLimit)
     })
     this.#child.once('error', (error) => this.#end(error.message))
@@ -46,19 +50,38 @@ export class BlockHelper {
     for (const piece of digests) this.#child.stdin.write(piece)
   }
 
+  /** From then on files of this folder's file system can be watched; resolves with why not, or ''. */
+  async watchIn(folder: string): Promise<string> {
+    this.#child.stdin.write(`watch-in ${folder}\n`)
+    return await this.#reason()
+  }
+
+  /** Of the file, `changes` looks only at what is written from now on; `fd`: as its own file system has it. Resolves with why not, or ''. */
+  async watch(file: number, fd: number): Promise<string> {
+    this.#child.stdin.write(`watch ${file} ${pathOf(fd)}\n`)
+    return await this.#reason()
+  }
+
   /** Hands on each run that differs from what is known, which it is known by from then on. Resolves with the lengths of the files. */
   async changes(
     files: readonly { file: number; fd: number }[],
     found: (file: number, at: number, data: Buffer) => Promise<void>,
   ): Promise<Map<number, number>> {
-    this.#child.stdin.write(files.map(({ file, fd }) => `changes ${file} ${pathOf(fd)}\n`).join(''))
+    this.#child.stdin.write(['gather', ...files.map(({ file, fd }) => `changes ${file} ${pathOf(fd)}`), ''].join('\n'))
     const sizes = new Map<number, number>()
     for (const { file } of files) sizes.set(file, await this.#changesOf(file, found))
     return sizes
   }
 
   close(): void {
-    this.#child.kill('SIGKILL')
+    // It ends by itself, and takes away what it has in the kernel.
+    this.#child.stdin.destroy()
+    this.#child.stdout.destroy()
+    setTimeout(() => this.#child.kill('SIGKILL'), patienceMs).unref()
+  }
+
+  async #reason(): Promise<string> {
+    return (await this.#answers.take((await this.#answers.take(4)).readUInt32LE())).toString()
   }
 
   async #changesOf(file: number, found: (file: number, at: number, data: Buffer) => Promise<void>): Promise<number> {

@@ -2,9 +2,11 @@
 // differs from that goes, block by block; rsync would send such a file whole, or read it whole on both sides, one after the other.
 import { randomBytes } from 'node:crypto'
 import { closeSync, constants } from 'node:fs'
+import { log } from '../../runtime/log.ts'
 import { type Beneath, openBeneath } from './beneath.ts'
 import { BlockHelper, keyBytes } from './block-helper.ts'
 import type { PatchStream } from './patch-stream.ts'
+import type { SyncedRoot } from './synced-roots.ts'
 
 /** Less than this left behind by a round is not worth another one. */
 const littleBytes = 4 << 20
@@ -18,22 +20,29 @@ interface Kept {
 
 export class HotFiles {
   readonly #root: string
+  /** The same folder as its file system has it: of an overlay, the folder above. */
+  readonly #own: string
+  readonly #label: string
   readonly #stream: PatchStream
   readonly #helper: BlockHelper
   readonly #key = randomBytes(keyBytes)
   readonly #kept = new Map<string, Kept>()
   #numbers = 0
+  #watches: boolean | undefined
   /** What may have been written on the destination: its times there are none of the pod's. */
   readonly touched = new Set<string>()
 
-  constructor(root: string, stream: PatchStream, helper: string) {
-    this.#root = root
+  constructor(root: SyncedRoot, stream: PatchStream, helper: string) {
+    this.#root = root.folder
+    this.#own = root.layers?.upper ?? root.folder
+    this.#label = root.label
     this.#stream = stream
     this.#helper = new BlockHelper(helper, this.#key)
   }
 
   /** The pod runs. Brings the destination up to date with `candidates` and those of earlier times. `take` waits for bandwidth. */
   async keep(candidates: readonly string[], take: (bytes: number) => Promise<void>): Promise<void> {
+    this.#watches ??= await this.#startWatching()
     for (const name of candidates) await this.#learn(name)
     for (let round = 0; round < maximumRounds; round++) if ((await this.#send(this.stillThere(), take)) < littleBytes) return
   }
@@ -91,6 +100,22 @@ export class HotFiles {
     const file = this.#numbers++
     this.#helper.know(file, digests)
     this.#kept.set(name, { file, inode })
+    if (this.#watches) await this.#watch(name, file, inode)
+  }
+
+  async #startWatching(): Promise<boolean> {
+    const reason = await this.#helper.watchIn(this.#own)
+    if (reason !== '')
+      log.info({ root: this.#label, reason }, 'which parts of hot files are written cannot be known; they are compared whole')
+    return reason === ''
+  }
+
+  /** An overlay shows the inode of its upper file as its own, but for one that came up from below: that is compared whole. */
+  async #watch(name: string, file: number, inode: number): Promise<void> {
+    const own = openQuietly(this.#own, name)
+    if (!own) return
+    if (own.inode === inode) await this.#helper.watch(file, own.fd)
+    closeSync(own.fd)
   }
 
   #inodeOf(name: string): number | undefined {

@@ -92,7 +92,7 @@ export class RootCopy {
   async keepHot(take: (bytes: number) => Promise<void>): Promise<void> {
     const candidates = await this.#hotCandidates()
     if (candidates.length === 0) return
-    this.#hot ??= new HotFiles(this.#root.folder, this.#way.patches(), this.#way.helper)
+    this.#hot ??= new HotFiles(this.#root, this.#way.patches(), this.#way.helper)
     const hot = this.#hot
     try {
       await hot.keep(candidates, take)

@@ -11,6 +11,7 @@ import type { PodNetwork } from '../rooms.ts'
 import { sweepCriuMounts } from './criu-mounts.ts'
 import { isNeeded, type NodeView } from './needed.ts'
 import { listOwned, type Owned } from './owned.ts'
+import { sweepTraces } from './traces.ts'
 
 export interface SweepReport {
   kept: string[]
@@ -24,7 +25,7 @@ export async function sweepFiles(config: AgentConfig, movesNow: () => readonly M
   const view: NodeView = { moves: movesNow(), ...pods, nowMs: realClock.nowMs() }
   const left = owned.filter((one) => !isNeeded(one, view))
   if (!dryRun) await Promise.all(left.map((one) => rm(one.path, { recursive: true, force: true })))
-  const removed = [...left.map(describe), ...(await sweepCriuMounts(dryRun))]
+  const removed = [...left.map(describe), ...(await sweepCriuMounts(dryRun)), ...(await sweepTraces(config.helper, dryRun))]
   return { kept: owned.filter((one) => !left.includes(one)).map(describe), removed }
 }
 
