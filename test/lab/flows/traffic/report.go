@@ -16,7 +16,7 @@ type gap struct {
 
 // MarshalJSON: [end, length], of the epoch and in ms.
 func (g gap) MarshalJSON() ([]byte, error) {
-	return json.Marshal([]float64{tenths(float64(g.end.UnixMicro()) / 1000), milliseconds(g.length)})
+	return json.Marshal([]float64{math.Round(float64(g.end.UnixMicro())/100) / 10, milliseconds(g.length)})
 }
 
 type flowReport struct {
@@ -51,10 +51,7 @@ func (f *flow) report() flowReport {
 	}
 }
 
+// A wait is never told shorter than it was: one of less than 0.05 ms would be none.
 func milliseconds(duration time.Duration) float64 {
-	return tenths(float64(duration) / float64(time.Millisecond))
-}
-
-func tenths(value float64) float64 {
-	return math.Round(value*10) / 10
+	return math.Ceil(float64(duration)/float64(time.Millisecond)*10) / 10
 }
