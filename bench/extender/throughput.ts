@@ -141,10 +141,11 @@ class Bench {
       clientConnection: { kubeconfig: '/etc/kubernetes/scheduler.conf', qps: 5000, burst: 10_000 },
       ...(extender ? { extenders: [extender === 'ours' ? this.#ours.entry({ weight: 1 }) : nothingEntry] } : {}),
     }
+    const beganMs = Date.now()
     await this.#lab.restartScheduler(stringify(configuration), this.#ours.files)
     await this.#onMeasuredProcessor()
     await bound
-    const rate = rateOf(await this.#bindingTimes())
+    const rate = rateOf(await this.#bindingTimes(beganMs))
     await this.#client.delete(`${podPath('default')}?labelSelector=${fakeLabel}`, { gracePeriodSeconds: 0 })
     await this.#until(async () => (await this.#pods('&limit=1')).length === 0)
     return rate
@@ -184,11 +185,12 @@ class Bench {
   }
 
   /** By the scheduler's own clock: what reaches this process through the API server comes in bursts when that is busy. */
-  async #bindingTimes(): Promise<number[]> {
-    const times: number[] = []
+  async #bindingTimes(sinceMs: number): Promise<number[]> {
+    let times: number[] = []
     await this.#until(async () => {
       const { items } = await this.#client.list<EventsV1Event>(`${eventPath}?fieldSelector=reason%3DScheduled`)
-      times.splice(0, times.length, ...items.map(({ eventTime }) => Date.parse(String(eventTime))))
+      // The last of the turn before may have come after the others were deleted.
+      times = items.map(({ eventTime }) => Date.parse(String(eventTime))).filter((atMs) => atMs >= sinceMs)
       return times.length >= enoughEvents * this.#podCount
     })
     await this.#client.delete(eventPath)
