@@ -46,7 +46,11 @@ export function holdBatch({ ips, hostVeth, standIns }: Omit<Holding, 'podMac'>):
 }
 
 export function releaseBatch(ips: readonly string[], hostVeth: string, podMac: string): string {
-  return lines(...ips.map((ip) => `neigh replace ${ip} lladdr ${podMac} dev ${hostVeth} nud permanent`))
+  return lines(...ips.map((ip) => releaseQueue(ip, hostVeth, podMac)))
+}
+
+function releaseQueue(ip: string, device: string, mac: string): string {
+  return `neigh replace ${ip} lladdr ${mac} dev ${device} nud permanent`
 }
 
 export interface Diversion {
@@ -103,6 +107,8 @@ export interface Restoration {
   veth?: Veth | undefined
   /** Device whose queue holds packets. */
   heldVeth?: string | undefined
+  /** Addresses for which that device now leads back to the source. */
+  givenBack?: readonly string[]
 }
 
 export interface RestoredAddress {
@@ -121,12 +127,19 @@ function dropHeld(veth: string): string {
   return `link set dev ${veth} down`
 }
 
-/** The veth comes back before the route goes: at no instant does the address lead to a loop. */
-export function restoreBatch({ addresses, standIns, veth, heldVeth }: Restoration): string {
+/** Frames under it leave the held veth another way, or not at all. */
+const noMac = '02:00:00:00:00:00'
+
+/**
+ * The veth comes back before the route goes: at no instant does the address lead to a loop. What waits is given back right after the route: the
+ * answer to a SYN of it is answered at once, and as long as the address led to the held veth that last segment of the handshake would be tracked
+ * here, INVALID to a table that has not seen the answer, and dropped by kube-proxy's iptables mode.
+ */
+export function restoreBatch({ addresses, standIns, veth, heldVeth, givenBack = [] }: Restoration): string {
   return lines(
     ...(veth?.bridge ? joinBridge(veth, veth.bridge) : []),
     ...addresses.flatMap((address) => restoredRoute(address, standIns)),
-    ...(heldVeth ? [dropHeld(heldVeth)] : []),
+    ...(heldVeth ? [...givenBack.map((ip) => releaseQueue(ip, heldVeth, noMac)), dropHeld(heldVeth)] : []),
   )
 }
 

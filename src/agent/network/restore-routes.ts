@@ -6,7 +6,8 @@ import { standInAddresses } from './read-ways.ts'
 import type { NetworkRecord, RecordedAddress } from './records.ts'
 import { type HostRoute, hostRoute } from './route-table.ts'
 
-export async function restoreRoutes(record: NetworkRecord, nodeIps: readonly string[]): Promise<void> {
+/** `givenBack`: addresses whose queue has a way back. */
+export async function restoreRoutes(record: NetworkRecord, nodeIps: readonly string[], givenBack: readonly string[] = []): Promise<void> {
   const [routes, standIns] = await Promise.all([readRoutes(), standInAddresses(nodeIps)])
   const veth = record.veth && (await deviceExists(record.veth.name)) ? record.veth : undefined
   const heldVeth = record.heldVeth && (await deviceExists(record.heldVeth)) ? record.heldVeth : undefined
@@ -15,7 +16,7 @@ export async function restoreRoutes(record: NetworkRecord, nodeIps: readonly str
       return { ip, previous: await usableRoute(previousRoute), routed: hostRoute(routes, ip) !== undefined }
     }),
   )
-  await runBatch(restoreBatch({ addresses, standIns, veth, heldVeth }))
+  await runBatch(restoreBatch({ addresses, standIns, veth, heldVeth, givenBack }))
   // Apart and forgiving: the proxy neighbour may not have been made yet, and ip ends a batch at that.
   for (const { ip, proxyBridge } of record.addresses)
     if (proxyBridge) await run('ip', ['-batch', '-'], { input: `${proxyNeighbour('del', ip, proxyBridge)}\n`, reject: false })

@@ -4,7 +4,6 @@ import { ofItsFamily } from '../../runtime/addresses.ts'
 import { log } from '../../runtime/log.ts'
 import { run } from '../run.ts'
 import { familyOf } from './family.ts'
-import { releaseBatch } from './ip-batches.ts'
 import { deviceExists, readRoutes } from './kernel-files.ts'
 import { learnNeighbour } from './neighbours.ts'
 import { closeTables, tablesNow } from './netdev-tables.ts'
@@ -13,9 +12,6 @@ import { ipsOf, type NetworkRecord } from './records.ts'
 import { hopOf } from './ways.ts'
 
 const prefix = 'podmotion_back_'
-/** Frames under it leave the held veth another way, or not at all. */
-const noMac = '02:00:00:00:00:00'
-
 interface Giving {
   ip: string
   /** Its neighbour queue has the packets. */
@@ -74,23 +70,27 @@ function tableOf(ip: string): string {
 export class WaysBack {
   readonly #open = new Set<string>()
 
-  /** `otherNodeIps`: of the other side of the move. On the destination all that waits has left when this returns. */
-  async open(record: NetworkRecord, otherNodeIps: readonly string[]): Promise<void> {
-    await Promise.all(ipsOf(record).map((ip) => this.#openFor(ip, record, ofItsFamily(ip, otherNodeIps))))
+  /**
+   * `otherNodeIps`: of the other side of the move. Returns the destination's addresses whose queue may be let go, for `restoreBatch`: all that waits
+   * leaves then.
+   */
+  async open(record: NetworkRecord, otherNodeIps: readonly string[]): Promise<string[]> {
+    const ips = ipsOf(record)
+    const open = await Promise.all(ips.map((ip) => this.#openFor(ip, record, ofItsFamily(ip, otherNodeIps))))
+    return ips.filter((_, index) => open[index])
   }
 
-  async #openFor(ip: string, { role, veth, heldVeth }: NetworkRecord, otherNodeIp: string | undefined): Promise<void> {
-    if (otherNodeIp === undefined) return
+  async #openFor(ip: string, { role, veth, heldVeth }: NetworkRecord, otherNodeIp: string | undefined): Promise<boolean> {
+    if (otherNodeIp === undefined) return false
     const routes = await readRoutes()
     const hop = hopOf((await readWays(routes))(otherNodeIp), routes)
-    if (hop === undefined) return
+    if (hop === undefined) return false
     const { gateway, uplink } = hop
     if (role === 'source' && veth && (await deviceExists(veth.name)))
       await this.#lay(ip, takeRuleSet({ ip, device: veth.bridge ?? veth.name, uplink }))
-    if (role !== 'destination' || heldVeth === undefined || !(await deviceExists(heldVeth))) return
+    if (role !== 'destination' || heldVeth === undefined || !(await deviceExists(heldVeth))) return false
     await learnNeighbour(gateway)
-    const isOpen = await this.#lay(ip, giveRuleSet({ ip, heldVeth, gateway, uplink }))
-    if (isOpen) await run('ip', ['-batch', '-'], { input: releaseBatch([ip], heldVeth, noMac) })
+    return await this.#lay(ip, giveRuleSet({ ip, heldVeth, gateway, uplink }))
   }
 
   /** false: this kernel cannot, so packets are lost as on any other network change. Nothing else of the way back may depend on it. */

@@ -131,6 +131,23 @@ describe('new connections of a pod that is about to move', function () {
     })
   }
 
+  it('are given back where the destination drops what it has not seen the beginning of, as kube-proxy’s iptables mode does', async () => {
+    await prepared()
+    nodes.in('b', 'nft "table ip strict { chain forward { type filter hook forward priority 0; ct state invalid counter drop; }; }"')
+    // It has not heard of the way back yet, and won't.
+    nodes.in('c', `ip route replace ${podIp} via ${nodeIps.b}`)
+    await newWait()
+    const client = nodes.client('c')
+    await client.ask('stats')
+    const opening = client.ask(`connect ${podIp} 7000`)
+    expect(await isPending([opening])).to.equal(true)
+    await holdAndDivert()
+    await undone()
+    expect(await opening).to.equal('connected')
+    expect(await client.ask('say hello')).to.match(/^hello \d+ pa$/)
+    expect(nodes.in('b', 'nft list table ip strict')).to.include('counter packets 0 ')
+  })
+
   it('that are half open are waited for, and not for ever', async () => {
     await prepared()
     const client = nodes.client('c')

@@ -103,6 +103,17 @@ describe('the texts for a pod with an address of each family', () => {
     expect(restored.trim().split('\n').slice(-3)).to.deep.equal([`route del ${pod}/32`, `route del ${pod6}/128`, 'link set dev h down'])
   })
 
+  it('a rollback on the destination leads the addresses back first, then gives back what waits, then forgets the rest', () => {
+    const addresses = ips.map((ip) => ({ ip, routed: true, previous: { gateway: '172.30.0.2', device: 'eth0' } }))
+    const restored = restoreBatch({ addresses, standIns, heldVeth: 'h', givenBack: [pod] })
+    expect(
+      restored
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' ').slice(0, 4).join(' ')),
+    ).to.deep.equal([`route replace ${pod}/32 via`, `route replace ${pod6}/128 via`, `neigh replace ${pod} lladdr`, 'link set dev h'])
+  })
+
   it('a table for each family that the node has, each with what is of its family', () => {
     const text = nodeRuleSet(standIns, ips, ['eth0', 'tun0'])
     expect(text).to.contain(`add element ip podmotion movable { ${pod} }`).and.to.contain(`add element ip6 podmotion movable { ${pod6} }`)
