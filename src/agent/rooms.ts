@@ -95,9 +95,9 @@ export interface PodNetwork {
   missingFlows(move: { uid: string; ips: string[] }): Promise<string[]>
   /**
    * Destination, ahead of the hold: neighbour entries removed, whoever opens a connection to the pod from here on, or by way of this node, waits in
-   * the kernel.
+   * the kernel. `otherNodeIps`: of the source, to which what waits can be given back.
    */
-  prepareHold(move: { uid: string; ips: string[]; attached: Attached }): Promise<void>
+  prepareHold(move: { uid: string; ips: string[]; attached: Attached; otherNodeIps?: string[] }): Promise<void>
   /** A route of just each address to the veth: all packets queue in the kernel. */
   hold(move: { uid: string; ips: string[]; attached: Attached }): Promise<void>
   /** All of `divert` that changes no route, ahead of the hold. */

@@ -112,7 +112,8 @@ export class Receiver {
   async prepareHold(): Promise<void> {
     collectAhead(this.#context.moves, this.#uid)
     if (this.#move.state === 'standing') this.#context.moves.decideDestination(this.#uid, { type: 'hold' })
-    await this.#context.network.prepareHold({ uid: this.#uid, ips: this.#pod.pod.ips, attached: this.#pod.attached() })
+    const otherNodeIps = this.#request.source.nodeIps
+    await this.#context.network.prepareHold({ uid: this.#uid, ips: this.#pod.pod.ips, attached: this.#pod.attached(), otherNodeIps })
   }
 
   async hold(): Promise<Steps> {

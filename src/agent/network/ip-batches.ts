@@ -127,8 +127,8 @@ function dropHeld(veth: string): string {
   return `link set dev ${veth} down`
 }
 
-/** Frames under it leave the held veth another way, or not at all. */
-const noMac = '02:00:00:00:00:00'
+/** Frames under it leave the held veth another way (way-back.ts), or not at all. */
+export const noMac = '02:00:00:00:00:00'
 
 /**
  * The veth comes back before the route goes: at no instant does the address lead to a loop. What waits is given back right after the route: the

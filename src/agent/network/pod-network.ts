@@ -28,7 +28,7 @@ import type { ProxiedAddress } from './wish.ts'
 
 type ArmedMove = Parameters<PodNetwork['arm']>[0]
 type FollowedMove = Parameters<PodNetwork['rearm']>[0]
-type HeldMove = Parameters<PodNetwork['hold']>[0]
+type HeldMove = Parameters<PodNetwork['prepareHold']>[0]
 type SentOnMove = Parameters<PodNetwork['sendNewOn']>[0]
 type UndoneMove = Parameters<PodNetwork['undo']>[0]
 
@@ -143,13 +143,14 @@ class NodePodNetwork implements PodNetwork {
     await this.#moves.change(move.uid, async () => void (await this.#prepareHold(move)))
   }
 
-  async #prepareHold({ uid, ips, attached: { hostVeth, podMac } }: HeldMove): Promise<string> {
+  async #prepareHold({ uid, ips, otherNodeIps = [], attached: { hostVeth, podMac } }: HeldMove): Promise<string> {
     this.#waiting.start(uid, 'release', ipBatch)
-    const { record, bridgeOf } = await this.#ownership.of(uid, ips, 'destination')
-    await this.#records.write({ ...record, heldVeth: hostVeth })
+    const { record: before, bridgeOf } = await this.#ownership.of(uid, ips, 'destination')
+    const record = { ...before, heldVeth: hostVeth }
+    await this.#records.write(record)
     await writeSysctls(holdSysctls(hostVeth))
     await runBatch(forgetNeighbours({ ips, hostVeth, podMac }))
-    await this.#waitingRoutes.lay(ips, hostVeth)
+    await Promise.all([this.#waitingRoutes.lay(ips, hostVeth), this.#waysBack.prepareToGive(record, otherNodeIps)])
     const standIns = await standInAddresses(this.#config.nodeIps)
     // The pod comes home: its neighbours on the bridge go on asking the node for it, because it is no port of the bridge any more.
     const proxies = homesOf(ips, bridgeOf).map(({ ip, bridge }) => `${proxyNeighbour('replace', ip, bridge)}\n`)
@@ -216,8 +217,7 @@ class NodePodNetwork implements PodNetwork {
     const record = await this.#records.read(move.uid)
     if (!record) return await this.#records.remove(move.uid)
     const ips = ipsOf(record)
-    const givenBack = move.otherNodeIps === undefined ? [] : await this.#waysBack.open(record, move.otherNodeIps)
-    await restoreRoutes(record, this.#config.nodeIps, givenBack)
+    await restoreRoutes(record, this.#config.nodeIps, await this.#openWayBack(record, move))
     await leaveFrames(record)
     move.onBack?.()
     if (move.role === 'destination') await this.#waysBack.close(ips)
@@ -230,6 +230,13 @@ class NodePodNetwork implements PodNetwork {
     await this.#reserved.keepFor(await this.#standsInFor(record.legs ?? []), rollbackUntrackedSeconds)
     if (record.heldVeth !== undefined) await this.#waitingRoutes.takeAway(record.heldVeth)
     await this.#records.remove(move.uid)
+  }
+
+  /** Destination: addresses whose queue has one. */
+  async #openWayBack(record: NetworkRecord, { role, otherNodeIps = [] }: UndoneMove): Promise<string[]> {
+    if (role === 'destination') return await this.#waysBack.prepareToGive(record, otherNodeIps)
+    if (role === 'source') await this.#waysBack.take(record, otherNodeIps)
+    return []
   }
 
   /** What this process knows and has started; what is in the kernel stays. */
@@ -297,6 +304,7 @@ class NodePodNetwork implements PodNetwork {
     if (record.role === 'home') return
     await leaveFrames(record)
     const ips = ipsOf(record)
+    if (record.role === 'destination') await this.#waysBack.close(ips)
     const routes = await readRoutes()
     if (record.role === 'source' && !ips.some((ip) => isAttached(routes, ip))) await this.#flows.leave(ips)
     await this.#flows.settle(record.uid, ips, record)

@@ -4,12 +4,13 @@ import { ofItsFamily } from '../../runtime/addresses.ts'
 import { log } from '../../runtime/log.ts'
 import { run } from '../run.ts'
 import { familyOf } from './family.ts'
+import { noMac } from './ip-batches.ts'
 import { deviceExists, readRoutes } from './kernel-files.ts'
 import { learnNeighbour } from './neighbours.ts'
 import { closeTables, tablesNow } from './netdev-tables.ts'
 import { readWays } from './read-ways.ts'
 import { ipsOf, type NetworkRecord } from './records.ts'
-import { hopOf } from './ways.ts'
+import { type Hop, hopOf } from './ways.ts'
 
 const prefix = 'podmotion_back_'
 interface Giving {
@@ -30,10 +31,13 @@ interface Taking {
   uplink: string
 }
 
-/** Destination, before the queue is let go. The egress hook is in Linux since 5.16; the next hop's MAC and the TTL are `fwd`'s. */
+/**
+ * Destination, ahead of the hold: only what leaves the queue under no MAC goes this way. The egress hook is in Linux since 5.16; the next hop's MAC
+ * and the TTL are `fwd`'s.
+ */
 export function giveRuleSet({ ip, heldVeth, gateway, uplink }: Giving): string {
   return ruleSet(ip, `egress device "${heldVeth}" priority 0`, [
-    `${familyOf(ip).nft} daddr ${ip} fwd ${familyOf(ip).nft} to ${gateway} device "${uplink}"`,
+    `ether daddr ${noMac} ${familyOf(ip).nft} daddr ${ip} fwd ${familyOf(ip).nft} to ${gateway} device "${uplink}"`,
   ])
 }
 
@@ -70,35 +74,53 @@ function tableOf(ip: string): string {
 export class WaysBack {
   readonly #open = new Set<string>()
 
+  /** Source: what comes back is taken. `otherNodeIps`: of the destination. */
+  async take(record: NetworkRecord, otherNodeIps: readonly string[]): Promise<void> {
+    const { veth } = record
+    if (veth === undefined || !(await deviceExists(veth.name))) return
+    const device = veth.bridge ?? veth.name
+    await this.#layEach(ipsOf(record), otherNodeIps, (ip, { uplink }) => takeRuleSet({ ip, device, uplink }))
+  }
+
   /**
-   * `otherNodeIps`: of the other side of the move. Returns the destination's addresses whose queue may be let go, for `restoreBatch`: all that waits
-   * leaves then.
+   * Destination, ahead of the hold and again when it is over. `otherNodeIps`: of the source. Returns the addresses whose queue may be let go under
+   * no MAC (`restoreBatch`): all that waits leaves then.
    */
-  async open(record: NetworkRecord, otherNodeIps: readonly string[]): Promise<string[]> {
+  async prepareToGive(record: NetworkRecord, otherNodeIps: readonly string[]): Promise<string[]> {
+    const { heldVeth } = record
+    if (heldVeth === undefined || !(await deviceExists(heldVeth))) return []
     const ips = ipsOf(record)
-    const open = await Promise.all(ips.map((ip) => this.#openFor(ip, record, ofItsFamily(ip, otherNodeIps))))
-    return ips.filter((_, index) => open[index])
+    const fresh = ips.filter((ip) => !this.#open.has(tableOf(ip)))
+    await this.#layEach(fresh, otherNodeIps, async (ip, { gateway, uplink }) => {
+      await learnNeighbour(gateway)
+      return giveRuleSet({ ip, heldVeth, gateway, uplink })
+    })
+    return ips.filter((ip) => this.#open.has(tableOf(ip)))
   }
 
-  async #openFor(ip: string, { role, veth, heldVeth }: NetworkRecord, otherNodeIp: string | undefined): Promise<boolean> {
-    if (otherNodeIp === undefined) return false
+  async #layEach(
+    ips: readonly string[],
+    otherNodeIps: readonly string[],
+    rulesOf: (ip: string, hop: Hop) => string | Promise<string>,
+  ): Promise<void> {
+    if (ips.length === 0) return
     const routes = await readRoutes()
-    const hop = hopOf((await readWays(routes))(otherNodeIp), routes)
-    if (hop === undefined) return false
-    const { gateway, uplink } = hop
-    if (role === 'source' && veth && (await deviceExists(veth.name)))
-      await this.#lay(ip, takeRuleSet({ ip, device: veth.bridge ?? veth.name, uplink }))
-    if (role !== 'destination' || heldVeth === undefined || !(await deviceExists(heldVeth))) return false
-    await learnNeighbour(gateway)
-    return await this.#lay(ip, giveRuleSet({ ip, heldVeth, gateway, uplink }))
+    const wayTo = await readWays(routes)
+    const lay = async (ip: string): Promise<void> => {
+      const nodeIp = ofItsFamily(ip, otherNodeIps)
+      const hop = nodeIp === undefined ? undefined : hopOf(wayTo(nodeIp), routes)
+      if (hop) await this.#lay(ip, await rulesOf(ip, hop))
+    }
+    await Promise.all(ips.map(lay))
   }
 
-  /** false: this kernel cannot, so packets are lost as on any other network change. Nothing else of the way back may depend on it. */
-  async #lay(ip: string, rules: string): Promise<boolean> {
+  /** A kernel that cannot loses these packets as on any other network change. Nothing else of the way back may depend on it. */
+  async #lay(ip: string, rules: string): Promise<void> {
     this.#open.add(tableOf(ip))
     const { exitCode, stderr } = await run('nft', ['-f', '-'], { input: rules, reject: false })
-    if (exitCode !== 0) log.warn({ ip, reason: stderr }, 'packets that waited cannot be given back')
-    return exitCode === 0
+    if (exitCode === 0) return
+    this.#open.delete(tableOf(ip))
+    log.warn({ ip, reason: stderr }, 'packets that wait cannot be given back when the move goes back')
   }
 
   async close(ips: readonly string[]): Promise<void> {

@@ -36,7 +36,7 @@ describe('new connections of a pod that is about to move', function () {
     await nodes.call('a', 'prepare', { uid: 'm1', ips, legs })
     await nodes.call('b', 'arm', { uid: 'm1', ips, legs, openPorts })
     await nodes.call('a', 'prepareDivert', diversion())
-    await nodes.call('b', 'prepareHold', { uid: 'm1', ips, attached: destination.attached })
+    await nodes.call('b', 'prepareHold', { uid: 'm1', ips, attached: destination.attached, otherNodeIps: nodes.nodeIpsOf('a') })
   }
 
   /** Whose are half open in the end. */

@@ -7,7 +7,7 @@ describe('the way back of packets that waited', () => {
   it('leads out of the held veth to the source', () => {
     const rules = giveRuleSet({ ip: '10.244.1.7', heldVeth: 'veth1', gateway: '172.30.0.1', uplink: 'eth0' })
     expect(rules).to.include('hook egress device "veth1"')
-    expect(rules).to.include('ip daddr 10.244.1.7 fwd ip to 172.30.0.1 device "eth0"')
+    expect(rules).to.include('back ether daddr 02:00:00:00:00:00 ip daddr 10.244.1.7 fwd ip to 172.30.0.1 device "eth0"')
   })
 
   it('passes the stack of the source only under addresses that it would refuse', () => {
@@ -20,7 +20,9 @@ describe('the way back of packets that waited', () => {
 
   it('is the same for IPv6, in its own words', () => {
     const give = giveRuleSet({ ip: 'fd00:244::7', heldVeth: 'veth1', gateway: 'fd00:30::1', uplink: 'eth0' })
-    expect(give).to.include('podmotion_back_fd00_244__7 back ip6 daddr fd00:244::7 fwd ip6 to fd00:30::1 device "eth0"')
+    expect(give).to.include(
+      'podmotion_back_fd00_244__7 back ether daddr 02:00:00:00:00:00 ip6 daddr fd00:244::7 fwd ip6 to fd00:30::1 device "eth0"',
+    )
     expect(takeRuleSet({ ip: 'fd00:244::7', device: 'cni0', uplink: 'eth0' })).to.include(
       'ip6 daddr fd00:244::7 fib saddr type local fwd ip6 to',
     )
