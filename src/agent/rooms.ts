@@ -112,13 +112,13 @@ export interface PodNetwork {
    * may take until `lock`.
    */
   divert(move: Diversion): Promise<void>
-  /** Source: drop everything in and out of the pod's namespace (after the freeze), and undo of it. */
+  /** Source: drop everything in and out of the pod's namespace (after the freeze). */
   lock(move: { uid: string; sandboxPid: number }): Promise<void>
-  unlock(move: { uid: string; sandboxPid: number }): Promise<void>
   /** Destination after the commit: neighbour entries permanent, queued packets go in, in order. */
   release(move: { uid: string; ips: string[]; attached: Attached }): Promise<void>
   /**
-   * Destination, home or source: take back what hold/arm/divert did for this migration (rollback). Never leaves a route that loops.
+   * Destination, home or source: take back what hold/arm/divert/lock did for this migration (rollback). Never leaves a route that loops.
+   * `sandboxPid`: of the source's pod, which is unlocked before anything comes back to it.
    * `otherNodeIps`: of the other side. Packets that wait on the destination go back to the source, which takes them until `wayBackEnds`.
    * `onBack`: the pod's packets come here again, so those that wait may come; at the latest when the promise resolves.
    */

@@ -107,8 +107,8 @@ export class Source {
   }
 
   /**
-   * The pod first; nothing here waits for an unreachable destination, which can never commit without a grant. Unlocked before packets come
-   * back, those that waited on the destination too: while the processes are still frozen they wait in their sockets.
+   * The pod first; nothing here waits for an unreachable destination, which can never commit without a grant. Packets come back, those that waited
+   * on the destination too, while the processes are still frozen: they wait in their sockets.
    */
   async #undo(): Promise<void> {
     const { moves, config } = this.#context
@@ -129,7 +129,6 @@ export class Source {
   async #takeNetworkBack(containers: readonly RunningContainer[]): Promise<void> {
     const { network } = this.#context
     const sandboxPid = await this.#sandboxPid(containers)
-    if (sandboxPid !== undefined) await network.unlock({ uid: this.#uid, sandboxPid })
     const sandbox = sandboxPid === undefined ? {} : { sandboxPid }
     const otherNodeIps = this.#move.request.destination.nodeIps
     let told: Promise<void> | undefined

@@ -197,10 +197,6 @@ class NodePodNetwork implements PodNetwork {
     ])
   }
 
-  async unlock(move: { uid: string; sandboxPid: number }): Promise<void> {
-    await runInNetworkOf(move.sandboxPid, 'nft', ['-f', '-'], { input: unlockRuleSet() })
-  }
-
   async release(move: { uid: string; ips: string[]; attached: Attached }): Promise<void> {
     await this.#waiting.finish(move.uid, 'release', ipBatch, releaseBatch(move.ips, move.attached.hostVeth, move.attached.podMac))
     this.#calm.end(move.uid)
@@ -215,10 +211,14 @@ class NodePodNetwork implements PodNetwork {
     this.#forget(move.uid)
     await this.#reserved.giveBack(move.uid, rollbackUntrackedSeconds)
     const record = await this.#records.read(move.uid)
-    if (!record) return await this.#records.remove(move.uid)
+    if (!record) {
+      await unlock(move.sandboxPid)
+      return await this.#records.remove(move.uid)
+    }
     const ips = ipsOf(record)
-    await restoreRoutes(record, this.#config.nodeIps, await this.#openWayBack(record, move))
-    await leaveFrames(record)
+    // Whoever waits does so until the routes are back and the other side knows it: what can be done beside each other is.
+    const [givenBack] = await Promise.all([this.#openWayBack(record, move), leaveFrames(record), unlock(move.sandboxPid)])
+    await restoreRoutes(record, this.#config.nodeIps, givenBack)
     move.onBack?.()
     if (move.role === 'destination') await this.#waysBack.close(ips)
     for (const ip of record.veth?.bridge && move.sandboxPid !== undefined ? ips : []) {
@@ -310,6 +310,11 @@ class NodePodNetwork implements PodNetwork {
     await this.#flows.settle(record.uid, ips, record)
     if (record.heldVeth !== undefined) await this.#waitingRoutes.takeAway(record.heldVeth)
   }
+}
+
+/** Of a pod that never was locked, too. */
+async function unlock(sandboxPid: number | undefined): Promise<void> {
+  if (sandboxPid !== undefined) await runInNetworkOf(sandboxPid, 'nft', ['-f', '-'], { input: unlockRuleSet() })
 }
 
 /** A route of just the address to a device: the pod is attached to this node. */

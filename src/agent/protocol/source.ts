@@ -15,7 +15,7 @@ export type SourceMessage =
   | { type: 'finish'; outcome: 'committed' | 'aborted' }
   | { type: 'restarted' }
 
-/** rollBack: tell the destination to give up, undo the network, unlock, thaw. Only ever asked for when nothing can commit any more. */
+/** rollBack: undo the network, tell the destination to give up, thaw. Only ever asked for when nothing can commit any more. */
 export type SourceAction = 'freeze' | 'sendGrant' | 'rollBack' | 'askOutcome' | 'endSource' | 'cleanUp'
 
 export interface Decision<Action> {

@@ -57,7 +57,6 @@ describe('the network of a moving pod with an address of each family', function 
     for (const sender of senders) for (const ip of nodes.ips) await nodes.client(sender).ask(`burst ${ip} 7000 5`)
     await sleep(100)
     expect(source.output.seen.length).to.equal(before)
-    await nodes.call('a', 'unlock', { uid: 'm1', sandboxPid: source.pid })
     await nodes.call('a', 'undo', { uid: 'm1', role: 'source', sandboxPid: source.pid, otherNodeIps: nodes.nodeIpsOf('b') })
     await nodes.call('b', 'undo', { uid: 'm1', role: 'destination', otherNodeIps: nodes.nodeIpsOf('a') })
     await sleep(200)

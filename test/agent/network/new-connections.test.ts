@@ -55,7 +55,6 @@ describe('new connections of a pod that is about to move', function () {
   }
 
   async function undone(): Promise<void> {
-    await nodes.call('a', 'unlock', { uid: 'm1', sandboxPid: source.pid })
     await nodes.call('a', 'undo', { uid: 'm1', role: 'source', sandboxPid: source.pid, otherNodeIps: nodes.nodeIpsOf('b') })
     await nodes.call('b', 'undo', { uid: 'm1', role: 'destination', otherNodeIps: nodes.nodeIpsOf('a') })
     await sleep(200)

@@ -165,7 +165,6 @@ export class Nodes {
       await this.call(from, 'undo', { uid, role: 'source', sandboxPid: pod.pid })
       await this.call(to, 'undo', { uid, role: 'destination' })
       this.in(to, `ip link set ${(attached as { hostVeth: string }).hostVeth} up`)
-      await this.call(from, 'unlock', { uid, sandboxPid: pod.pid })
     }
   }
 

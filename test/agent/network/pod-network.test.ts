@@ -111,7 +111,6 @@ describe('the network of a moving pod', function () {
       for (const sender of senders) await nodes.client(sender).ask(`burst ${podIp} 7000 5`)
       await sleep(100)
       expect(source.output.seen.length).to.equal(before)
-      await nodes.call('a', 'unlock', { uid, sandboxPid: source.pid })
       await nodes.call('a', 'undo', { ...move, uid, role: 'source', sandboxPid: source.pid, otherNodeIps: [nodeIps.b] })
       await nodes.call('b', 'undo', { ...move, uid, role: 'destination', otherNodeIps: [nodeIps.a] })
       await sleep(200)
@@ -151,7 +150,6 @@ describe('the network of a moving pod', function () {
     expect(readFileSync(lease, 'utf8')).to.equal(`podmotion:${podIp}\neth0`)
     await nodes.call('a', 'undo', { ...move, role: 'source', sandboxPid: source.pid })
     await nodes.call('b', 'undo', { ...move, role: 'destination' })
-    await nodes.call('a', 'unlock', { uid: 'm1', sandboxPid: source.pid })
 
     for (const answer of await Promise.all(answers)) expect(answer).to.match(/^during \d+ pa$/)
     for (const client of [outside, near, onNode]) expect(await client.ask('say after')).to.match(/^after \d+ pa$/)
@@ -178,7 +176,6 @@ describe('the network of a moving pod', function () {
     const undo = async (): Promise<void> => {
       await nodes.call('a', 'undo', { ...move, role: 'source', sandboxPid: source.pid })
       await nodes.call('b', 'undo', { ...move, role: 'destination' })
-      await nodes.call('a', 'unlock', { uid: 'm1', sandboxPid: source.pid })
     }
     await undo()
     await undo()

@@ -37,7 +37,6 @@ describe('flows that a node translates, while their pod moves', function () {
     // The wait doubles with each: after the third the next one is over a second away.
     while (tcpCount(nodes, 'c', 'RetransSegs') < 3) await sleep(10)
     const sentAgain = tcpCount(nodes, 'c', 'RetransSegs')
-    await nodes.call('a', 'unlock', { uid: 'm1', sandboxPid: source.pid })
     await nodes.call('a', 'undo', { ...move, role: 'source', sandboxPid: source.pid, otherNodeIps: [nodeIps.b] })
     await nodes.call('b', 'undo', { ...move, role: 'destination', otherNodeIps: [nodeIps.a] })
     expect(await answered).to.match(/^push 700 \d+ c$/)

@@ -63,7 +63,6 @@ describe('the network of a moving pod, through a tunnel', function () {
     for (const sender of senders) await nodes.client(sender).ask(`burst ${podIp} 7000 5`)
     await sleep(100)
     expect(source.output.seen.length).to.equal(before)
-    await nodes.call('a', 'unlock', { uid: 'm1', sandboxPid: source.pid })
     await nodes.call('a', 'undo', { ...undone, role: 'source', sandboxPid: source.pid, otherNodeIps: [nodeIps.b] })
     await nodes.call('b', 'undo', { ...undone, role: 'destination', otherNodeIps: [nodeIps.a] })
     await sleep(200)

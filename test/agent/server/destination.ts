@@ -127,7 +127,6 @@ export class Destination {
       sendNewOn: async () => [],
       divert: note('divert'),
       lock: note('lock'),
-      unlock: note('unlock'),
       release: async () => {
         await this.releaseWaitsFor
         this.told.push('release')
