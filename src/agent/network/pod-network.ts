@@ -174,7 +174,9 @@ class NodePodNetwork implements PodNetwork {
   async prepareDivert(move: DivertMove): Promise<void> {
     await this.#moves.change(move.uid, async () => {
       await this.#diversions.prepare(move)
-      if (move.role === 'source') await this.#sentOn.prepare(move, await this.#records.read(move.uid))
+      if (move.role !== 'source') return
+      await this.#sentOn.prepare(move, await this.#records.read(move.uid))
+      await this.#waysBack.prepareToTake(move.ips, move.destinationNodeIps)
     })
   }
 
@@ -305,6 +307,7 @@ class NodePodNetwork implements PodNetwork {
     await leaveFrames(record)
     const ips = ipsOf(record)
     if (record.role === 'destination') await this.#waysBack.close(ips)
+    this.#waysBack.forget(ips)
     const routes = await readRoutes()
     if (record.role === 'source' && !ips.some((ip) => isAttached(routes, ip))) await this.#flows.leave(ips)
     await this.#flows.settle(record.uid, ips, record)

@@ -70,16 +70,42 @@ function tableOf(ip: string): string {
   return `${prefix}${ip.replaceAll(/[.:]/g, '_')}`
 }
 
+/** By pod address, how the other node is reached for it; none: not at all. */
+async function hopsTo(ips: readonly string[], otherNodeIps: readonly string[]): Promise<Map<string, Hop>> {
+  if (ips.length === 0) return new Map()
+  const routes = await readRoutes()
+  const wayTo = await readWays(routes)
+  const found = ips.map((ip) => {
+    const nodeIp = ofItsFamily(ip, otherNodeIps)
+    return [ip, nodeIp === undefined ? undefined : hopOf(wayTo(nodeIp), routes)] as const
+  })
+  return new Map(found.filter((one): one is [string, Hop] => one[1] !== undefined))
+}
+
 /** Ways back are open for seconds, and belong to this life of the agent. */
 export class WaysBack {
   readonly #open = new Set<string>()
+  /** By pod address. */
+  readonly #hops = new Map<string, Hop>()
+
+  /** Source, ahead of the freeze: how the destination is reached need not be looked up when it gives back. */
+  async prepareToTake(ips: readonly string[], otherNodeIps: readonly string[]): Promise<void> {
+    for (const [ip, hop] of await hopsTo(ips, otherNodeIps)) this.#hops.set(ip, hop)
+  }
+
+  forget(ips: readonly string[]): void {
+    for (const ip of ips) this.#hops.delete(ip)
+  }
 
   /** Source: what comes back is taken. `otherNodeIps`: of the destination. */
   async take(record: NetworkRecord, otherNodeIps: readonly string[]): Promise<void> {
     const { veth } = record
     if (veth === undefined || !(await deviceExists(veth.name))) return
     const device = veth.bridge ?? veth.name
-    await this.#layEach(ipsOf(record), otherNodeIps, (ip, { uplink }) => takeRuleSet({ ip, device, uplink }))
+    const ips = ipsOf(record)
+    const unknown = ips.filter((ip) => !this.#hops.has(ip))
+    const hops = new Map([...this.#hops, ...(await hopsTo(unknown, otherNodeIps))].filter(([ip]) => ips.includes(ip)))
+    await Promise.all([...hops].map(([ip, { uplink }]) => this.#lay(ip, takeRuleSet({ ip, device, uplink }))))
   }
 
   /**
@@ -91,27 +117,12 @@ export class WaysBack {
     if (heldVeth === undefined || !(await deviceExists(heldVeth))) return []
     const ips = ipsOf(record)
     const fresh = ips.filter((ip) => !this.#open.has(tableOf(ip)))
-    await this.#layEach(fresh, otherNodeIps, async (ip, { gateway, uplink }) => {
+    const lay = async ([ip, { gateway, uplink }]: [string, Hop]): Promise<void> => {
       await learnNeighbour(gateway)
-      return giveRuleSet({ ip, heldVeth, gateway, uplink })
-    })
-    return ips.filter((ip) => this.#open.has(tableOf(ip)))
-  }
-
-  async #layEach(
-    ips: readonly string[],
-    otherNodeIps: readonly string[],
-    rulesOf: (ip: string, hop: Hop) => string | Promise<string>,
-  ): Promise<void> {
-    if (ips.length === 0) return
-    const routes = await readRoutes()
-    const wayTo = await readWays(routes)
-    const lay = async (ip: string): Promise<void> => {
-      const nodeIp = ofItsFamily(ip, otherNodeIps)
-      const hop = nodeIp === undefined ? undefined : hopOf(wayTo(nodeIp), routes)
-      if (hop) await this.#lay(ip, await rulesOf(ip, hop))
+      await this.#lay(ip, giveRuleSet({ ip, heldVeth, gateway, uplink }))
     }
-    await Promise.all(ips.map(lay))
+    await Promise.all([...(await hopsTo(fresh, otherNodeIps))].map(lay))
+    return ips.filter((ip) => this.#open.has(tableOf(ip)))
   }
 
   /** A kernel that cannot loses these packets as on any other network change. Nothing else of the way back may depend on it. */
@@ -124,6 +135,7 @@ export class WaysBack {
   }
 
   async close(ips: readonly string[]): Promise<void> {
+    this.forget(ips)
     const tables = ips.map(tableOf)
     await closeTables(tables)
     for (const table of tables) this.#open.delete(table)
