@@ -8,6 +8,8 @@ export interface Moved {
   freezeMs: number | undefined
   /** What the product itself calls its freeze: first process frozen to last process running. */
   frozenMs?: number | undefined
+  /** And what it had said that this would be. */
+  estimatedMs?: number | undefined
   steps: Step[]
   /** Of copying memory ahead. */
   roundsMs?: number[]
@@ -25,6 +27,7 @@ export function movedBy({ status }: PodMigration): Moved {
   return {
     freezeMs: complete ? between(steps, 'held', 'resumed') : undefined,
     frozenMs: status?.freeze?.freezeMs,
+    estimatedMs: status?.estimate?.freezeMs,
     steps,
     roundsMs: (status?.preCopy?.rounds ?? []).map(({ durationMs }) => durationMs),
     breakdown: breakdown(steps, 'held', 'resumed'),

@@ -21,7 +21,8 @@ export function sayRound(round: Round): void {
   say(`${String(number).padStart(3)} ${kind.padEnd(5)} ${from} → ${to}  ${ms(freezeMs).padStart(8)}  ${round.breakdown}`)
   const clients = `clients: worst gap ${round.worstGapMs} ms, ${round.transactions} transactions, ${failed} failed`
   const tracked = round.trackedShare === undefined ? '' : ` · while memory goes ahead ${round.trackedShare.toFixed(2)} of their own rate`
-  say(`      ${clients}${round.frozenMs === undefined ? '' : ` · frozen ${ms(round.frozenMs)}`}${tracked}`)
+  const frozen = round.frozenMs === undefined ? '' : ` · frozen ${ms(round.frozenMs)}, estimated ${ms(round.estimatedMs)}`
+  say(`      ${clients}${frozen}${tracked}`)
   if (failure !== undefined) say(`      FAILED: ${failure}`)
 }
 

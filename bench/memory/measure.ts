@@ -84,14 +84,14 @@ export async function moveHeap(
     ...wishes,
   }
   const migration = await world.migrate(pod.metadata?.name ?? '', wish)
-  const { freezeMs, frozenMs, steps, breakdown, failure } = movedBy(migration)
-  const { estimate, preCopy, bytesMoved } = migration.status ?? {}
+  const { freezeMs, frozenMs, estimatedMs, steps, breakdown, failure } = movedBy(migration)
+  const { preCopy, bytesMoved } = migration.status ?? {}
   return {
     from,
     to,
     freezeMs,
     frozenMs,
-    estimatedMs: estimate?.freezeMs,
+    estimatedMs,
     movedMB: Math.round((bytesMoved ?? 0) / 2 ** 20),
     rounds: preCopy?.rounds ?? [],
     reason: preCopy?.reason,

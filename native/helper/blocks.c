@@ -8,6 +8,8 @@
 //   watch-in FOLDER          once: from then on files of its file system can be watched → u32 length, why not
 //   watch N PATH             file N, by the path where the file system itself has it → u32 length, why not
 //   gather                   `changes` after it look, of a watched file, only at what was written before it and since the last one
+//   written N PATH           → u64, how many bytes `changes` would look at, all ones: everything. Of a file of which nothing is known: it counts as looked
+//                            at afterwards
 #include "blocks.h"
 #include "command.h"
 #include "files.h"
@@ -77,6 +79,21 @@ static bool tell_changes(known_file *file, const char *path)
 	return scan_path(path, &(block_scan){.key = key, .changed = answer}, file, &size) && answer(size, NULL, 0);
 }
 
+static bool tell_written(unsigned n, const char *path)
+{
+	uint64_t size, inode, bytes = 0;
+	if (files[n].digests) return complain("blocks: file %u is compared, so its writes are not only counted", n), false;
+	int fd = open_file(path, &size, &inode);
+	if (fd < 0) return false;
+	close(fd);
+	stale written = stale_now(n, inode, size);
+	size_t blocks = (size + BLOCK - 1) / BLOCK;
+	for (size_t i = next_stale(&written, 0, blocks); i < blocks; i = next_stale(&written, i + 1, blocks)) bytes += BLOCK;
+	if (!written.bits) bytes = UINT64_MAX;
+	free_stale(written);
+	return write_all(STDOUT_FILENO, &bytes, sizeof bytes);
+}
+
 static bool tell_reason(const char *reason)
 {
 	uint32_t length = reason ? (uint32_t)strlen(reason) : 0;
@@ -125,6 +142,7 @@ static bool obey(const char *line)
 	if ((rest = after(line, "digests"))) return tell_digests(rest);
 	if ((rest = after_file(line, "know", &n)) && sscanf(rest, "%" SCNu64, &blocks) == 1) return learn(&files[n], blocks);
 	if ((rest = after_file(line, "changes", &n))) return tell_changes(&files[n], rest);
+	if ((rest = after_file(line, "written", &n))) return tell_written(n, rest);
 	if ((rest = after(line, "watch-in"))) return tell_reason(start_watching(rest));
 	if ((rest = after_file(line, "watch", &n))) return watch(n, rest);
 	if (!strcmp(line, "gather")) return gather_writes(), true;

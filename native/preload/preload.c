@@ -45,5 +45,6 @@ bool identify(int fd, file_identity *out)
 	struct stat status; // of the kernel: the same layout on 64 bits
 	if (syscall(SYS_newfstatat, fd, "", &status, AT_EMPTY_PATH)) return false;
 	*out = (file_identity){.device = status.st_dev, .inode = status.st_ino, .size = (uint64_t)status.st_size};
+	out->changed_ns = (uint64_t)status.st_ctim.tv_sec * 1000000000 + (uint64_t)status.st_ctim.tv_nsec;
 	return true;
 }

@@ -18,7 +18,7 @@ __attribute__((noreturn, format(printf, 1, 2))) void give_up(const char *format,
 int real_open(int folder, const char *path, int flags, mode_t mode);
 
 typedef struct {
-	uint64_t device, inode, size;
+	uint64_t device, inode, size, changed_ns;
 } file_identity;
 
 // False with errno. (fstat is a new symbol in new libraries.)

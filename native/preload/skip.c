@@ -141,6 +141,26 @@ int skip_open(int folder, const char *path)
 	return pid ? open_listed("%ld.smaps", pid) : -1;
 }
 
+static bool is_same(const file_identity *one, const file_identity *other)
+{
+	return one->device == other->device && one->inode == other->inode && one->changed_ns == other->changed_ns;
+}
+
+// The process of an open pagemap; 0: it is none. criu asks hundreds of times for one, and a look at the file is a tenth of reading its link. Not by the
+// descriptor's number, which another file gets without our seeing it (dup2, a close inside libc). A process's file in /proc has an inode of its own as
+// long as anyone holds it, and a change time that is the inode's beginning: its number could come again after 2^32 others, both together cannot.
+static long process_of_pagemap(int fd)
+{
+	static file_identity last;
+	static long last_pid;
+	file_identity file;
+	char path[NAME_SIZE];
+	if (!identify(fd, &file)) return 0;
+	if (last_pid && is_same(&file, &last)) return last_pid;
+	last = file;
+	return last_pid = path_of(fd, path) ? process_of(path, "pagemap") : 0;
+}
+
 static long real_ioctl(int fd, unsigned long request, void *argument)
 {
 	return syscall(SYS_ioctl, fd, request, argument);
@@ -167,14 +187,13 @@ static int scan_between(int fd, struct page_scan *scan)
 
 HOOK int ioctl(int fd, unsigned long request, ...)
 {
-	char path[NAME_SIZE];
 	va_list args;
 	va_start(args, request);
 	void *argument = va_arg(args, void *);
 	va_end(args);
 	struct page_scan *scan = argument;
 	bool asks = skip_folder() && request == PAGE_SCAN_IOCTL && scan->any == PRESENT_OR_SWAPPED && !scan->flags;
-	long pid = asks && path_of(fd, path) ? process_of(path, "pagemap") : 0;
+	long pid = asks ? process_of_pagemap(fd) : 0;
 	if (!pid) return (int)real_ioctl(fd, request, argument);
 	if (pid != list.pid) load_list(pid);
 	return scan_between(fd, scan);

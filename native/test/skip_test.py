@@ -13,9 +13,10 @@ def shared(pages):
     m = mmap.mmap(-1, pages * PAGE)
     m[:] = b"x" * len(m)
     return m, ctypes.addressof(ctypes.c_char.from_buffer(m))
-def scan(start, end, any_of=1 << 3 | 1 << 4, all_of=0):
+def pagemap(pid): return os.open(f"/proc/{pid}/pagemap", os.O_RDONLY)
+def scan(start, end, any_of=1 << 3 | 1 << 4, all_of=0, fd=None):
     """criu walks on from walk_end until it is through."""
-    found, fd = [], os.open(f"/proc/{os.getpid()}/pagemap", os.O_RDONLY)
+    found, fd = [], pagemap(os.getpid()) if fd is None else fd
     while start < end:
         regions = ctypes.create_string_buffer(24 * 64)
         a = bytearray(struct.pack("<12Q", 96, 0, start, end, 0, ctypes.addressof(regions), 64, 0, 0, all_of, any_of, 1 << 3))
@@ -64,6 +65,63 @@ print(json.dumps([pages(scan(at, page(16))), pages(scan(page(3), page(10))), pag
         self.assertEqual((part, inside), ([5, 6, 7, 8], []))
         self.assertEqual((other, guard), (every, every), 'other questions get the whole answer')
         self.assertEqual(self.answer(code, lists=False)[0], every)
+
+    FAMILY = '''
+m = mmap.mmap(-1, 8 * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+m[:] = b"x" * len(m)
+at = ctypes.addressof(ctypes.c_char.from_buffer(m))
+def child():
+    pid = os.fork()
+    if not pid: os.read(os.pipe()[0], 1)
+    return pid
+def write(pid, first, end):
+    with open(f"skip/{pid}", "w") as f: f.write(f"{at + first * PAGE:x} {at + end * PAGE:x}\\n")
+def missing(fd):
+    found = {n for s, e in scan(at, at + 8 * PAGE, fd=fd) for n in range((s - at) // PAGE, (e - at) // PAGE)}
+    return sorted(set(range(8)) - found)
+children = [child() for _ in range(3)]
+write(children[0], 0, 2)
+write(children[1], 5, 6)
+'''
+
+    def test_a_descriptor_is_another_process_whenever_its_file_is(self):
+        """Closed and opened again under the same number, put in its place, in between, and not a pagemap at all."""
+        code = self.FAMILY + '''
+answers, fd = [], pagemap(children[0])
+for pid in (*children, children[0]):
+    os.close(fd)
+    assert pagemap(pid) == fd
+    answers.append(missing(fd))
+others = [pagemap(pid) for pid in children]
+for other in others:
+    os.dup2(other, fd)
+    answers.append(missing(fd))
+for _ in range(2): answers += [missing(other) for other in others]
+os.dup2(os.open("/proc/self/maps", os.O_RDONLY), fd)
+try: missing(fd)
+except OSError as e: answers.append(e.errno)
+os.dup2(others[1], fd)
+answers.append(missing(fd))
+for pid in children: os.kill(pid, 9)
+print(json.dumps(answers))
+'''
+        one, other, none = [0, 1], [5], []
+        self.assertEqual(self.answer(code), [one, other, none, one] + 3 * [one, other, none] + [25, other])
+
+    def test_whose_pagemap_it_is_is_looked_up_once(self):
+        code = self.FAMILY + '''
+libc = ctypes.CDLL(None)
+fd, other = pagemap(children[0]), pagemap(children[1])
+first = missing(fd)
+assert libc.unshare(0x20000) == 0  # CLONE_NEWNS
+while libc.umount2(b"/proc", 2) == 0: pass  # MNT_DETACH: there are no links to read any more
+assert not os.path.exists("/proc/self")
+answers = [first, missing(fd), missing(other), missing(fd)]
+for pid in children: os.kill(pid, 9)
+print(json.dumps(answers))
+'''
+        # Of the other one nothing can be known any more: it is dumped in full, and so is the first one afterwards.
+        self.assertEqual(self.answer(code), [[0, 1], [0, 1], [], []])
 
     def test_conntrack_is_looked_through_only_where_there_is_some(self):
         code = """

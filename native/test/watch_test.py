@@ -272,6 +272,38 @@ for _ in range(400): os.pwrite(fd, os.urandom(1 << 20), random.randrange(31) << 
         self.assertGreaterEqual(self.source.look({1: writer.path}, gather=False)[0], 1 << 20)
         self.assertSame(1)
 
+    def written(self, *numbers):
+        self.source.ask('gather')
+        for number in numbers: self.source.ask(f'written {number} {self.folder}/{number}')
+        return [self.take_written() for _ in numbers]
+
+    def take_written(self):
+        """None: everything would be looked at."""
+        bytes, = struct.unpack('Q', self.source.take(8))
+        return None if bytes == 2 ** 64 - 1 else bytes
+
+    def test_what_was_written_is_counted(self):
+        """For an estimate: nothing is known of these files, and nothing is compared."""
+        one, other = self.writer(1, 8 << 20), self.writer(2, 100 * BLOCK + 1)
+        for number, writer in ((1, one), (2, other)): self.assertEqual(self.source.ask_reason(f'watch {number} {writer.path}'), '')
+        self.assertEqual(self.written(1, 2), [None, None], 'the first look is at everything')
+        self.assertEqual(self.written(1, 2), [0, 0])
+        for at in (0, 10, 4 * BLOCK - 1, (8 << 20) - 5): os.pwrite(one.fd, b'word', at)
+        self.assertEqual(self.written(1, 2), [4 * BLOCK, 0], 'one block twice, two by one write, the last one')
+        os.ftruncate(other.fd, 5 * BLOCK)
+        os.write(one.appends, b'x' * (2 * BLOCK))
+        for _ in range(2): self.assertEqual(self.written(2), [None], 'one that was cut is looked at as a whole')
+        self.assertEqual(self.written(1), [2 * BLOCK])
+        self.source.ask(f'written 1 {one.path}')
+        self.assertIsNone(self.take_written(), 'without a gathering')
+
+    def test_one_that_is_compared_is_not_counted(self):
+        """Its next look would miss what was counted."""
+        writer = self.watch(1, 1 << 20)
+        self.source.ask(f'written 1 {writer.path}')
+        self.assertEqual(self.source.process.stdout.read(), b'')
+        self.assertIn(b'file 1 is compared', self.source.process.stderr.read())
+
     def test_events_that_ran_over_are_no_loss(self):
         writer = self.watch(1, 1 << 20)
         processor, = random.sample(sorted(os.sched_getaffinity(0)), 1)

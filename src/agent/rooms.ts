@@ -142,10 +142,18 @@ export interface PodNetwork {
   sweep(openUids: string[], dryRun: boolean): Promise<string[]>
 }
 
-export interface StorageSize {
-  writableBytes: number
+export interface RestlessFiles {
   /** Of files that changed within the last minute. */
   restlessBytes: number
+  /** Of them, those of which the kernel tells where they are written: a freeze reads no more. */
+  watchedBytes: number
+  /** What it would read of them if it came rewrittenInMs after the look before. */
+  rewrittenBytes: number
+  rewrittenInMs: number
+}
+
+export interface StorageSize extends RestlessFiles {
+  writableBytes: number
 }
 
 /** The storage half: emptyDirs and writable layers by rsync over the peer connection. */

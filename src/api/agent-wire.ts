@@ -53,7 +53,18 @@ export const Inventory = z.object({
   touchedBytes: z.int().default(0).describe('Of its memory, read or written within touchedInMs'),
   touchedInMs: z.int().min(1).default(250),
   writableBytes: z.int().describe('Writable layers and emptyDirs'),
-  restlessBytes: z.int().default(0).describe('Files in them that changed within the last minute: they are read once more in the freeze'),
+  restlessBytes: z
+    .int()
+    .default(0)
+    .describe('Files in them that changed within the last minute: they are looked at once more in the freeze'),
+  watchedBytes: z
+    .int()
+    .default(0)
+    .describe(
+      'Of those, files of which the kernel tells where they are written: no more is read. The others wholly; an older agent does not say',
+    ),
+  rewrittenBytes: z.int().default(0).describe('Of the watched files, in blocks that were written within rewrittenInMs'),
+  rewrittenInMs: z.int().min(1).default(250),
   processes: z.int(),
   /** Reasons against the move that only the node can see; for Strict all of them refuse, for BestEffort those with blocking=true. */
   reasons: z.array(Refusal.extend({ blocking: z.boolean() })),

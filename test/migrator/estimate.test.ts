@@ -1,5 +1,6 @@
 // What the estimate makes of memory and of how much of it is touched.
 import { expect } from 'chai'
+import { Inventory } from '../../src/api/agent-wire.ts'
 import { estimateMove } from '../../src/migrator/estimate.ts'
 import { inventory, makeMigration } from './world.ts'
 
@@ -19,8 +20,34 @@ describe('the estimate of a move', () => {
     expect(freezeMs({ touchedBytes }, { ...rounds, preCopyMaxRounds: 2 })).to.be.greaterThan(much as number)
   })
 
-  it('grows with files that change, which the freeze reads once more', () =>
-    expect(freezeMs({ restlessBytes: 2 ** 30 })).to.be.within(freezeMs({}) + 250, freezeMs({}) + 400))
+  describe('of a pod with files that change', () => {
+    const gigabyte = 2 ** 30
+    const filesMs = (change: Partial<typeof inventory>): number => freezeMs({ restlessBytes: gigabyte, ...change }) - freezeMs({})
+
+    it('grows with all of them where nothing tells where they are written', () => expect(filesMs({})).to.be.within(250, 400))
+
+    it('grows with what is written of them where the kernel tells, however large they are', () => {
+      const written = { watchedBytes: gigabyte, rewrittenBytes: 5 * 2 ** 20 }
+      expect(filesMs({ ...written, rewrittenBytes: 0 })).to.equal(0)
+      expect(filesMs(written)).to.be.within(15, 60)
+      const larger = { restlessBytes: 100 * gigabyte, watchedBytes: 100 * gigabyte }
+      expect(filesMs({ ...written, ...larger })).to.be.closeTo(filesMs(written), 1)
+      expect(filesMs({ ...written, rewrittenInMs: 1000 }), 'in a longer time').to.be.below(filesMs(written) / 2)
+    })
+
+    it('grows with those alone that cannot be watched', () => {
+      const half = { watchedBytes: gigabyte / 2, rewrittenBytes: 0 }
+      expect(filesMs(half)).to.be.closeTo(filesMs({}) / 2, 1)
+    })
+
+    it('is finite for one of which everything is written, and more than was there', () =>
+      expect(filesMs({ watchedBytes: gigabyte, rewrittenBytes: 2 * gigabyte })).to.be.within(filesMs({}), 10_000))
+
+    it('counts all of them as long as an agent of before does not say more', () => {
+      const { watchedBytes: _, rewrittenBytes: __, rewrittenInMs: ___, ...before } = { ...heap, restlessBytes: gigabyte }
+      expect(estimateMove(Inventory.parse(before), rounds).freezeMs).to.equal(freezeMs({ restlessBytes: gigabyte }))
+    })
+  })
 
   it('grows with the processes', () => expect(freezeMs({ processes: 18 })).to.be.greaterThan(freezeMs({}) + 100))
 

@@ -82,6 +82,9 @@ export const inventory: Inventory = {
   touchedInMs: 250,
   writableBytes: 2 ** 20,
   restlessBytes: 0,
+  watchedBytes: 0,
+  rewrittenBytes: 0,
+  rewrittenInMs: 250,
   processes: 4,
   reasons: [],
 }

@@ -118,6 +118,9 @@ export class SimAgent {
       touchedInMs: 250,
       writableBytes: 2 ** 20,
       restlessBytes: 0,
+      watchedBytes: 0,
+      rewrittenBytes: 0,
+      rewrittenInMs: 250,
       processes: 2,
       reasons: [],
     }

@@ -14,7 +14,7 @@ export async function takeInventory({ config, network, storage }: AgentContext, 
   const running = await readPod(pod.containers)
   const pids = processesOfPod(running)
   const storagePod = { uid: pod.uid, containers: running.containers, volumes: pod.volumes }
-  const [survey, files, descriptors, touched] = await Promise.all([
+  const [survey, { reasons, ...files }, descriptors, touched] = await Promise.all([
     network.survey({ ips: pod.ips, sandboxPid: running.sandboxPid, podCidrs, serviceIps }),
     storage.measure(storagePod),
     readReasons(config, pids),
@@ -25,10 +25,9 @@ export async function takeInventory({ config, network, storage }: AgentContext, 
     listeners: survey.listeners,
     memoryBytes: pids.reduce((sum, pid) => sum + residentBytes(pid), 0),
     ...touched,
-    writableBytes: files.writableBytes,
-    restlessBytes: files.restlessBytes,
+    ...files,
     processes: pids.length,
-    reasons: [...survey.reasons, ...files.reasons, ...descriptors.map(descriptorReason), ...running.containers.flatMap(strangers)],
+    reasons: [...survey.reasons, ...reasons, ...descriptors.map(descriptorReason), ...running.containers.flatMap(strangers)],
   }
 }
 

@@ -25,6 +25,25 @@ export function openBeneath(root: string, name: string, flags: number): Beneath 
   })
 }
 
+/** Undefined: gone, a link by now, or with several names. */
+export function openQuietly(root: string, name: string): Beneath | undefined {
+  try {
+    return openBeneath(root, name, constants.O_RDONLY)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The file as its own file system has it, in `folder`, of one that a root shows with `inode`. An overlay shows the inode of its upper file as its own,
+ * but for one that came up from below: undefined.
+ */
+export function openOwn(folder: string, name: string, inode: number): number | undefined {
+  const own = openQuietly(folder, name)
+  if (own && own.inode !== inode) closeSync(own.fd)
+  return own?.inode === inode ? own.fd : undefined
+}
+
 /** An empty file, of nobody else, in a folder that exists; throws if there is anything of that name. */
 export function createBeneath(root: string, name: string): number {
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW

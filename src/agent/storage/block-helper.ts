@@ -2,7 +2,7 @@
 // move; whatever goes wrong ends it, and then rsync carries those files.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { log } from '../../runtime/log.ts'
-import { putFirst } from '../priority.ts'
+import { putBeforeCopies, putFirst } from '../priority.ts'
 import { ByteReader } from './byte-reader.ts'
 
 /** KEY_WORDS of native/helper/digest.h. */
@@ -11,6 +11,7 @@ const digestBytes = 32
 const blockBytes = 4096
 /** Of digests, handed on at a time. */
 const pieceBytes = 1 << 20
+const everything = 2n ** 64n - 1n
 const stderrLimit = 4000
 /** It may be in the middle of a large file. */
 const patienceMs = 5000
@@ -20,9 +21,11 @@ export class BlockHelper {
   readonly #answers: ByteReader
   #said = ''
 
-  constructor(helper: string, key: Buffer) {
+  /** `waitedFor`: by a freeze, now or later. */
+  constructor(helper: string, key: Buffer, { waitedFor = true } = {}) {
     this.#child = spawn(helper, ['blocks'], { stdio: 'pipe' })
-    putFirst(this.#child.pid)
+    if (waitedFor) putFirst(this.#child.pid)
+    else putBeforeCopies(this.#child.pid)
     this.#answers = new ByteReader(this.#child.stdout)
     this.#child.stdin.on('error', () => undefined)
     this.#child.stderr.on('data', (chunk: Buffer) => {
@@ -71,6 +74,20 @@ export class BlockHelper {
     const sizes = new Map<number, number>()
     for (const { file } of files) sizes.set(file, await this.#changesOf(file, found))
     return sizes
+  }
+
+  /**
+   * How many bytes of each `changes` would look at, as if this were what it looked at the last time; undefined: everything. For files of which nothing is
+   * known.
+   */
+  async written(files: readonly { file: number; fd: number }[]): Promise<(number | undefined)[]> {
+    this.#child.stdin.write(['gather', ...files.map(({ file, fd }) => `written ${file} ${pathOf(fd)}`), ''].join('\n'))
+    const written: (number | undefined)[] = []
+    for (const _ of files) {
+      const bytes = (await this.#answers.take(8)).readBigUInt64LE()
+      written.push(bytes === everything ? undefined : Number(bytes))
+    }
+    return written
   }
 
   close(): void {

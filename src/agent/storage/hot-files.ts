@@ -1,9 +1,9 @@
 // Files that a pod writes all the time (a log of a database, its tables): brought up to date by ourselves just before the freeze. In the freeze what
 // differs from that goes, block by block; rsync would send such a file whole, or read it whole on both sides, one after the other.
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { log } from '../../runtime/log.ts'
-import { type Beneath, openBeneath } from './beneath.ts'
+import { openOwn, openQuietly } from './beneath.ts'
 import { BlockHelper, keyBytes } from './block-helper.ts'
 import type { PatchStream } from './patch-stream.ts'
 import type { SyncedRoot } from './synced-roots.ts'
@@ -110,26 +110,16 @@ export class HotFiles {
     return reason === ''
   }
 
-  /** An overlay shows the inode of its upper file as its own, but for one that came up from below: that is compared whole. */
   async #watch(name: string, file: number, inode: number): Promise<void> {
-    const own = openQuietly(this.#own, name)
-    if (!own) return
-    if (own.inode === inode) await this.#helper.watch(file, own.fd)
-    closeSync(own.fd)
+    const fd = openOwn(this.#own, name, inode)
+    if (fd === undefined) return
+    await this.#helper.watch(file, fd)
+    closeSync(fd)
   }
 
   #inodeOf(name: string): number | undefined {
     const found = openQuietly(this.#root, name)
     if (found) closeSync(found.fd)
     return found?.inode
-  }
-}
-
-/** Undefined: gone, a link by now, or with several names: rsync carries it. */
-function openQuietly(root: string, name: string): Beneath | undefined {
-  try {
-    return openBeneath(root, name, constants.O_RDONLY)
-  } catch {
-    return undefined
   }
 }

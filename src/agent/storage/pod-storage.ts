@@ -5,6 +5,7 @@ import { run } from '../run.ts'
 import { remoteShell } from './daemon-configuration.ts'
 import { mappedBy } from './mapped-file-finder.ts'
 import { PatchStream } from './patch-stream.ts'
+import { measureRestless, noneRestless } from './restless-files.ts'
 import { RootCopy } from './root-copy.ts'
 import { syncedRoots, tokenFor, volumeReasons } from './synced-roots.ts'
 
@@ -28,14 +29,11 @@ class NodePodStorage implements PodStorage {
     try {
       const roots = await syncedRoots(this.#config, pod)
       const folders = roots.map((root) => root.layers?.upper ?? root.folder)
-      const [written, restless] = await Promise.all([sumOf(folders, diskUsage), sumOf(folders, restlessBytes)])
-      return { writableBytes: written, restlessBytes: restless, reasons }
+      const [writableBytes, restless] = await Promise.all([sumOf(folders, diskUsage), measureRestless(roots, this.#config.helper)])
+      return { writableBytes, ...restless, reasons }
     } catch (error) {
-      return {
-        writableBytes: 0,
-        restlessBytes: 0,
-        reasons: [...reasons, { code: 'StorageUnreadable', message: (error as Error).message, blocking: true }],
-      }
+      const unreadable = { code: 'StorageUnreadable', message: (error as Error).message, blocking: true }
+      return { writableBytes: 0, ...noneRestless, reasons: [...reasons, unreadable] }
     }
   }
 
@@ -75,11 +73,6 @@ function lastPasses(copies: readonly RootCopy[], pod: StoragePod): Promise<numbe
 
 async function sumOf(folders: readonly string[], measure: (folder: string) => Promise<number>): Promise<number> {
   return (await Promise.all(folders.map(measure))).reduce((sum, bytes) => sum + bytes, 0)
-}
-
-async function restlessBytes(folder: string): Promise<number> {
-  const { stdout } = await run('find', [folder, '-xdev', '-type', 'f', '-mmin', '-1', '-printf', '%s\n'], { reject: false })
-  return stdout.split('\n').reduce((sum, bytes) => sum + Number(bytes), 0)
 }
 
 async function diskUsage(folder: string): Promise<number> {

@@ -7,6 +7,7 @@ import type { StoragePod } from '../rooms.ts'
 import { run } from '../run.ts'
 import { type WaitingResult, WaitingRun } from '../waiting-run.ts'
 import { changedSince, type Listed, type Listing, listingFormat, parseListing } from './folder-listing.ts'
+import { hottest, isHot, longestHotName, maximumHotFiles, smallestHotBytes } from './hot-choice.ts'
 import { HotFiles } from './hot-files.ts'
 import { type Mapped, mappedBy, mappedIn } from './mapped-file-finder.ts'
 import { PatchStream } from './patch-stream.ts'
@@ -20,15 +21,6 @@ const passTimeoutMs = 3_600_000
 const tickMs = 20
 /** About 100 bytes a file. A listing that was cut would be no listing. */
 const listingLimitBytes = 1 << 30
-
-/** Of files of this size a whole copy is nothing. */
-const smallestHotBytes = 64 << 10
-/** Its digests are 128 MiB, which pass through the agent at once. */
-const largestHotBytes = 16 * 2 ** 30
-/** Of a frame's name, with its offset, as UTF-8. */
-const longestHotName = 240
-/** Each stays open on the destination. */
-const maximumHotFiles = 1000
 
 /** The wall clock was set between two passes: change times cannot be compared with it. */
 const clockStepMs = 5
@@ -113,9 +105,7 @@ export class RootCopy {
     if (!this.#complete) return []
     const { listing } = await this.#look(false)
     const changed = changedSince(listing, this.#complete.listing, this.#complete.sinceMs)
-    return latestFirst(listing, new Set([...this.#doubtful, ...this.#restless, ...changed]))
-      .filter((name) => isHot(listing.get(name)?.bytes ?? 0) && name.length <= longestHotName)
-      .slice(0, maximumHotFiles)
+    return hottest(listing, new Set([...this.#doubtful, ...this.#restless, ...changed]))
   }
 
   /** Inside the freeze; who maps what is looked up once for all folders. */
@@ -282,15 +272,6 @@ export class RootCopy {
     if (good.includes(exitCode)) return sentBytes(stdout)
     throw new Error(`Copying the ${this.#root.label}: rsync exited ${exitCode} (${stderr.trim().slice(-1000)})`)
   }
-}
-
-function latestFirst(listing: Listing, names: Iterable<string>): string[] {
-  const changedMs = (name: string): number => listing.get(name)?.changedMs ?? 0
-  return [...names].sort((one, other) => changedMs(other) - changedMs(one))
-}
-
-function isHot(bytes: number): boolean {
-  return bytes >= smallestHotBytes && bytes <= largestHotBytes
 }
 
 function isBigIn(listing: Listing, name: string): boolean {

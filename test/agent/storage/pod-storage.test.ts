@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { StorageDestination, StoragePod } from '../../../src/agent/rooms.ts'
 import { createPodStorage } from '../../../src/agent/storage/pod-storage.ts'
+import { canSeeMappings, passesAmongItsOwn } from './hidden-mappings.ts'
 import { configIn, type Peer, startPeer } from './peer.ts'
 
 const pod = (folder: string): StoragePod => ({
@@ -192,7 +193,7 @@ sys.stdin.readline()`
 
     it('is read only where it was written, in an emptyDir and in a writable layer', async function () {
       this.timeout(60_000)
-      if (!canSeeMappings()) return passesAmongItsOwn(this.test?.fullTitle() ?? '')
+      if (!canSeeMappings()) return passesAmongItsOwn(this.test?.fullTitle() ?? '', import.meta.filename)
       const layer = path.join(folder, 'task/aaa/rootfs/etc/big')
       const change = (file: string, at: number): string => sh(`printf ${at} | dd of=${file} bs=1 seek=${at} conv=notrunc 2>/dev/null`)
       sh(`head -c 8M /dev/urandom > ${layer}`)
@@ -408,20 +409,6 @@ sys.stdin.readline()`
       await new Promise((resolve) => setTimeout(resolve, 100))
       await unmount(place, tries - 1)
     }
-  }
-
-  /** Nothing is watched where a process hides what it has mapped, as in some sandboxes. */
-  function canSeeMappings(): boolean {
-    return sh('cat /proc/[0-9]*/maps 2>&1 >/dev/null | grep -c denied || true') === '0\n'
-  }
-
-  /** Where some process (the host's init) hides what it has mapped, the helper looks at everything. So once more, among processes of its own. */
-  function passesAmongItsOwn(title: string): void {
-    expect(process.env.AMONG_ITS_OWN, 'mappings are hidden here as well').to.equal(undefined)
-    const mocha = ['node_modules/mocha/bin/mocha.js', '--no-config', '--node-option', 'import=tsx', '--timeout', '60000', '--exit']
-    const only = ['--fail-zero', '--fgrep', title, import.meta.filename]
-    const env = { ...process.env, AMONG_ITS_OWN: '1' }
-    execFileSync('unshare', ['--pid', '--fork', '--mount-proc', process.execPath, ...mocha, ...only], { env, stdio: 'pipe' })
   }
 
   /** Bytes, by all of them that this process has started. */

@@ -1,11 +1,44 @@
 // kubectl podmotion, against the real cluster.
+import { release } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { runtimeClassName } from '../../../src/api/names.ts'
 import type { PodMigration } from '../../../src/api/pod-migration.ts'
 import { projectRoot } from '../layout.ts'
 import { type Said, said } from '../said.ts'
 import { sharedWorld } from './shared-lab.ts'
 import type { World } from './world.ts'
+
+const tableName = 'table'
+
+/** 2 GB, of which a few blocks are written now and then. */
+const tablePod = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: tableName, namespace: 'default', labels: { app: tableName } },
+  spec: {
+    runtimeClassName,
+    automountServiceAccountToken: false,
+    terminationGracePeriodSeconds: 0,
+    volumes: [{ name: 'data', emptyDir: {} }],
+    containers: [
+      {
+        name: 'writer',
+        image: 'podmotion.local/app:1',
+        imagePullPolicy: 'IfNotPresent',
+        command: ['sh', '-c', 'truncate -s 2G /data/table; while :; do echo changed 1<>/data/table; sleep 0.1; done'],
+        volumeMounts: [{ name: 'data', mountPath: '/data' }],
+      },
+    ],
+  },
+}
+
+/** Decision 0023: of ext4, since Linux 6.11. */
+async function tellsWrites(world: World, nodeName: string): Promise<boolean> {
+  const kind = await said(world.lab.node(nodeName).run('stat', ['-f', '-c', '%T', '/var/lib/kubelet']))
+  const [major = 0, minor = 0] = release().split('.').map(Number)
+  return kind.stdout.trim() === 'ext2/ext3' && (major > 6 || (major === 6 && minor >= 11))
+}
 
 describe('kubectl podmotion', () => {
   let world: World
@@ -15,6 +48,7 @@ describe('kubectl podmotion', () => {
   })
   after(async () => {
     await world.remove('deployment/plugged', 'service/plugged')
+    await world.remove(`pod/${tableName}`, '--grace-period=0', '--force')
     await world.remove('podmigrations', '--all')
   })
 
@@ -40,6 +74,17 @@ describe('kubectl podmotion', () => {
     expect((await world.pod('plugged')).spec?.nodeName).to.not.equal(pod.spec?.nodeName)
     const [migration] = (await world.list<PodMigration>('podmigrations')).filter((one) => one.status?.phase === 'Complete')
     expect((await podmotion('describe', migration?.metadata.name ?? '')).all).to.contain('frozen')
+  })
+
+  it('estimates what is written of a large file, where the kernel tells', async () => {
+    await world.apply(tablePod)
+    const pod = await world.pod(tableName)
+    const { stdout, all } = await podmotion('estimate', tableName, '-o', 'json')
+    const { freezeMs = 0, pace = 1 } = (JSON.parse(stdout) as PodMigration).status?.estimate ?? {}
+    expect(freezeMs, all).to.be.greaterThan(0)
+    const isTold = await tellsWrites(world, pod.spec?.nodeName ?? '')
+    // Whole it is 600 ms.
+    expect(freezeMs / pace < 500, `${freezeMs} ms at pace ${pace}`).to.equal(isTold)
   })
 
   it("refuses with kubectl's exit code and a reason", async () => {
