@@ -52,7 +52,7 @@ async function divertHome({ network }: AgentContext, uid: string, wish: Divert):
   const diversion = { uid, ips, destinationNodeIps, role: 'home' as const }
   if (settle) await network.settle(uid)
   else if (undo) await network.undo({ uid, role: 'home' })
-  else if (reserve) await network.reserve({ uid, legs: reserve })
+  else if (reserve) await network.reserve({ uid, ips, legs: reserve })
   else if (ahead) await network.prepareDivert(diversion)
   else await network.divert(diversion)
 }

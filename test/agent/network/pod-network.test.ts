@@ -1,5 +1,5 @@
 // The network room on two nodes of namespaces: packets wait and arrive in order, connections live on, and undo leaves nothing.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
@@ -247,6 +247,10 @@ describe('the network of a moving pod', function () {
     await nodes.call('a', 'divert', { uid: 'm9', ips: [podIp], destinationNodeIps: [clientIp], role: 'home' })
     await nodes.call('a', 'apply', state('a', []))
     expect(nodes.in('a', `ip route show ${podIp}`)).to.contain(`via ${clientIp}`)
+    // Of a move that this node has no journal of.
+    expect(await nodes.call('a', 'sweep', [], false)).to.deep.equal([])
+    const elevenMinutesAgo = Date.now() / 1000 - 660
+    utimesSync(path.join(nodes.folder, 'a/run/network/m9.json'), elevenMinutesAgo, elevenMinutesAgo)
     expect(await nodes.call('a', 'sweep', [], true)).to.deep.equal([`network record of migration m9 (home of ${podIp})`])
     expect(await nodes.call('a', 'sweep', ['m9'], false)).to.deep.equal([])
     await nodes.call('a', 'settle', 'm9')
@@ -257,6 +261,27 @@ describe('the network of a moving pod', function () {
     await nodes.call('a', 'uninstall')
     expect(nodes.in('a', 'nft list ruleset')).to.equal('')
     expect(nodes.in('a', 'cat /proc/sys/net/ipv4/conf/eth0/send_redirects')).to.equal('1\n')
+  })
+
+  it('keeps a diversion through a restart of the agent of the home, until the move is over', async () => {
+    const away = [{ ip: podIp, nodeIp: nodeIps.b, homeNodeIp: nodeIps.a }]
+    const route = () => nodes.in('a', `ip route show ${podIp}`)
+    await nodes.call('a', 'apply', state('a', away))
+    const before = nodes.snapshot('a')
+    for (const end of ['undo', 'settle'] as const) {
+      await nodes.call('a', 'prepareDivert', { uid: end, ips: [podIp], destinationNodeIps: [clientIp], role: 'home' })
+      await nodes.restartAgent('a')
+      await nodes.call('a', 'divert', { uid: end, ips: [podIp], destinationNodeIps: [clientIp], role: 'home' })
+      await nodes.restartAgent('a')
+      await nodes.call('a', 'apply', state('a', away))
+      expect(route(), 'while the move lasts').to.contain(`via ${clientIp}`)
+      if (end === 'undo') await nodes.call('a', 'undo', { uid: end, role: 'home' })
+      if (end === 'undo') expect(nodes.snapshot('a')).to.equal(before)
+      else await nodes.call('a', 'settle', end)
+    }
+    await nodes.call('a', 'apply', state('a', away))
+    expect(nodes.snapshot('a')).to.equal(before)
+    await nodes.call('a', 'apply', state('a', []))
   })
 
   it('is taken off a node whose pods go on: those beside the bridge are ports of it again, in the middle of their connections', async () => {
