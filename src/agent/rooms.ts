@@ -115,8 +115,8 @@ export interface PodNetwork {
   /** Source: drop everything in and out of the pod's namespace (after the freeze), and undo of it. */
   lock(move: { uid: string; sandboxPid: number }): Promise<void>
   unlock(move: { uid: string; sandboxPid: number }): Promise<void>
-  /** Destination after the commit: neighbour entries permanent, queued packets go in, in order. */
-  release(move: { uid: string; ips: string[]; attached: Attached }): Promise<void>
+  /** Destination after the commit: neighbour entries permanent, queued packets go in, in order. false: the veth is gone, and they with it. */
+  release(move: { uid: string; ips: string[]; attached: Attached }): Promise<boolean>
   /**
    * Destination, home or source: take back what hold/arm/divert did for this migration (rollback). Never leaves a route that loops.
    * `otherNodeIps`: of the other side. Packets that wait on the destination go back to the source, which takes them until `wayBackEnds`.

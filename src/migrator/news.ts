@@ -1,8 +1,8 @@
 // What people are told of the moment it is seen, whatever phase sees it. Pure.
-import { notConverging, sourceLost } from '../api/names.ts'
+import { notConverging, sourceLost, trafficHeld } from '../api/names.ts'
 import type { PodMigrationStatus } from '../api/pod-migration.ts'
 import type { News } from './decision.ts'
-import { memoryLoss } from './records.ts'
+import { heldTraffic, memoryLoss } from './records.ts'
 
 /** Of two statuses of one pass. */
 export function newsOf(before: PodMigrationStatus, after: PodMigrationStatus): News[] {
@@ -12,11 +12,12 @@ export function newsOf(before: PodMigrationStatus, after: PodMigrationStatus): N
 
 function toldBy(status: PodMigrationStatus): News[] {
   const found = status.preCopy?.nonConvergence
-  const lost = memoryLoss(status)
+  const [lost, held] = [memoryLoss(status), heldTraffic(status)]
   return [
     // An abort tells it by its own reason.
     ...(found && found.answer !== 'Abort' ? [warning(notConverging, found.message)] : []),
     ...(lost ? [warning(sourceLost, lost)] : []),
+    ...(held ? [warning(trafficHeld, held)] : []),
   ]
 }
 

@@ -203,6 +203,26 @@ describe('while the agents act alone', () => {
     expect(lost.news).to.deep.equal([event])
   })
 
+  it('says that no packet reaches a committed pod, for as long as that is so, and tells it once', () => {
+    const at = (step: 'committed' | 'resumed' | 'released') => ({ step, atMs: startMs, node: 'nb' })
+    const warnings = ['TrafficHeld: x']
+    const destination = record('destination', 'committed', { steps: [at('committed'), at('resumed')], warnings })
+    const held = follow({ destination })
+    expect([held.status.phase, held.status.message]).to.deep.equal(['DisengageHold', 'TrafficHeld: x'])
+    expect(held.status.nextStep).to.include('the agent on nb')
+    expect(held.news).to.deep.equal([{ kind: 'event', type: 'Warning', reason: 'TrafficHeld', message: 'TrafficHeld: x', once: true }])
+    const disarmed = ({ conditions = [] }: PodMigrationStatus) => conditions.find(({ type }) => type === 'ZeroWindowDisarmed')
+    expect(disarmed(held.status)).to.deep.include({ status: 'False', reason: 'TrafficHeld' })
+    const again = follow({ destination }, held.status, 3_600_000)
+    expect([again.status.phase, again.news]).to.deep.equal(['DisengageHold', []])
+
+    const steps = [at('committed'), at('resumed'), at('released')]
+    const over = follow({ destination: record('destination', 'live', { steps, warnings }) }, held.status)
+    expect([over.status.phase, over.status.message, over.news]).to.deep.equal(['TCPVerifying', 'the pod lives on the destination', []])
+    expect(over.status).to.not.have.property('nextStep')
+    expect(disarmed(over.status)).to.deep.include({ status: 'True', reason: 'TrafficReleased' })
+  })
+
   it('tells once that the freeze will not fit, and what the move became; an abort speaks for itself', () => {
     const found = { dirtyRateMBps: 300, leftMB: 90, predictedFreezeMs: 900, budgetMs: 400, message: 'it does not converge' }
     const preCopy = (answer: 'Freeze' | 'Abort' | 'PostCopy') => ({ rounds: [], nonConvergence: { ...found, answer } })

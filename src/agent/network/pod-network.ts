@@ -8,7 +8,7 @@ import { Calm } from './calm.ts'
 import { Diversions, type DivertMove } from './diversions.ts'
 import { FlowTables, ownOf, portsOf, rollbackUntrackedSeconds, type SurveyedPod, untrackedOf } from './flow-tables.ts'
 import { forgetNeighbours, holdBatch, proxyNeighbour, releaseBatch } from './ip-batches.ts'
-import { hostVethOf, readRoutes, writeSysctls } from './kernel-files.ts'
+import { deviceExists, hostVethOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { leaveFrames, sweepFrames } from './last-frames.ts'
 import { AddressLeases } from './leases.ts'
 import { SentOn, WaitingRoutes } from './new-connections.ts'
@@ -205,9 +205,16 @@ class NodePodNetwork implements PodNetwork {
     await runInNetworkOf(move.sandboxPid, 'nft', ['-f', '-'], { input: unlockRuleSet() })
   }
 
-  async release(move: { uid: string; ips: string[]; attached: Attached }): Promise<void> {
-    await this.#waiting.finish(move.uid, 'release', ipBatch, releaseBatch(move.ips, move.attached.hostVeth, move.attached.podMac))
-    this.#calm.end(move.uid)
+  async release({ uid, ips, attached }: { uid: string; ips: string[]; attached: Attached }): Promise<boolean> {
+    try {
+      await this.#waiting.finish(uid, 'release', ipBatch, releaseBatch(ips, attached.hostVeth, attached.podMac))
+      return true
+    } catch (error) {
+      if (await deviceExists(attached.hostVeth)) throw error
+      return false
+    } finally {
+      this.#calm.end(uid)
+    }
   }
 
   async undo(move: UndoneMove): Promise<void> {

@@ -310,6 +310,16 @@ describe('the network of a moving pod', function () {
     }
   })
 
+  it('does not let in what it cannot, and knows where there is nobody left to let it in to', async () => {
+    const { attached } = await nodes.addAwaitedPod('b', 'pb', podIp)
+    const release = async (how: object) => await nodes.call('b', 'release', { uid: 'm10', ips: [podIp], attached: { ...attached, ...how } })
+    const failure = await release({ podMac: 'none' }).catch((error: Error) => error.message)
+    expect(failure).to.be.a('string')
+    expect(await release({})).to.equal(true)
+    await nodes.removePod('b', 'pb')
+    expect(await release({})).to.equal(false)
+  })
+
   it('a hold that lets packets through is seen: the peer is reset', async () => {
     const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
     const client = nodes.client('c')

@@ -105,8 +105,8 @@ describe('receiving a pod', () => {
     expect(node.told).to.include('settle')
   })
 
-  async function settled(state: string): Promise<void> {
-    for (let tries = 0; tries < 200 && stateNow() !== state; tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+  async function settled(state: string, withinMs = 2000): Promise<void> {
+    for (let waitedMs = 0; waitedMs < withinMs && stateNow() !== state; waitedMs += 10) await sleep(10)
     expect(stateNow()).to.equal(state)
   }
 
@@ -122,6 +122,38 @@ describe('receiving a pod', () => {
     expect(node.registry.record(uid)?.steps.map(({ step }) => step)).to.not.include('resumed')
     carriedIn()
     expect((await granted).steps.map(({ step }) => step)).to.include.members(['released', 'resumed'])
+  })
+
+  it('lets the traffic of a pod that lives here in as soon as that can be done, in another life too, and says so until then', async () => {
+    await toHeld()
+    node.releaseFails = 'ip exited 1'
+    const { steps } = await node.as('agent').call(path('grant'), { deadlineMs: 5000 }, Committed)
+    expect(steps.map(({ step }) => step))
+      .to.include('resumed')
+      .and.to.not.include('released')
+    const told = (): string[] => node.registry.record(uid)?.warnings ?? []
+    for (let tries = 0; tries < 200 && told().length === 0; tries++) await sleep(10)
+    expect(told()).to.deep.equal([
+      'TrafficHeld: the pod lives on node-2, and no packet reaches it, because letting them in failed (ip exited 1): it is tried until it is done',
+    ])
+    await sleep(3000)
+    expect(stateNow(), 'what was tried five times before').to.equal('committed')
+    await node.live()
+    expect(stateNow()).to.equal('committed')
+    node.releaseFails = undefined
+    await settled('live', 5000)
+    expect(node.registry.record(uid)?.steps.map(({ step }) => step)).to.include('released')
+    expect(told()).to.have.length(1)
+  })
+
+  it('waits for no traffic of a pod whose sandbox is gone', async () => {
+    await toHeld()
+    node.releaseFails = 'ip exited 1'
+    await node.as('agent').call(path('grant'), { deadlineMs: 5000 }, Committed)
+    node.releaseFails = undefined
+    node.hasSandbox = false
+    await settled('live', 5000)
+    expect(node.registry.record(uid)?.steps.map(({ step }) => step)).to.not.include('released')
   })
 
   it('answers a second grant as the first, and commits once', async () => {
