@@ -97,10 +97,12 @@ export class Registry {
     return this.receiver(uid)
   }
 
-  /** Asked by the destination; of a move that this node does not know nothing can be said. */
-  goesOn(uid: string): boolean {
+  /** Asked by a destination that committed; of a move that this node does not know nothing can be said. To say no is to take that for the outcome. */
+  async goesOn(uid: string): Promise<boolean> {
     const move = this.#context.moves.get(uid)
-    return move?.role === 'source' && goesOn(move)
+    if (move?.role !== 'source') return false
+    if (move.state === 'granted') await this.source(uid).hearsOfCommit()
+    return goesOn(move)
   }
 
   /** After the agent's start: every open move is brought to where the protocol says; what fails is tried again, since a pod may wait for it. */

@@ -66,6 +66,11 @@ export class Source {
     await this.#carry(this.#context.moves.decideSource(this.#uid, { type: 'finish', outcome }))
   }
 
+  /** By another word of the destination than its answer to the grant. */
+  async hearsOfCommit(): Promise<void> {
+    await this.#takeOutcome({ outcome: 'committed', steps: [] })
+  }
+
   async restarted(): Promise<void> {
     if (mayLend(this.#move)) await this.#lending.start(await this.#containers())
     await this.#carry(this.#context.moves.decideSource(this.#uid, { type: 'restarted' }))

@@ -42,7 +42,7 @@ export function peerRoutes(context: AgentContext, registry: Registry): Router {
   post('grant', async (uid, request) => await registry.receiver(uid).grant(body(Grant, request).deadlineMs))
   post('outcome', async (uid) => registry.receiverOrTombstone(uid).outcome())
   post('abort', async (uid, request) => await registry.receiver(uid).sourceAborts(body(AbortRequest, request).reason))
-  post('goes-on', async (uid) => ({ goesOn: registry.goesOn(uid) }))
+  post('goes-on', async (uid) => ({ goesOn: await registry.goesOn(uid) }))
   post('divert', async (uid, request) => await divertHome(context, uid, body(Divert, request)))
   return router
 }

@@ -14,7 +14,7 @@ import { review, takePriority } from '../../../src/agent/priority.ts'
 import type { JournalRecord } from '../../../src/agent/protocol/move.ts'
 import { ImageSender } from '../../../src/agent/transfer/image-sender.ts'
 import { MoveRecord } from '../../../src/api/agent-wire.ts'
-import { awaitRequest, uid } from '../samples.ts'
+import { awaitRequest, sourceOpened, uid } from '../samples.ts'
 import { Destination } from './destination.ts'
 import { FakeContainer } from './fake-container.ts'
 
@@ -297,6 +297,18 @@ describe('receiving a pod', () => {
   it('says that no pod goes on here', async () => {
     expect(await node.as('agent').call(path('goes-on'), {}, GoesOn)).to.deep.equal({ goesOn: false })
     expect(await codeOf(node.as('controller').call(path('goes-on'), {}, GoesOn))).to.not.equal('no failure')
+  })
+
+  it('takes for the outcome that it is asked whether the pod goes on: nobody resolves it otherwise afterwards', async () => {
+    const granted = 'aaaaaaaa-0000-4000-8000-00000000000a'
+    const states = (['moving', 'frozen', 'granted'] as const).map((state, at): JournalRecord => ({ type: 'state', atMs: at + 2, state }))
+    writeFileSync(`${node.config.stateDir}/journal/${granted}.jsonl`, [sourceOpened, ...states].map(encodeLine).join(''))
+    await node.live()
+    expect(node.registry.record(granted)?.state).to.equal('granted')
+    expect(await node.as('agent').call(path('goes-on', granted), {}, GoesOn)).to.deep.equal({ goesOn: false })
+    expect(node.registry.record(granted)?.state).to.equal('committed')
+    await node.as('controller').call(`/v1/migrations/${granted}/resolve`, { verdict: 'destinationGone' }, MoveRecord)
+    expect(node.registry.record(granted)?.state).to.equal('committed')
   })
 
   it('gives up what another life was in the middle of', async () => {
