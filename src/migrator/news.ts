@@ -1,4 +1,4 @@
-// What people are told of the moment it is seen, whatever phase sees it. Pure.
+// What people are told: of facts when they are seen, whatever phase sees them, and of a move's end. Pure.
 import { notConverging, sourceLost, trafficHeld } from '../api/names.ts'
 import type { PodMigrationStatus } from '../api/pod-migration.ts'
 import type { News } from './decision.ts'
@@ -8,6 +8,18 @@ import { heldTraffic, memoryLoss } from './records.ts'
 export function newsOf(before: PodMigrationStatus, after: PodMigrationStatus): News[] {
   const [known, seen] = [toldBy(before), toldBy(after)]
   return seen.filter(({ reason }) => !known.some((one) => one.reason === reason))
+}
+
+/** Told for as long as the finalizer is there, which goes after that: a controller that ends in between leaves nothing out. */
+export function newsOfEnd({ phase, failure, message = '' }: PodMigrationStatus): News[] {
+  if (phase === 'Complete') return [{ kind: 'event', type: 'Normal', reason: 'Moved', message, once: true }]
+  if (phase === 'Failed') return [warning(failure?.code ?? 'Refused', failure?.message ?? message)]
+  if (phase !== 'RolledBack') return []
+  return [...(failure ? [goingBack(failure)] : []), warning('RolledBack', message)]
+}
+
+export function goingBack({ code, message }: { code: string; message: string }): News {
+  return warning(code, `going back: ${message}`)
 }
 
 function toldBy(status: PodMigrationStatus): News[] {
