@@ -20,7 +20,7 @@ import { Moves } from './moves.ts'
 import { createPodNetwork } from './network/pod-network.ts'
 import { Peers } from './peer/client.ts'
 import { review, takePriority } from './priority.ts'
-import { homeRecordsKeptMs, Registry } from './registry.ts'
+import { Registry } from './registry.ts'
 import { runOnHost } from './run.ts'
 import { serveAgent, serveMetrics } from './server/app.ts'
 import { createPodStorage } from './storage/pod-storage.ts'
@@ -30,7 +30,7 @@ const sweepEveryMs = 60_000
 
 async function main(): Promise<void> {
   const config = readConfig(process.env)
-  if (process.argv[2] === 'sweep') return console.log(await sweepByHand(config, homeRecordsKeptMs, process.argv.includes('--dry-run')))
+  if (process.argv[2] === 'sweep') return console.log(await sweepByHand(config, process.argv.includes('--dry-run')))
   const signal = shutdownSignal()
   compileRarely()
   collectProcessMetrics()

@@ -15,8 +15,6 @@ import { sweepFiles } from './sweep/sweep.ts'
 const recoverAgainMs = 2000
 /** How long an ended move can still be asked about. */
 const keepEndedMs = 24 * 60 * 60 * 1000
-/** The source tells the home node when a move is over; when that was lost, this ends it. */
-export const homeRecordsKeptMs = 10 * 60 * 1000
 
 const forgotten = new CodedError('Forgotten', 'Awaiting the pod: the time of its migration is over, and nobody came for it')
 
@@ -99,10 +97,12 @@ export class Registry {
     return this.receiver(uid)
   }
 
-  /** Asked by the destination; of a move that this node does not know nothing can be said. */
-  goesOn(uid: string): boolean {
+  /** Asked by a destination that committed; of a move that this node does not know nothing can be said. To say no is to take that for the outcome. */
+  async goesOn(uid: string): Promise<boolean> {
     const move = this.#context.moves.get(uid)
-    return move?.role === 'source' && goesOn(move)
+    if (move?.role !== 'source') return false
+    if (move.state === 'granted') await this.source(uid).hearsOfCommit()
+    return goesOn(move)
   }
 
   /** After the agent's start: every open move is brought to where the protocol says; what fails is tried again, since a pod may wait for it. */
@@ -123,7 +123,7 @@ export class Registry {
     await checkpoints.sweep().catch((error: unknown) => log.warn({ err: error }, 'sweeping kept checkpoints failed'))
     const { removed } = await sweepFiles(config, () => moves.list(), false)
     if (removed.length > 0) log.info({ removed }, 'swept')
-    await this.#context.network.sweepHome(homeRecordsKeptMs)
+    await this.#context.network.sweepHome()
     const relayed = await this.#context.network.sweepRelays()
     relayedFlows.reset()
     for (const [node, count] of relayed) relayedFlows.set({ node }, count)

@@ -72,10 +72,10 @@ export interface PodNetwork {
   /** Source: conntrack and sockets of the pod. Changes nothing. */
   survey(pod: { ips: string[]; sandboxPid: number; podCidrs: string[]; serviceIps: string[] }): Promise<FlowSurvey>
   /**
-   * A node that stands in for flows of the pod to itself, before the source is prepared: nobody else gets those ports until `undo` or `settle`. Flows
+   * A home that stands in for flows of the pod to itself, before the source is prepared: nobody else gets those ports until `undo` or `settle`. Flows
    * under another node's address are no concern of it.
    */
-  reserve(move: { uid: string; legs: Leg[] }): Promise<void>
+  reserve(move: { uid: string; ips: string[]; legs: Leg[] }): Promise<void>
   /** Source, before the destination is armed: its entries and the destination's will exist side by side. */
   prepare(move: { uid: string; ips: string[]; legs: Leg[] }): Promise<void>
   /** Destination, before the hold: conntrack legs inserted, relays laid, nothing queued yet. */
@@ -114,8 +114,8 @@ export interface PodNetwork {
   divert(move: Diversion): Promise<void>
   /** Source: drop everything in and out of the pod's namespace (after the freeze). */
   lock(move: { uid: string; sandboxPid: number }): Promise<void>
-  /** Destination after the commit: neighbour entries permanent, queued packets go in, in order. */
-  release(move: { uid: string; ips: string[]; attached: Attached }): Promise<void>
+  /** Destination after the commit: neighbour entries permanent, queued packets go in, in order. false: the veth is gone, and they with it. */
+  release(move: { uid: string; ips: string[]; attached: Attached }): Promise<boolean>
   /**
    * Destination, home or source: take back what hold/arm/divert/lock did for this migration (rollback). Never leaves a route that loops.
    * `sandboxPid`: of the source's pod, which is unlocked before anything comes back to it.
@@ -132,13 +132,13 @@ export interface PodNetwork {
   wayBackEnds(ips: string[]): Promise<void>
   /** After the end of a committed move: forget the ownership, what belongs to the moved pod now belongs to NetworkState. */
   settle(uid: string): Promise<void>
-  /** Home node: forgets moves that were diverted here longer ago, and never said to be over. */
-  sweepHome(olderThanMs: number): Promise<void>
+  /** Home node: forgets moves that began here longer ago than anybody goes on telling that they are over. */
+  sweepHome(): Promise<void>
   /** The level-based wish of the controller (routes of moved pods, SNAT set, leases at home); IPs of open migrations are left alone. */
   apply(state: import('../api/agent-wire.ts').NetworkState): Promise<void>
   /** Takes away relays whose last flow has ended; the flows that are left, by the node that they go through. */
   sweepRelays(): Promise<Map<string, number>>
-  /** Remove what no open migration owns. Returns what was (or, dry, would be) removed. */
+  /** Remove what no open migration owns, nor a young one that this node is the home for. Returns what was (or, dry, would be) removed. */
   sweep(openUids: string[], dryRun: boolean): Promise<string[]>
 }
 

@@ -30,6 +30,9 @@ export const annotations = {
 /** What a warning and an event begin with, or are called, when a pod of mode PostCopy lost memory with its source. */
 export const sourceLost = 'PostCopySourceLost'
 
+/** What a warning begins with, and an event and a condition's reason are called, while a committed pod's packets still wait on its node. */
+export const trafficHeld = 'TrafficHeld'
+
 /** The reason of an event, and of the failure of a move, when memory is written faster than it can be copied. */
 export const notConverging = 'NotConverging'
 

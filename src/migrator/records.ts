@@ -1,6 +1,6 @@
 // What the two agents' records say together: steps in order, the phase they stand for, numbers for the status.
 import type { MoveRecord, MoveStep } from '../api/agent-wire.ts'
-import { sourceLost } from '../api/names.ts'
+import { sourceLost, trafficHeld } from '../api/names.ts'
 import type { Phase } from '../api/phases.ts'
 import type { PodMigrationStatus } from '../api/pod-migration.ts'
 import { conditionsFromSteps, isoTime, setCondition } from './conditions.ts'
@@ -73,7 +73,19 @@ export function recordIntoStatus(status: PodMigrationStatus, observed: Observed)
   const committed = steps.find(({ step }) => step === 'committed')
   if (committed && !next.committedAt && !isDestinationGone(status, observed)) next.committedAt = isoTime(committed.atMs)
   if (isGranted(status, observed)) next.granted = true
-  return { ...next, ...numbersOf(status, observed, steps), ...warningsOf(status, observed) }
+  return stillHeld({ ...next, ...numbersOf(status, observed, steps), ...warningsOf(status, observed) }, steps)
+}
+
+function stillHeld(status: PodMigrationStatus, steps: Steps): PodMigrationStatus {
+  const message = heldTraffic(status)
+  if (message === undefined) return status
+  return setCondition(status, { type: 'ZeroWindowDisarmed', status: 'False', reason: trafficHeld, message }, steps.at(-1)?.atMs ?? 0)
+}
+
+/** What the destination says of packets that it could not let into the committed pod, until it could. */
+export function heldTraffic({ warnings = [], timeline = [] }: PodMigrationStatus): string | undefined {
+  if (timeline.some(({ step }) => step === 'released')) return undefined
+  return warnings.find((warning) => warning.startsWith(trafficHeld))
 }
 
 /** Rules and routes of the relay are there when the destination is armed; its flows are seen in the table while they are held. */

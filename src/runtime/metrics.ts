@@ -46,6 +46,7 @@ export const evictions = counter('evictions_total', 'Evictions answered by the w
 
 // Nodes.
 export const journalInDoubt = gauge('agent_journal_in_doubt', 'Moves whose grant is out and whose end is not known here')
+export const heldPods = gauge('agent_held_pods', 'Pods that live on this node and whose traffic could not be let in yet')
 export const nodeEligible = gauge('node_eligible', '1 when the node can take part', ['node'])
 export const nodeIneligible = gauge('node_ineligible_reason', '1 for each reason why the node cannot take part', ['node', 'reason'])
 

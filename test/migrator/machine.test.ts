@@ -116,14 +116,16 @@ describe('machine', () => {
     }
   })
 
-  it('does nothing after the end but free the object, and take back a destination that was never granted', () => {
+  it('does nothing after the end but tell it before it frees the object, and take back a destination that was never granted', () => {
     fc.assert(
       fc.property(migrationsIn('Complete', 'DryRunComplete', 'RolledBack', 'Failed'), observations, elapsed, (migration, observed, ms) => {
         const decision = decide(migration, observed, startMs + ms)
         expect(decision.status).to.deep.equal(migration.status)
         const { phase, granted, committedAt } = migration.status ?? {}
         const mayTakeBack = phase === 'RolledBack' && !granted && committedAt === undefined
-        const others = decision.effects.filter(({ kind }) => kind !== 'removeFinalizer')
+        const kinds = decision.effects.map(({ kind }) => kind)
+        expect(kinds.lastIndexOf('event'), 'of a free object nobody is told').to.be.at.most(kinds.indexOf('removeFinalizer'))
+        const others = decision.effects.filter(({ kind }) => kind !== 'removeFinalizer' && kind !== 'event')
         expect(others.map((effect) => effect.kind === 'deletePod' && mayTakeBack && effect.pod.uid)).to.deep.equal(
           others.length > 0 ? ['destination-uid'] : [],
         )

@@ -203,6 +203,26 @@ describe('while the agents act alone', () => {
     expect(lost.news).to.deep.equal([event])
   })
 
+  it('says that no packet reaches a committed pod, for as long as that is so, and tells it once', () => {
+    const at = (step: 'committed' | 'resumed' | 'released') => ({ step, atMs: startMs, node: 'nb' })
+    const warnings = ['TrafficHeld: x']
+    const destination = record('destination', 'committed', { steps: [at('committed'), at('resumed')], warnings })
+    const held = follow({ destination })
+    expect([held.status.phase, held.status.message]).to.deep.equal(['DisengageHold', 'TrafficHeld: x'])
+    expect(held.status.nextStep).to.include('the agent on nb')
+    expect(held.news).to.deep.equal([{ kind: 'event', type: 'Warning', reason: 'TrafficHeld', message: 'TrafficHeld: x', once: true }])
+    const disarmed = ({ conditions = [] }: PodMigrationStatus) => conditions.find(({ type }) => type === 'ZeroWindowDisarmed')
+    expect(disarmed(held.status)).to.deep.include({ status: 'False', reason: 'TrafficHeld' })
+    const again = follow({ destination }, held.status, 3_600_000)
+    expect([again.status.phase, again.news]).to.deep.equal(['DisengageHold', []])
+
+    const steps = [at('committed'), at('resumed'), at('released')]
+    const over = follow({ destination: record('destination', 'live', { steps, warnings }) }, held.status)
+    expect([over.status.phase, over.status.message, over.news]).to.deep.equal(['TCPVerifying', 'the pod lives on the destination', []])
+    expect(over.status).to.not.have.property('nextStep')
+    expect(disarmed(over.status)).to.deep.include({ status: 'True', reason: 'TrafficReleased' })
+  })
+
   it('tells once that the freeze will not fit, and what the move became; an abort speaks for itself', () => {
     const found = { dirtyRateMBps: 300, leftMB: 90, predictedFreezeMs: 900, budgetMs: 400, message: 'it does not converge' }
     const preCopy = (answer: 'Freeze' | 'Abort' | 'PostCopy') => ({ rounds: [], nonConvergence: { ...found, answer } })
@@ -221,7 +241,7 @@ describe('while the agents act alone', () => {
     expect(aborted.status.failure).to.deep.include(failure)
     expect(aborted.news).to.deep.equal([])
     expect(aborted.effects.filter(({ kind }) => kind === 'event')).to.deep.equal([
-      { kind: 'event', type: 'Warning', reason: 'NotConverging', message: 'going back: raise it' },
+      { kind: 'event', type: 'Warning', reason: 'NotConverging', message: 'going back: raise it', once: true },
     ])
   })
 })
@@ -295,12 +315,12 @@ describe('RollingBack', () => {
 
   it('tells nobody to clean up where no node was chosen', () => {
     const observed = { source: 'absent', destination: record('destination', 'aborted'), destinationPod: undefined } as const
-    expect(told(back(observed, { destinationNode: undefined }).effects)).to.deep.equal(['event'])
+    expect(told(back(observed, { destinationNode: undefined }).effects)).to.deep.equal([])
   })
 
   it('leaves a pod alone that only had our name', () => {
     const { effects, status } = back({ destination: 'absent' }, { failure: { code: 'NameTaken', message: 'taken' } })
-    expect(told(effects)).to.deep.equal(['event'])
+    expect(told(effects)).to.deep.equal([])
     expect(status.phase).to.equal('RolledBack')
   })
 
@@ -316,11 +336,11 @@ describe('RolledBack', () => {
     told(decideIn({ status: { phase: 'RolledBack', ...status }, observed: { destinationPod } }).effects)
 
   it('takes a destination pod back whose creation came late, and no pod that may live', () => {
-    expect(over()).to.deep.equal(['removeFinalizer', 'delete cart-7-12345 1'])
-    expect(over({}, terminating(destination))).to.deep.equal(['removeFinalizer'])
-    expect(over({}, { ...destination, metadata: { ...destination.metadata, labels: {} } })).to.deep.equal(['removeFinalizer'])
+    expect(over()).to.deep.equal(['event', 'removeFinalizer', 'delete cart-7-12345 1'])
+    expect(over({}, terminating(destination))).to.deep.equal(['event', 'removeFinalizer'])
+    expect(over({}, { ...destination, metadata: { ...destination.metadata, labels: {} } })).to.deep.equal(['event', 'removeFinalizer'])
     for (const status of [{ granted: true }, { committedAt: started }, { phase: 'Complete' }, { phase: 'Failed' }] as const)
-      expect(over(status)).to.deep.equal(['removeFinalizer'])
+      expect(over(status)).to.deep.equal(['event', 'removeFinalizer'])
   })
 })
 
@@ -525,9 +545,8 @@ describe('after the commit', () => {
   it('tells the destination that it is over, unless it knows, or is away', () => {
     const over = (destination: Observed['destination']) =>
       told(cutover({ ...ended, sourcePod: undefined, destinationPod: labelled, destination }).effects)
-    expect(over(record('destination', 'live'))).to.deep.equal(['finish nb', 'event'])
-    for (const destination of [record('destination', 'finished'), 'unreachable'] as const)
-      expect(over(destination)).to.deep.equal(['event'])
+    expect(over(record('destination', 'live'))).to.deep.equal(['finish nb'])
+    for (const destination of [record('destination', 'finished'), 'unreachable'] as const) expect(over(destination)).to.deep.equal([])
   })
 
   it('completes when the source has ended, on whatever node it was', () => {

@@ -1,6 +1,7 @@
 // Whole moves through the real reconciler, client and caches, against the small API server and agents in memory.
 import type { CoreV1Event, V1Pod } from '@kubernetes/client-node'
 import { expect } from 'chai'
+import type { Phase } from '../../src/api/phases.ts'
 import type { PodMigration } from '../../src/api/pod-migration.ts'
 import { eventPath, migrationPolicyPath, podMigrationPath, podPath } from '../../src/kube/paths.ts'
 import { startMigrator } from '../../src/migrator/controller.ts'
@@ -201,6 +202,46 @@ describe('migrator', function () {
         ['PodMigration', 1],
         ['Pod', 1],
       ])
+    })
+  }
+
+  const moved = ['Moved']
+  const refused = ['Refused']
+  const wentBack = ['Unfit', 'RolledBack']
+  const endings: [Phase, string[], Phase | undefined][] = [
+    ['Complete', moved, undefined],
+    ['Complete', moved, 'Complete'],
+    ['Failed', refused, undefined],
+    ['Failed', refused, 'Failed'],
+    ['RolledBack', wentBack, undefined],
+    ['RolledBack', wentBack, 'RollingBack'],
+    ['RolledBack', wentBack, 'RolledBack'],
+  ]
+  for (const [end, reasons, deathIn] of endings) {
+    it(`tells once of ${reasons.join(' and ')}; the controller dies ${deathIn ? `when ${deathIn} is written and nothing told` : 'never'}`, async () => {
+      let isDead = false
+      cluster.server.fault = (method, url) => {
+        if (method === 'POST' && url.endsWith('/events') && deathIn) isDead ||= read()?.status?.phase === deathIn
+        return isDead ? 'reset' : undefined
+      }
+      if (end === 'RolledBack') agents.fault = (call) => (call === 'move na' ? new CodedError('Unfit', 'Moving: no') : undefined)
+      await create(end === 'Failed' ? { targetNodeName: 'nowhere' } : {})
+      await until(
+        () => isDead || (read()?.status?.phase === end && !read()?.metadata.finalizers?.length),
+        (over) => over,
+      )
+      ending.abort()
+      await migrating
+      cluster.server.fault = () => undefined
+      ending = new AbortController()
+      migrating = startMigrator(cluster.deps, ending.signal, agents)
+      await until(
+        () => read()?.status?.phase === end && !read()?.metadata.finalizers?.length,
+        (over) => over,
+      )
+      const { items } = await cluster.deps.client.list<CoreV1Event>(eventPath('shop'))
+      const told = items.map(({ reason, involvedObject, count }) => `${reason} ${involvedObject.kind} ${count}`)
+      expect(told).to.have.members(reasons.flatMap((reason) => [`${reason} PodMigration 1`, `${reason} Pod 1`]))
     })
   }
 })

@@ -177,7 +177,10 @@ export class SimAgent {
 
   #goesOn(uid: string): boolean {
     const move = this.moves.get(uid)
-    return move?.role === 'source' && goesOn(move)
+    if (move?.role !== 'source') return false
+    if (goesOn(move)) return true
+    this.tellSource(uid, { type: 'outcome', outcome: 'committed' })
+    return false
   }
 
   async askPeer<T>(address: string, uid: string, word: PeerWord, timeoutMs: number, body?: unknown, signal?: AbortSignal): Promise<T> {

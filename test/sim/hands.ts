@@ -86,6 +86,7 @@ export class Hands {
   }
 
   release(uid: string): void {
+    if (this.node.letsNothingIn) throw new Error('ip exited 1')
     if (!this.#dead) this.node.holds.delete(uid)
   }
 

@@ -129,6 +129,8 @@ export class Happenings {
         return
       case 'diskFull':
         return this.#fillDisk(this.#node(what.side, here, uid), what.ms, what.eatsReserve)
+      case 'letInFails':
+        return this.#failLettingIn(this.#node(what.side, here, uid), what.ms)
       case 'crashContainer':
         return this.#crash(this.#pod(what.pod))
       case 'crashCopy':
@@ -150,6 +152,12 @@ export class Happenings {
       default:
         throw new Error(`nobody knows how to do ${what.kind}`)
     }
+  }
+
+  #failLettingIn(node: SimNode | undefined, ms: number): void {
+    if (!node) return
+    node.letsNothingIn = true
+    this.#world.loop.after(ms, () => (node.letsNothingIn = false))
   }
 
   #cutMove({ way, ms }: Extract<Happening, { kind: 'cutMove' }>, source: SimNode | undefined, destination: SimNode | undefined): void {

@@ -45,6 +45,8 @@ export class SimNode {
   gone = false
   /** It was, and came back. */
   wasGone = false
+  /** `ip` fails. */
+  letsNothingIn = false
   // On disk.
   readonly journals: SimDisk
   /** Pod UID to migration: no second start. */

@@ -23,6 +23,8 @@ export type Happening =
   | { kind: 'standStill'; side: Side | 'controllers'; ms: number }
   | { kind: 'clockJump'; side: Side | 'controllers'; ms: number }
   | { kind: 'diskFull'; side: Side; ms: number; eatsReserve: boolean }
+  /** What waits for a pod cannot be let in. */
+  | { kind: 'letInFails'; side: Side; ms: number }
   | { kind: 'crashContainer'; pod: number }
   | { kind: 'crashCopy' }
   | { kind: 'deleteSource' }
@@ -96,7 +98,9 @@ export function drawPlan(seed: number, moves: number, dice: Dice): Plan {
   const faults = dice.chance(0.05) ? 0 : dice.integer(1, 5)
   for (let count = 0; count < faults; count++) events.push({ when: drawWhen(dice), what: drawFault(dice) })
   if (dice.chance(0.5)) events.push(...drawAtTheGrant(dice))
-  return { seed, replicas: dice.integer(1, 3), events }
+  const replicas = dice.integer(1, 3)
+  if (dice.chance(0.1)) events.push(...drawAtTheCommit(dice))
+  return { seed, replicas, events }
 }
 
 /** Where everything is decided: the two agents cannot hear each other well just then, and something else happens as well. */
@@ -137,6 +141,14 @@ function drawAtTheGrant(dice: Dice): Event[] {
     ? [{ when: { label: 'step:dumped', count, delayMs: 0 }, what: { kind: 'muteSource', ms: 25_000 } }]
     : []
   return [...mute, { when: { label: early, count, delayMs: 0 }, what: deaf() }, { when: { label: late, count, delayMs }, what: then() }]
+}
+
+function drawAtTheCommit(dice: Dice): Event[] {
+  const when: When = { label: 'step:committed', count: dice.integer(1, 2), delayMs: 0 }
+  const fails: Event = { when, what: { kind: 'letInFails', side: 'destination', ms: dice.pick([300, 4000, 30_000]) } }
+  if (dice.chance(0.5)) return [fails]
+  const kill: Happening = { kind: 'killAgent', side: 'destination', downMs: 500 }
+  return [fails, { when: { ...when, delayMs: dice.between(0, 10_000) }, what: kill }]
 }
 
 function drawMove(dice: Dice): Happening {

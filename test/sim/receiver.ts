@@ -3,6 +3,8 @@
 import { type DestinationAction, type DestinationMessage, outcomeOf } from '../../src/agent/protocol/destination.ts'
 import type { DestinationMove } from '../../src/agent/protocol/move.ts'
 import type { AwaitRequest } from '../../src/api/agent-wire.ts'
+import { trafficHeld } from '../../src/api/names.ts'
+import { backoffMs } from '../../src/runtime/backoff.ts'
 import { CodedError, messageOf } from '../../src/runtime/errors.ts'
 import type { SimAgent } from './agent.ts'
 import type { Image } from './hands.ts'
@@ -15,6 +17,7 @@ const askSourceMs = 90_000
 const askTimeoutMs = 2000
 const sourceTakesWithinMs = 2000
 const lookEveryMs = 50
+const letInAgain = { baseMs: 400, maxMs: 30_000 }
 
 export class SimReceiver {
   readonly #agent: SimAgent
@@ -24,6 +27,8 @@ export class SimReceiver {
   #committing: Promise<void> | undefined
   #givingUp: Promise<void> | undefined
   #releaseTries = 0
+  /** What waits for the pod, until it is let in. */
+  #held: Promise<void> | undefined
   #given = false
   /** The source has said that it goes on. */
   #sourceTakes = false
@@ -179,10 +184,28 @@ export class SimReceiver {
     const resumed = open && this.#noted(() => hands.resume(this.#key))
     await this.#pause(0.2, 2)
     if (!hands.awaited(this.#key)?.attached) throw new CodedError('NotAttached', 'the sandbox is not attached')
-    hands.release(this.#uid)
-    this.#agent.step(this.#uid, 'released')
+    if (!this.#letIn()) this.#held = this.#untilIn()
     this.#agent.step(this.#uid, 'resumed')
     void this.#becomeLive(resumed === true).catch((error: unknown) => this.#agent.say(`settling failed: ${messageOf(error)}`))
+  }
+
+  #letIn(): boolean {
+    const { hands, moves } = this.#agent
+    // The pod is gone, and what waited with it.
+    if (!hands.awaited(this.#key)?.attached) return true
+    try {
+      hands.release(this.#uid)
+      this.#agent.step(this.#uid, 'released')
+      return true
+    } catch (error) {
+      moves.warn(this.#uid, `${trafficHeld}: ${messageOf(error)}`)
+      return false
+    }
+  }
+
+  async #untilIn(): Promise<void> {
+    for (let failures = 0; !this.#letIn(); failures++)
+      await this.#agent.life.sleep(backoffMs(failures + 1, letInAgain, this.#agent.dice.between(0, 1)))
   }
 
   /** After the commit a failure is a crash of the pod here: noted, and the others go on. */
@@ -203,7 +226,10 @@ export class SimReceiver {
   }
 
   async #liveAfresh(): Promise<void> {
-    if (!(await this.#sourceGoesOn())) this.#agent.hands.startAfresh(this.#key)
+    if (!(await this.#sourceGoesOn())) {
+      this.#agent.hands.startAfresh(this.#key)
+      await this.#untilIn()
+    }
     if (this.#move.state === 'committed') this.#agent.tellDestination(this.#uid, { type: 'live' })
   }
 
@@ -224,6 +250,7 @@ export class SimReceiver {
     const { hands } = this.#agent
     await this.#pause(1, 20)
     if (!resumed) hands.startAfresh(this.#key)
+    await this.#held
     this.#agent.tellDestination(this.#uid, { type: 'live' })
     hands.removeImages(`${this.#uid}-destination`)
   }

@@ -1,6 +1,6 @@
 // The short form of the simulation: some hundred seeds are clean, and a seed always tells the same story.
 import { expect } from 'chai'
-import { runSeed } from './run.ts'
+import { planFor, runSeed } from './run.ts'
 import { shrink } from './shrink.ts'
 import { storyOf } from './story.ts'
 import { tableInDocument } from './table.ts'
@@ -22,6 +22,14 @@ describe('the simulation', function () {
       for (const end of Object.keys(result.ends)) ends.add(end)
     }
     expect([...ends]).to.include.members(['Complete', 'RolledBack', 'Failed'])
+  })
+
+  it('binds a source that was granted when a destination that lost everything asks it', async () => {
+    // Its Node object is deleted, and the node comes back: the destination is resolved as gone after the source was asked whether it goes on.
+    const plan = { ...planFor(1291, moves), replicas: 1 }
+    const { violations, ends } = await runSeed({ seed: 1291, moves, plan })
+    expect(violations).to.deep.equal([])
+    expect(ends).to.include({ Complete: 1 })
   })
 
   it('plays every crash as docs/protocol.md tells it (npm run sim -- --table writes it anew)', async () => {

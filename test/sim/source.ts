@@ -13,7 +13,8 @@ const grantDeadlineMs = 5000
 const callTimeoutMs = 10_000
 const askTimeoutMs = 2000
 const tellPeerTimeoutMs = 2000
-const tellPeerTries = 10
+const tellDestinationMs = 20_000
+const tellHomeMs = 10 * 60 * 1000
 const askEveryMs = { first: 100, longest: 5000 }
 
 export class SimSource {
@@ -195,17 +196,18 @@ export class SimSource {
 
   async #tellPeers(): Promise<void> {
     const { home, destination } = this.#request
-    const tell = [this.#repeat(destination.address, 'abort')]
-    if (home) tell.push(this.#repeat(home.address, 'undivert'))
-    await Promise.all(tell)
+    if (home) this.#agent.background(this.#repeat(home.address, 'undivert', tellHomeMs))
+    await this.#repeat(destination.address, 'abort', tellDestinationMs)
   }
 
-  async #repeat(address: string, what: 'abort' | 'undivert' | 'settle'): Promise<void> {
-    for (let tries = 1; tries <= tellPeerTries; tries++) {
+  async #repeat(address: string, what: 'abort' | 'undivert' | 'settle', forMs: number): Promise<void> {
+    const { life } = this.#agent
+    const untilMs = life.monotonicMs() + forMs
+    for (let tries = 1; life.monotonicMs() < untilMs; tries++) {
       try {
         return void (await this.#agent.askPeer(address, this.#uid, what, tellPeerTimeoutMs))
       } catch {
-        await this.#agent.life.sleep(200 * tries)
+        await life.sleep(Math.min(200 * tries, 5000))
       }
     }
   }
@@ -248,7 +250,7 @@ export class SimSource {
     if (this.#move.committed) {
       hands.settleNetwork(this.#uid)
       const { home } = this.#request
-      if (home) void this.#repeat(home.address, 'settle')
+      if (home) this.#agent.background(this.#repeat(home.address, 'settle', tellHomeMs))
     }
     await this.#pause(0.5, 5)
     hands.removeImages(`${this.#uid}-source`)

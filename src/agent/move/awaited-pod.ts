@@ -38,10 +38,14 @@ export class AwaitedPod {
 
   /** Why it does not stand yet. */
   async missing(): Promise<string | undefined> {
-    if (!existsSync(path.join(this.#folder, 'attached'))) return 'the sandbox has no network yet'
+    if (!this.isAttached) return 'the sandbox has no network yet'
     const statuses = await Promise.all(this.pod.containers.map((name) => standInStatus(path.join(this.#folder, name))))
     const index = statuses.findIndex((status) => status !== 'waiting')
     return index < 0 ? undefined : `container ${this.pod.containers[index]} is ${statuses[index]}`
+  }
+
+  get isAttached(): boolean {
+    return existsSync(path.join(this.#folder, 'attached'))
   }
 
   attached(): Attached {

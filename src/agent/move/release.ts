@@ -15,6 +15,7 @@ import { type Committed, GoesOn } from '../peer/wire.ts'
 import { review, serveFirstMs } from '../priority.ts'
 import type { DestinationMove } from '../protocol/move.ts'
 import type { AwaitedPod } from './awaited-pod.ts'
+import { HeldTraffic } from './held-traffic.ts'
 
 const releaseTries = 5
 const releaseAgainMs = 1000
@@ -26,6 +27,9 @@ export class Release {
   readonly #uid: string
   readonly #pod: AwaitedPod
   readonly #restored: () => readonly ReceivedContainer[]
+  readonly #traffic: HeldTraffic
+  /** Until it is in. */
+  #held: Promise<void> | undefined
   #committing: Promise<Committed> | undefined
   #releaseTries = 0
   #isWatching = false
@@ -39,6 +43,7 @@ export class Release {
     this.#uid = uid
     this.#pod = pod
     this.#restored = restored
+    this.#traffic = new HeldTraffic(context, uid, pod)
   }
 
   get #move(): DestinationMove {
@@ -57,7 +62,7 @@ export class Release {
 
   /** From here the pod lives on this node whatever happens to its containers: what fails is a crash of the pod here, as on any node. */
   async #once(): Promise<Committed> {
-    const { network, moves } = this.#context
+    const { moves } = this.#context
     moves.step(this.#uid, 'committed')
     const connected = await this.#each(this.#pod.pod.containers, async (name) => await this.#connected(name))
     const closed = new Set<string>()
@@ -71,13 +76,20 @@ export class Release {
     })
     moves.step(this.#uid, 'socketsLive')
     // Beside each other: while the kernel carries all that waited into the sockets, packet by packet, the first answers leave.
-    const release = network.release({ uid: this.#uid, ips: this.#pod.pod.ips, attached: this.#pod.attached() })
-    await Promise.all([release, this.#each(open, async (container) => await container.resume())])
-    moves.step(this.#uid, 'released')
+    await Promise.all([this.#letTrafficIn(connected.length > 0), this.#each(open, async (container) => await container.resume())])
     moves.step(this.#uid, 'resumed')
     review(moves)
     this.#becomeLive(open, closed).catch((error: unknown) => log.error({ uid: this.#uid, err: error }, 'settling a committed move failed'))
     return this.#committed()
+  }
+
+  /** The pod is here, so it is tried beside all that follows. Where nothing of it is, as after a reboot, that is for the whole to answer. */
+  async #letTrafficIn(isHere: boolean): Promise<void> {
+    if (!isHere && !(await this.#traffic.letIn())) throw new Error('neither containers nor a sandbox of the pod are left')
+    if (isHere)
+      await this.#traffic.letIn().catch(() => {
+        this.#held = this.#traffic.untilIn()
+      })
   }
 
   /** The commit stands, so it is finished: again, and at last without what cannot be had, as when the pod was deleted meanwhile. */
@@ -96,7 +108,10 @@ export class Release {
    * source may have been told that this node is gone for good; then the pod is there, and this one only waits for its deletion.
    */
   async #liveAfresh(): Promise<void> {
-    if (!(await this.#sourceGoesOn())) await this.#each(this.#pod.pod.containers, async (name) => await this.#startAfresh(name))
+    if (!(await this.#sourceGoesOn())) {
+      await this.#each(this.#pod.pod.containers, async (name) => await this.#startAfresh(name))
+      await this.#traffic.untilIn()
+    }
     if (this.#move.state === 'committed') this.#context.moves.decideDestination(this.#uid, { type: 'live' })
   }
 
@@ -134,6 +149,7 @@ export class Release {
     }).finally(() => this.#local.abort())
     const ended = this.#pod.pod.containers.filter((name) => !settled.includes(name))
     await Promise.all(ended.map((name) => this.#startAfresh(name, closed.has(name))))
+    await this.#held
     moves.decideDestination(this.#uid, { type: 'live' })
     await rm(moveFolders(config, this.#uid, 'destination').images, { recursive: true, force: true })
   }

@@ -8,7 +8,8 @@ import { type AgentContext, moveFolders } from '../context.ts'
 import { leaveRepair } from '../criu/sockets.ts'
 import { Lending } from '../memory/lending.ts'
 import { nowMs } from '../moves.ts'
-import { Nothing, Outcome } from '../peer/wire.ts'
+import { homeRecordsKeptMs } from '../network/records.ts'
+import { Outcome } from '../peer/wire.ts'
 import { review } from '../priority.ts'
 import type { SourceMove } from '../protocol/move.ts'
 import { isToBeUndone, mayLend, type SourceAction } from '../protocol/source.ts'
@@ -19,11 +20,12 @@ import { type RunningContainer, readContainer, sandboxPidOf } from '../runc/stat
 import { removeMarker } from './marker.ts'
 import { recordCommit } from './record-steps.ts'
 import { failureOf, Sending } from './send.ts'
+import { tellPeer } from './tell-peer.ts'
 
 const askEveryMs = { first: 100, longest: 5000 }
 const askTimeoutMs = 2000
-const tellPeerTimeoutMs = 2000
-const tellPeerTries = 10
+/** A destination that is away gives up by itself. */
+const tellDestinationMs = 20_000
 
 export class Source {
   readonly #context: AgentContext
@@ -62,6 +64,11 @@ export class Source {
 
   async finish(outcome: 'committed' | 'aborted'): Promise<void> {
     await this.#carry(this.#context.moves.decideSource(this.#uid, { type: 'finish', outcome }))
+  }
+
+  /** By another word of the destination than its answer to the grant. */
+  async hearsOfCommit(): Promise<void> {
+    await this.#takeOutcome({ outcome: 'committed', steps: [] })
   }
 
   async restarted(): Promise<void> {
@@ -154,24 +161,20 @@ export class Source {
   async #tellPeers(): Promise<void> {
     const { request, failure } = this.#move
     const reason = failure?.message ?? 'The source rolled back'
-    const tell = [this.#repeat(request.destination.address, 'abort', { reason })]
-    const { pod, destination, home } = request
-    const diversion = { ips: pod.ips, destinationNodeIps: destination.nodeIps }
-    if (home) tell.push(this.#repeat(home.address, 'divert', { ...diversion, undo: true }))
-    await Promise.all(tell)
-    await this.#context.network.wayBackEnds(pod.ips)
+    this.#tellHome({ undo: true })
+    await this.#tell(request.destination.address, 'abort', { reason }, tellDestinationMs)
+    await this.#context.network.wayBackEnds(request.pod.ips)
   }
 
-  async #repeat(address: string, what: string, body: unknown): Promise<void> {
-    for (let tries = 1; tries <= tellPeerTries; tries++) {
-      try {
-        await this.#context.peers.to(address).call(`/v1/peer/${this.#uid}/${what}`, body, Nothing, { timeoutMs: tellPeerTimeoutMs })
-        return
-      } catch (error) {
-        log.warn({ uid: this.#uid, address, what, tries, reason: messageOf(error) }, 'telling another agent failed')
-        await new Promise((resolve) => setTimeout(resolve, 200 * tries))
-      }
-    }
+  /** Until then it leaves the routes of these addresses alone, so it is told for as long as it waits for it: its agent may be away. */
+  #tellHome(end: { undo: true } | { settle: true }): void {
+    const { pod, destination, home } = this.#move.request
+    const body = { ips: pod.ips, destinationNodeIps: destination.nodeIps, ...end }
+    if (home) void this.#tell(home.address, 'divert', body, homeRecordsKeptMs)
+  }
+
+  async #tell(address: string, what: string, body: unknown, forMs: number): Promise<void> {
+    await tellPeer(this.#context.peers, { address, path: `/v1/peer/${this.#uid}/${what}`, body, forMs })
   }
 
   /**
@@ -228,10 +231,8 @@ export class Source {
 
   /** What belongs to the moved pod is the controller's wish from here, on the home node too. */
   async #settleNetwork(): Promise<void> {
-    const { pod, destination, home } = this.#move.request
     await this.#context.network.settle(this.#uid)
-    const body = { ips: pod.ips, destinationNodeIps: destination.nodeIps, settle: true }
-    if (home) void this.#repeat(home.address, 'divert', body)
+    this.#tellHome({ settle: true })
   }
 
   /** The move is done: whatever becomes of its images, it does not fail by that. */

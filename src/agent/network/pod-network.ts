@@ -8,7 +8,7 @@ import { Calm } from './calm.ts'
 import { Diversions, type DivertMove } from './diversions.ts'
 import { FlowTables, ownOf, portsOf, rollbackUntrackedSeconds, type SurveyedPod, untrackedOf } from './flow-tables.ts'
 import { forgetNeighbours, holdBatch, proxyNeighbour, releaseBatch } from './ip-batches.ts'
-import { hostVethOf, readRoutes, writeSysctls } from './kernel-files.ts'
+import { deviceExists, hostVethOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { leaveFrames, sweepFrames } from './last-frames.ts'
 import { AddressLeases } from './leases.ts'
 import { SentOn, WaitingRoutes } from './new-connections.ts'
@@ -59,7 +59,7 @@ class NodePodNetwork implements PodNetwork {
   constructor(config: AgentConfig) {
     this.#config = config
     this.#helper = config.helper
-    this.#records = new NetworkRecords(config.stateDir)
+    this.#records = new NetworkRecords(config)
     this.#leases = new AddressLeases(config.cniStateDir)
     this.#flows = new FlowTables(config, this.#waiting)
     this.#reserved = new ReservedPorts(config.helper)
@@ -75,9 +75,14 @@ class NodePodNetwork implements PodNetwork {
     return survey
   }
 
-  async reserve({ uid, legs }: { uid: string; legs: Leg[] }): Promise<void> {
+  async reserve({ uid, ips, legs }: { uid: string; ips: string[]; legs: Leg[] }): Promise<void> {
     const own = await this.#standsInFor(legs)
-    await this.#moves.change(uid, () => this.#reserved.keep(uid, own))
+    if (own.length === 0) return
+    await this.#moves.change(uid, async () => {
+      const { record } = await this.#ownership.of(uid, ips, 'home')
+      await this.#records.write({ ...record, reserved: [...(record.reserved ?? []), ...own] })
+      await this.#reserved.keep(own)
+    })
   }
 
   /** Flows of a pod to itself, with an address of this node between their ends. */
@@ -199,9 +204,16 @@ class NodePodNetwork implements PodNetwork {
     ])
   }
 
-  async release(move: { uid: string; ips: string[]; attached: Attached }): Promise<void> {
-    await this.#waiting.finish(move.uid, 'release', ipBatch, releaseBatch(move.ips, move.attached.hostVeth, move.attached.podMac))
-    this.#calm.end(move.uid)
+  async release({ uid, ips, attached }: { uid: string; ips: string[]; attached: Attached }): Promise<boolean> {
+    try {
+      await this.#waiting.finish(uid, 'release', ipBatch, releaseBatch(ips, attached.hostVeth, attached.podMac))
+      return true
+    } catch (error) {
+      if (await deviceExists(attached.hostVeth)) throw error
+      return false
+    } finally {
+      this.#calm.end(uid)
+    }
   }
 
   async undo(move: UndoneMove): Promise<void> {
@@ -211,12 +223,12 @@ class NodePodNetwork implements PodNetwork {
   async #undo(move: UndoneMove): Promise<void> {
     await this.#diversions.finished(move.uid).catch(() => undefined)
     this.#forget(move.uid)
-    await this.#reserved.giveBack(move.uid, rollbackUntrackedSeconds)
     const record = await this.#records.read(move.uid)
     if (!record) {
       await unlock(move.sandboxPid)
       return await this.#records.remove(move.uid)
     }
+    await this.#reserved.keep(record.reserved ?? [], rollbackUntrackedSeconds)
     const ips = ipsOf(record)
     // Whoever waits does so until the routes are back and the other side knows it: what can be done beside each other is.
     const [givenBack] = await Promise.all([this.#openWayBack(record, move), leaveFrames(record), unlock(move.sandboxPid)])
@@ -229,7 +241,7 @@ class NodePodNetwork implements PodNetwork {
     }
     for (const { lease } of record.addresses) if (lease) await this.#leases.restore(lease)
     await this.#flows.undo(move.uid, ips, record)
-    await this.#reserved.keepFor(await this.#standsInFor(record.legs ?? []), rollbackUntrackedSeconds)
+    await this.#reserved.keep(await this.#standsInFor(record.legs ?? []), rollbackUntrackedSeconds)
     if (record.heldVeth !== undefined) await this.#waitingRoutes.takeAway(record.heldVeth)
     await this.#records.remove(move.uid)
   }
@@ -260,17 +272,15 @@ class NodePodNetwork implements PodNetwork {
 
   async #settle(uid: string): Promise<void> {
     this.#forget(uid)
-    await this.#reserved.giveBack(uid)
     const record = await this.#records.read(uid)
     if (record) await this.#letGo(record)
     await this.#records.remove(uid)
   }
 
-  async sweepHome(olderThanMs: number): Promise<void> {
-    const old = (await this.#records.list(olderThanMs)).filter(({ role }) => role === 'home')
-    for (const { uid } of old) this.#forget(uid)
-    await Promise.all(old.map(({ uid }) => this.#reserved.giveBack(uid)))
-    await Promise.all(old.map(({ uid }) => this.#records.remove(uid)))
+  async sweepHome(): Promise<void> {
+    const homes = (await this.#records.list()).filter(({ role }) => role === 'home')
+    const young = new Set((await this.#records.youngHomes()).map(({ uid }) => uid))
+    await Promise.all(homes.filter(({ uid }) => !young.has(uid)).map(({ uid }) => this.settle(uid)))
   }
 
   async apply(state: NetworkState): Promise<void> {
@@ -282,14 +292,15 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async sweep(openUids: string[], dryRun: boolean): Promise<string[]> {
-    const open = new Set(openUids)
     const ways = await this.#waysBack.sweep(dryRun)
-    const closed = (await this.#records.list()).filter((record) => !open.has(record.uid))
+    const records = await this.#records.list()
+    const open = new Set([...openUids, ...(await this.#records.youngHomes()).map(({ uid }) => uid)])
+    const closed = records.filter((record) => !open.has(record.uid))
     // Only the ownership goes: what the routes should be is then the controller's wish again.
     if (!dryRun) await Promise.all(closed.map((record) => this.settle(record.uid)))
-    const records = closed.map((record) => `network record of migration ${record.uid} (${record.role} of ${ipsOf(record).join(', ')})`)
+    const settled = closed.map((record) => `network record of migration ${record.uid} (${record.role} of ${ipsOf(record).join(', ')})`)
     const frames = await sweepFrames(() => this.#records.list(), dryRun)
-    return [...records, ...ways.map((table) => `way back ${table}`), ...frames.map((table) => `rules ${table} of a pod that has left`)]
+    return [...settled, ...ways.map((table) => `way back ${table}`), ...frames.map((table) => `rules ${table} of a pod that has left`)]
   }
 
   async sweepRelays(): Promise<Map<string, number>> {
@@ -303,7 +314,7 @@ class NodePodNetwork implements PodNetwork {
 
   /** Source: unless the pod is here again, its flows are the destination's. Only then may packets be tracked as they come. */
   async #letGo(record: NetworkRecord): Promise<void> {
-    if (record.role === 'home') return
+    if (record.role === 'home') return await this.#reserved.giveBack(record.reserved ?? [])
     await leaveFrames(record)
     const ips = ipsOf(record)
     if (record.role === 'destination') await this.#waysBack.close(ips)

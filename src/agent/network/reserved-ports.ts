@@ -4,12 +4,12 @@ import type { Leg } from '../rooms.ts'
 import { run } from '../run.ts'
 import { deleteLine, reserveLines } from './leg-plan.ts'
 
-/** Longer than a move; what a killed agent leaves ends by itself. */
+/** Longer than a move; what nobody gives back ends by itself. */
 const keptSeconds = 3600
 
+/** Whose they are is in the move's record: they outlive the agent, and so does that. */
 export class ReservedPorts {
   readonly #helper: string
-  readonly #kept = new Map<string, Leg[]>()
 
   constructor(helper: string) {
     this.#helper = helper
@@ -19,20 +19,12 @@ export class ReservedPorts {
    * Entries as the flows have them elsewhere: the kernel gives no new connection, its own or one that it masquerades, what it would have to share with
    * one. A port that is taken stays so.
    */
-  async keep(uid: string, legs: readonly Leg[]): Promise<void> {
-    this.#kept.set(uid, [...(this.#kept.get(uid) ?? []), ...legs])
-    await this.keepFor(legs, keptSeconds)
-  }
-
-  async keepFor(legs: readonly Leg[], seconds: number): Promise<void> {
+  async keep(legs: readonly Leg[], seconds = keptSeconds): Promise<void> {
     await this.#apply(legs.flatMap((leg) => reserveLines(leg, seconds)))
   }
 
-  /** `afterSeconds`: source and destination go on for so long. */
-  async giveBack(uid: string, afterSeconds = 0): Promise<void> {
-    const legs = this.#kept.get(uid) ?? []
-    this.#kept.delete(uid)
-    await (afterSeconds > 0 ? this.keepFor(legs, afterSeconds) : this.#apply(legs.map((leg) => deleteLine(leg.protocol, leg))))
+  async giveBack(legs: readonly Leg[]): Promise<void> {
+    await this.#apply(legs.map((leg) => deleteLine(leg.protocol, leg)))
   }
 
   async #apply(lines: readonly string[]): Promise<void> {

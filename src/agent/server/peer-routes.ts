@@ -42,7 +42,7 @@ export function peerRoutes(context: AgentContext, registry: Registry): Router {
   post('grant', async (uid, request) => await registry.receiver(uid).grant(body(Grant, request).deadlineMs))
   post('outcome', async (uid) => registry.receiverOrTombstone(uid).outcome())
   post('abort', async (uid, request) => await registry.receiver(uid).sourceAborts(body(AbortRequest, request).reason))
-  post('goes-on', async (uid) => ({ goesOn: registry.goesOn(uid) }))
+  post('goes-on', async (uid) => ({ goesOn: await registry.goesOn(uid) }))
   post('divert', async (uid, request) => await divertHome(context, uid, body(Divert, request)))
   return router
 }
@@ -52,7 +52,7 @@ async function divertHome({ network }: AgentContext, uid: string, wish: Divert):
   const diversion = { uid, ips, destinationNodeIps, role: 'home' as const }
   if (settle) await network.settle(uid)
   else if (undo) await network.undo({ uid, role: 'home' })
-  else if (reserve) await network.reserve({ uid, legs: reserve })
+  else if (reserve) await network.reserve({ uid, ips, legs: reserve })
   else if (ahead) await network.prepareDivert(diversion)
   else await network.divert(diversion)
 }

@@ -3,8 +3,8 @@ import type { AgentConfig } from '../config.ts'
 import { createPodNetwork } from '../network/pod-network.ts'
 import { sweepAlone } from './sweep.ts'
 
-export async function sweepByHand(config: AgentConfig, homeRecordsKeptMs: number, dryRun: boolean): Promise<string> {
-  const { kept, removed } = await sweepAlone(config, createPodNetwork(config), homeRecordsKeptMs, dryRun)
+export async function sweepByHand(config: AgentConfig, dryRun: boolean): Promise<string> {
+  const { kept, removed } = await sweepAlone(config, createPodNetwork(config), dryRun)
   const lines = [
     ...kept.map((what) => `in use         ${what}`),
     ...removed.map((what) => `${dryRun ? 'would remove  ' : 'removed       '} ${what}`),

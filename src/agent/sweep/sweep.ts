@@ -30,27 +30,17 @@ export async function sweepFiles(config: AgentConfig, movesNow: () => readonly M
 }
 
 /** Without the agent, or beside it: reads its journal and changes nothing in it. */
-export async function sweepAlone(
-  config: AgentConfig,
-  network: PodNetwork,
-  homeRecordsKeptMs: number,
-  dryRun: boolean,
-): Promise<SweepReport> {
+export async function sweepAlone(config: AgentConfig, network: PodNetwork, dryRun: boolean): Promise<SweepReport> {
   const movesNow = () => [...new Journal(readOnly(new DiskFiles(`${config.stateDir}/journal`))).load().values()]
   const files = await sweepFiles(config, movesNow, dryRun)
-  const records = await new NetworkRecords(config.stateDir).list()
-  const open = new Set(
-    movesNow()
-      .filter(isOpen)
-      .map(({ uid }) => uid),
-  )
-  const old = new Set((await new NetworkRecords(config.stateDir).list(homeRecordsKeptMs)).map(({ uid }) => uid))
-  // A home node has no move of its own to ask: a young record there may belong to one that is under way.
-  const kept = records.filter(({ uid, role }) => open.has(uid) || (role === 'home' && !old.has(uid)))
-  const removed = await network.sweep(
-    kept.map(({ uid }) => uid),
-    dryRun,
-  )
+  const records = new NetworkRecords(config)
+  const all = await records.list()
+  const open = movesNow()
+    .filter(isOpen)
+    .map(({ uid }) => uid)
+  const needed = new Set([...open, ...(await records.youngHomes()).map(({ uid }) => uid)])
+  const kept = all.filter(({ uid }) => needed.has(uid))
+  const removed = await network.sweep(open, dryRun)
   const keptNetwork = kept.map((record) => `network record of migration ${record.uid} (${record.role} of ${ipsOf(record).join(', ')})`)
   return { kept: [...files.kept, ...keptNetwork], removed: [...files.removed, ...removed] }
 }

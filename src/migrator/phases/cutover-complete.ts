@@ -122,5 +122,5 @@ function complete(status: PodMigrationStatus, observed: Observed, nowMs: Instant
     status.destinationNode && isRecord(observed.destination) && observed.destination.state !== 'finished'
       ? [{ kind: 'finish', nodeName: status.destinationNode, outcome: 'committed', bestEffort: true }]
       : []
-  return end('Complete', { ...rest, message }, isoTime(nowMs), [...effects, { kind: 'event', type: 'Normal', reason: 'Moved', message }])
+  return end('Complete', { ...rest, message }, isoTime(nowMs), effects)
 }

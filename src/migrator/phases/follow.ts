@@ -4,7 +4,16 @@ import type { Phase } from '../../api/phases.ts'
 import type { PodMigrationStatus } from '../../api/pod-migration.ts'
 import { type Decision, type Effect, enter, followEveryMs, stay } from '../decision.ts'
 import { type Instant, isNodeGone, isRecord, type Migration, type Observed } from '../observed.ts'
-import { destinationGone, isCommitted, isGranted, memoryLoss, phaseOfTimeline, recordIntoStatus, tcpConditions } from '../records.ts'
+import {
+  destinationGone,
+  heldTraffic,
+  isCommitted,
+  isGranted,
+  memoryLoss,
+  phaseOfTimeline,
+  recordIntoStatus,
+  tcpConditions,
+} from '../records.ts'
 import { moveRequest } from '../requests-to-agents.ts'
 import { becomeRollingBack, type Failure, failureOf } from './roll-back.ts'
 import { tellSourceCommitted } from './tell-source.ts'
@@ -60,7 +69,7 @@ function goneFailure({ destinationNode }: PodMigrationStatus): Failure {
 
 function committed(status: PodMigrationStatus, observed: Observed): Decision {
   // It may have been declared that the destination is gone, when the source had heard of its commit already.
-  const { failure: _overtaken, ...rest } = status
+  const { failure: _overtaken, nextStep: _done, ...rest } = status
   const known: PodMigrationStatus = { ...rest, granted: true }
   const { destination } = observed
   const live = isRecord(destination) && (destination.state === 'live' || destination.state === 'finished')
@@ -71,10 +80,16 @@ function committed(status: PodMigrationStatus, observed: Observed): Decision {
   }
   if (destination === 'unreachable' && isNodeGone(observed, status.destinationNode))
     return enter('TCPVerifying', { ...known, message: `the pod lived on ${status.destinationNode}, which is gone for good` }, effects)
+  const held = heldTraffic(known)
+  if (held) return stay({ ...known, phase: 'DisengageHold', message: held, nextStep: heldNextStep(status) }, effects, followEveryMs)
   const { stayedMB = 0, atSourceMB = 0 } = status.postCopy ?? {}
   const fetching = atSourceMB > 0 ? `, ${atSourceMB} of ${stayedMB} MB of its memory are still on ${status.sourceNode}` : ''
   const message = `committed: the pod belongs to ${status.destinationNode}${fetching}`
   return stay({ ...known, phase: 'DisengageHold', message }, effects, followEveryMs)
+}
+
+function heldNextStep({ destinationNode, destinationPodName }: PodMigrationStatus): string {
+  return `look at the log of the agent on ${destinationNode}; pod ${destinationPodName} is not given up, but you may delete it`
 }
 
 // Granted and not heard of: the source stays frozen until somebody who knows speaks. Time alone proves nothing.

@@ -14,5 +14,5 @@ export function refuse(status: PodMigrationStatus, refusals: readonly Refusal[],
     failure: { code: 'Refused', message: summary, ...(status.phase ? { phase: status.phase } : {}) },
     ...(remedies.length > 0 ? { nextStep: [...new Set(remedies)].join('; ') } : {}),
   }
-  return end('Failed', refused, isoTime(nowMs), [{ kind: 'event', type: 'Warning', reason: 'Refused', message: summary }])
+  return end('Failed', refused, isoTime(nowMs))
 }

@@ -2,6 +2,7 @@
 import type { PodMigrationStatus } from '../../api/pod-migration.ts'
 import { isoTime } from '../conditions.ts'
 import { type Decision, type Effect, enter } from '../decision.ts'
+import { goingBack } from '../news.ts'
 import { type Instant, isRecord, type Migration, type Observed } from '../observed.ts'
 
 export interface Failure {
@@ -24,9 +25,9 @@ export function becomeRollingBack(migration: Migration, failure: Failure, nowMs:
 
 // The source's agent alone knows whether the grant is out. It thaws, or answers that it may not.
 function abortSource({ status }: Migration, failure: Failure): Effect[] {
-  const event: Effect = { kind: 'event', type: 'Warning', reason: failure.code, message: `going back: ${failure.message}` }
-  if (!status.moveStartedAt || !status.sourceNode) return [event]
-  return [{ kind: 'abort', nodeName: status.sourceNode, reason: `${failure.code}: ${failure.message}` }, event]
+  const news = goingBack(failure)
+  if (!status.moveStartedAt || !status.sourceNode) return [news]
+  return [{ kind: 'abort', nodeName: status.sourceNode, reason: `${failure.code}: ${failure.message}` }, news]
 }
 
 /** What an agent says about its own failure, source first: it is the one that decides. */

@@ -139,5 +139,5 @@ function sourceNow(status: PodMigrationStatus, observed: Observed): string {
 function rolledBack(status: PodMigrationStatus, observed: Observed, nowMs: Instant): Decision {
   const message = `${sourceNow(status, observed)}: ${status.failure?.message ?? 'the move was given up'}`
   const closed = closeConditions(status, 'RolledBack', nowMs)
-  return end('RolledBack', { ...closed, message }, isoTime(nowMs), [{ kind: 'event', type: 'Warning', reason: 'RolledBack', message }])
+  return end('RolledBack', { ...closed, message }, isoTime(nowMs))
 }

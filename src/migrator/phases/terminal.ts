@@ -1,14 +1,15 @@
-// Complete, DryRunComplete, RolledBack, Failed: nothing happens any more, except that the object may be deleted freely again, and that a destination
-// pod which comes too late is taken back.
+// Complete, DryRunComplete, RolledBack, Failed: nothing happens any more, except that people are told, that the object may be deleted freely again, and that
+// a destination pod which comes too late is taken back.
 import { finalizer } from '../../api/names.ts'
 import type { Decision, Effect } from '../decision.ts'
+import { newsOfEnd } from '../news.ts'
 import type { Migration, Observed } from '../observed.ts'
 import { deletionOf } from '../pod-deletion.ts'
 import { isDestinationOf } from '../pod-lookup.ts'
 
 export function terminal(migration: Migration, observed: Observed): Decision {
   const { metadata, status } = migration
-  const release: Effect[] = metadata.finalizers?.includes(finalizer) ? [{ kind: 'removeFinalizer' }] : []
+  const release: Effect[] = metadata.finalizers?.includes(finalizer) ? [...newsOfEnd(status), { kind: 'removeFinalizer' }] : []
   return { status, effects: [...release, ...lateDestination(migration, observed)] }
 }
 

@@ -123,6 +123,13 @@ export class Nodes {
     return answer.result
   }
 
+  /** Killed, and started anew: it sweeps before it is asked anything. */
+  async restartAgent(node: NodeName, openUids: string[] = []): Promise<void> {
+    this.#agents.get(node)?.kill()
+    this.#agents.delete(node)
+    await this.call(node, 'sweep', openUids, false)
+  }
+
   survey(node: NodeName, pod: Pod, serviceIps: string[] = []): Promise<FlowSurvey> {
     return this.call<FlowSurvey>(node, 'survey', {
       ips: this.ips,
@@ -243,6 +250,7 @@ export class Nodes {
       NODE_IP: nodeIps[node],
       NODE_IPS: this.nodeIpsOf(node).join(','),
       STATE_DIR: path.join(this.folder, node, 'state'),
+      RUN_DIR: path.join(this.folder, node, 'run'),
       CNI_STATE_DIR: path.join(this.folder, node, 'cni'),
     })
     const given = JSON.stringify({ ...config, helper: nativeHelper() })
@@ -319,6 +327,10 @@ export class Lines {
   ask(line: string): Promise<string> {
     this.#child.stdin?.write(`${line}\n`)
     return this.next()
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL')
   }
 }
 

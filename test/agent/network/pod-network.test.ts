@@ -1,5 +1,5 @@
 // The network room on two nodes of namespaces: packets wait and arrive in order, connections live on, and undo leaves nothing.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
@@ -244,6 +244,10 @@ describe('the network of a moving pod', function () {
     await nodes.call('a', 'divert', { uid: 'm9', ips: [podIp], destinationNodeIps: [clientIp], role: 'home' })
     await nodes.call('a', 'apply', state('a', []))
     expect(nodes.in('a', `ip route show ${podIp}`)).to.contain(`via ${clientIp}`)
+    // Of a move that this node has no journal of.
+    expect(await nodes.call('a', 'sweep', [], false)).to.deep.equal([])
+    const elevenMinutesAgo = Date.now() / 1000 - 660
+    utimesSync(path.join(nodes.folder, 'a/run/network/m9.json'), elevenMinutesAgo, elevenMinutesAgo)
     expect(await nodes.call('a', 'sweep', [], true)).to.deep.equal([`network record of migration m9 (home of ${podIp})`])
     expect(await nodes.call('a', 'sweep', ['m9'], false)).to.deep.equal([])
     await nodes.call('a', 'settle', 'm9')
@@ -254,6 +258,27 @@ describe('the network of a moving pod', function () {
     await nodes.call('a', 'uninstall')
     expect(nodes.in('a', 'nft list ruleset')).to.equal('')
     expect(nodes.in('a', 'cat /proc/sys/net/ipv4/conf/eth0/send_redirects')).to.equal('1\n')
+  })
+
+  it('keeps a diversion through a restart of the agent of the home, until the move is over', async () => {
+    const away = [{ ip: podIp, nodeIp: nodeIps.b, homeNodeIp: nodeIps.a }]
+    const route = () => nodes.in('a', `ip route show ${podIp}`)
+    await nodes.call('a', 'apply', state('a', away))
+    const before = nodes.snapshot('a')
+    for (const end of ['undo', 'settle'] as const) {
+      await nodes.call('a', 'prepareDivert', { uid: end, ips: [podIp], destinationNodeIps: [clientIp], role: 'home' })
+      await nodes.restartAgent('a')
+      await nodes.call('a', 'divert', { uid: end, ips: [podIp], destinationNodeIps: [clientIp], role: 'home' })
+      await nodes.restartAgent('a')
+      await nodes.call('a', 'apply', state('a', away))
+      expect(route(), 'while the move lasts').to.contain(`via ${clientIp}`)
+      if (end === 'undo') await nodes.call('a', 'undo', { uid: end, role: 'home' })
+      if (end === 'undo') expect(nodes.snapshot('a')).to.equal(before)
+      else await nodes.call('a', 'settle', end)
+    }
+    await nodes.call('a', 'apply', state('a', away))
+    expect(nodes.snapshot('a')).to.equal(before)
+    await nodes.call('a', 'apply', state('a', []))
   })
 
   it('is taken off a node whose pods go on: those beside the bridge are ports of it again, in the middle of their connections', async () => {
@@ -280,6 +305,16 @@ describe('the network of a moving pod', function () {
       expect(await client.ask(`connect ${beside} 7000`)).to.equal('connected')
       expect(await client.ask('say anew')).to.match(/^anew \d+ pn$/)
     }
+  })
+
+  it('does not let in what it cannot, and knows where there is nobody left to let it in to', async () => {
+    const { attached } = await nodes.addAwaitedPod('b', 'pb', podIp)
+    const release = async (how: object) => await nodes.call('b', 'release', { uid: 'm10', ips: [podIp], attached: { ...attached, ...how } })
+    const failure = await release({ podMac: 'none' }).catch((error: Error) => error.message)
+    expect(failure).to.be.a('string')
+    expect(await release({})).to.equal(true)
+    await nodes.removePod('b', 'pb')
+    expect(await release({})).to.equal(false)
   })
 
   it('a hold that lets packets through is seen: the peer is reset', async () => {

@@ -19,13 +19,20 @@ describe('ports between the ends of a flow to itself', function () {
   })
   after(() => nodes?.close())
 
-  it('are kept from new connections from the reservation to the end of the move', async () => {
-    for (const end of ['undo', 'settle']) {
-      await nodes.call('a', 'reserve', { uid: end, legs: [leg(nodeIps.a, ports.from), leg(nodeIps.b, ports.to)] })
+  it('are kept from new connections from the reservation to the end of the move, whether the agent lives as long or not', async () => {
+    for (const [end, restarted] of [
+      ['undo', false],
+      ['settle', false],
+      ['undo', true],
+      ['settle', true],
+    ] as const) {
+      const uid = `${end}-${restarted}`
+      await nodes.call('a', 'reserve', { uid, ips: [podIp], legs: [leg(nodeIps.a, ports.from), leg(nodeIps.b, ports.to)] })
+      if (restarted) await nodes.restartAgent('a')
       expect(seen(8), 'while it is reserved').to.deep.equal([ports.to])
       expect(askFrom('a', ports.from), 'of its own').to.not.equal(ports.from)
       nodes.in('a', `conntrack -D -p udp --orig-src ${nodeIps.a} --orig-dst ${podIp} 2>/dev/null`)
-      await nodes.call('a', end, end === 'undo' ? { uid: end, role: 'home' } : end)
+      await nodes.call('a', end, end === 'undo' ? { uid, role: 'home' } : uid)
       // The others go on for a moment after a rollback.
       if (end === 'undo') expect(seen(8), 'just after a rollback').to.deep.equal([ports.to])
       else expect(nodes.in('a', 'conntrack -L -p udp 2>/dev/null')).to.equal('')
@@ -36,7 +43,7 @@ describe('ports between the ends of a flow to itself', function () {
 
   it('stay with whom they have', async () => {
     const first = ask(40_000)
-    await nodes.call('a', 'reserve', { uid: 'm2', legs: [leg(nodeIps.a, ports.from), leg(nodeIps.a, ports.to, 4)] })
+    await nodes.call('a', 'reserve', { uid: 'm2', ips: [podIp], legs: [leg(nodeIps.a, ports.from), leg(nodeIps.a, ports.to, 4)] })
     expect(ask(40_000)).to.equal(first)
     await nodes.call('a', 'undo', { uid: 'm2', role: 'home' })
     expect(ask(40_000)).to.equal(first)

@@ -23,6 +23,9 @@ export class Destination {
   readonly told: string[] = []
   /** What waited for the pod is carried in until then. */
   releaseWaitsFor: Promise<void> = Promise.resolve()
+  /** Why it cannot be, as long as that is so. */
+  releaseFails: string | undefined
+  hasSandbox = true
   readonly config: AgentConfig
   registry!: Registry
   #server: Server | undefined
@@ -130,6 +133,8 @@ export class Destination {
       release: async () => {
         await this.releaseWaitsFor
         this.told.push('release')
+        if (this.releaseFails !== undefined) throw new Error(this.releaseFails)
+        return this.hasSandbox
       },
       undo: note('undo'),
       wayBackEnds: note('wayBackEnds'),

@@ -14,7 +14,7 @@ import { review, takePriority } from '../../../src/agent/priority.ts'
 import type { JournalRecord } from '../../../src/agent/protocol/move.ts'
 import { ImageSender } from '../../../src/agent/transfer/image-sender.ts'
 import { MoveRecord } from '../../../src/api/agent-wire.ts'
-import { awaitRequest, uid } from '../samples.ts'
+import { awaitRequest, sourceOpened, uid } from '../samples.ts'
 import { Destination } from './destination.ts'
 import { FakeContainer } from './fake-container.ts'
 
@@ -105,8 +105,8 @@ describe('receiving a pod', () => {
     expect(node.told).to.include('settle')
   })
 
-  async function settled(state: string): Promise<void> {
-    for (let tries = 0; tries < 200 && stateNow() !== state; tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+  async function settled(state: string, withinMs = 2000): Promise<void> {
+    for (let waitedMs = 0; waitedMs < withinMs && stateNow() !== state; waitedMs += 10) await sleep(10)
     expect(stateNow()).to.equal(state)
   }
 
@@ -122,6 +122,38 @@ describe('receiving a pod', () => {
     expect(node.registry.record(uid)?.steps.map(({ step }) => step)).to.not.include('resumed')
     carriedIn()
     expect((await granted).steps.map(({ step }) => step)).to.include.members(['released', 'resumed'])
+  })
+
+  it('lets the traffic of a pod that lives here in as soon as that can be done, in another life too, and says so until then', async () => {
+    await toHeld()
+    node.releaseFails = 'ip exited 1'
+    const { steps } = await node.as('agent').call(path('grant'), { deadlineMs: 5000 }, Committed)
+    expect(steps.map(({ step }) => step))
+      .to.include('resumed')
+      .and.to.not.include('released')
+    const told = (): string[] => node.registry.record(uid)?.warnings ?? []
+    for (let tries = 0; tries < 200 && told().length === 0; tries++) await sleep(10)
+    expect(told()).to.deep.equal([
+      'TrafficHeld: the pod lives on node-2, and no packet reaches it, because letting them in failed (ip exited 1): it is tried until it is done',
+    ])
+    await sleep(3000)
+    expect(stateNow(), 'what was tried five times before').to.equal('committed')
+    await node.live()
+    expect(stateNow()).to.equal('committed')
+    node.releaseFails = undefined
+    await settled('live', 5000)
+    expect(node.registry.record(uid)?.steps.map(({ step }) => step)).to.include('released')
+    expect(told()).to.have.length(1)
+  })
+
+  it('waits for no traffic of a pod whose sandbox is gone', async () => {
+    await toHeld()
+    node.releaseFails = 'ip exited 1'
+    await node.as('agent').call(path('grant'), { deadlineMs: 5000 }, Committed)
+    node.releaseFails = undefined
+    node.hasSandbox = false
+    await settled('live', 5000)
+    expect(node.registry.record(uid)?.steps.map(({ step }) => step)).to.not.include('released')
   })
 
   it('answers a second grant as the first, and commits once', async () => {
@@ -265,6 +297,18 @@ describe('receiving a pod', () => {
   it('says that no pod goes on here', async () => {
     expect(await node.as('agent').call(path('goes-on'), {}, GoesOn)).to.deep.equal({ goesOn: false })
     expect(await codeOf(node.as('controller').call(path('goes-on'), {}, GoesOn))).to.not.equal('no failure')
+  })
+
+  it('takes for the outcome that it is asked whether the pod goes on: nobody resolves it otherwise afterwards', async () => {
+    const granted = 'aaaaaaaa-0000-4000-8000-00000000000a'
+    const states = (['moving', 'frozen', 'granted'] as const).map((state, at): JournalRecord => ({ type: 'state', atMs: at + 2, state }))
+    writeFileSync(`${node.config.stateDir}/journal/${granted}.jsonl`, [sourceOpened, ...states].map(encodeLine).join(''))
+    await node.live()
+    expect(node.registry.record(granted)?.state).to.equal('granted')
+    expect(await node.as('agent').call(path('goes-on', granted), {}, GoesOn)).to.deep.equal({ goesOn: false })
+    expect(node.registry.record(granted)?.state).to.equal('committed')
+    await node.as('controller').call(`/v1/migrations/${granted}/resolve`, { verdict: 'destinationGone' }, MoveRecord)
+    expect(node.registry.record(granted)?.state).to.equal('committed')
   })
 
   it('gives up what another life was in the middle of', async () => {
