@@ -1,5 +1,4 @@
 // The kernel settings that belong to the install, their values before it, and everything of the network taken off again.
-import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { isIpv6 } from '../../runtime/addresses.ts'
 import type { AgentConfig } from '../config.ts'
@@ -10,6 +9,7 @@ import { listBridges, readRoutes, readSysctls, uplinksOf, writeSysctls } from '.
 import { sweepFrames } from './last-frames.ts'
 import { AddressLeases } from './leases.ts'
 import { readNodeNetwork } from './node-network.ts'
+import { NetworkRecords } from './records.ts'
 import { rejoinBridges } from './rejoin.ts'
 import { removeAllRelays } from './relays.ts'
 import { deleteNodeTables } from './rule-sets.ts'
@@ -40,13 +40,13 @@ export async function restoreNodeNetwork(config: AgentConfig): Promise<void> {
   ]
   if (commands.length > 0) await run('ip', ['-batch', '-'], { input: `${commands.join('\n')}\n` })
   await run('nft', ['-f', '-'], { input: deleteNodeTables(config.nodeIps) })
-  await new WaysBack().sweep(false)
+  await new WaysBack().sweep(async () => [], false)
   await sweepFrames(async () => [], false)
   await removeAllRelays()
   await writeSysctls(await keptSettings(config))
   const inUse = routes.filter((route) => route.gateway === undefined).map((route) => route.address)
   await new AddressLeases(config.cniStateDir).freeUnwanted(new Set(inUse))
-  await rm(path.join(config.stateDir, 'network'), { recursive: true, force: true })
+  await new NetworkRecords(config).removeAll()
 }
 
 async function keptSettings(config: AgentConfig): Promise<Sysctl[]> {

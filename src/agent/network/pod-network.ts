@@ -9,15 +9,16 @@ import { Diversions, type DivertMove } from './diversions.ts'
 import { FlowTables, ownOf, portsOf, rollbackUntrackedSeconds, type SurveyedPod, untrackedOf } from './flow-tables.ts'
 import { forgetNeighbours, holdBatch, proxyNeighbour, releaseBatch } from './ip-batches.ts'
 import { deviceExists, hostVethOf, readRoutes, writeSysctls } from './kernel-files.ts'
-import { leaveFrames, sweepFrames } from './last-frames.ts'
+import { leaveFrames } from './last-frames.ts'
 import { AddressLeases } from './leases.ts'
+import { Leftovers } from './leftovers.ts'
 import { SentOn, WaitingRoutes } from './new-connections.ts'
 import { homesOf, Ownership } from './ownership.ts'
 import { standInAddresses } from './read-ways.ts'
 import { ipsOf, type NetworkRecord, NetworkRecords } from './records.ts'
 import { ReservedPorts } from './reserved-ports.ts'
 import { restoreRoutes, runBatch } from './restore-routes.ts'
-import { hostRoute, type Route } from './route-table.ts'
+import { isAttached } from './route-table.ts'
 import { lockRuleSet, unlockRuleSet } from './rule-sets.ts'
 import { holdSysctls } from './sysctls.ts'
 import { Turn } from './turn.ts'
@@ -54,6 +55,7 @@ class NodePodNetwork implements PodNetwork {
   readonly #reserved: ReservedPorts
   /** By migration whose new connections wait here: what begins its hold. */
   readonly #holds = new Map<string, string>()
+  readonly #leftovers: Leftovers
   #told: readonly ProxiedAddress[] = []
 
   constructor(config: AgentConfig) {
@@ -67,6 +69,8 @@ class NodePodNetwork implements PodNetwork {
     this.#sentOn = new SentOn(config.helper, this.#waiting)
     const [helper, records, leases, ownership, waiting] = [this.#helper, this.#records, this.#leases, this.#ownership, this.#waiting]
     this.#diversions = new Diversions({ helper, records, leases, ownership, waiting })
+    const [waysBack, flows] = [this.#waysBack, this.#flows]
+    this.#leftovers = new Leftovers({ records, waysBack, flows, settle: async (uid) => await this.settle(uid) })
   }
 
   async survey(pod: SurveyedPod): Promise<FlowSurvey> {
@@ -234,7 +238,7 @@ class NodePodNetwork implements PodNetwork {
     const [givenBack] = await Promise.all([this.#openWayBack(record, move), leaveFrames(record), unlock(move.sandboxPid)])
     await restoreRoutes(record, this.#config.nodeIps, givenBack)
     move.onBack?.()
-    if (move.role === 'destination') await this.#waysBack.close(ips)
+    if (move.role === 'destination') await this.#waysBack.giveNoMore(record)
     for (const ip of record.veth?.bridge && move.sandboxPid !== undefined ? ips : []) {
       // Neighbours on the bridge were told the bridge's MAC for the pod: its own announcement corrects them.
       await runInNetworkOf(move.sandboxPid ?? 0, this.#helper, ['garp', 'eth0', ip], { reject: false })
@@ -263,7 +267,7 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async wayBackEnds(ips: string[]): Promise<void> {
-    await this.#waysBack.close(ips)
+    await this.#waysBack.takeNoMore(ips)
   }
 
   async settle(uid: string): Promise<void> {
@@ -277,12 +281,6 @@ class NodePodNetwork implements PodNetwork {
     await this.#records.remove(uid)
   }
 
-  async sweepHome(): Promise<void> {
-    const homes = (await this.#records.list()).filter(({ role }) => role === 'home')
-    const young = new Set((await this.#records.youngHomes()).map(({ uid }) => uid))
-    await Promise.all(homes.filter(({ uid }) => !young.has(uid)).map(({ uid }) => this.settle(uid)))
-  }
-
   async apply(state: NetworkState): Promise<void> {
     await this.#calm.wait()
     await this.#turn.take(async () => {
@@ -291,25 +289,16 @@ class NodePodNetwork implements PodNetwork {
     })
   }
 
+  async sweepHome(): Promise<void> {
+    await this.#leftovers.sweepHome()
+  }
+
   async sweep(openUids: string[], dryRun: boolean): Promise<string[]> {
-    const ways = await this.#waysBack.sweep(dryRun)
-    const records = await this.#records.list()
-    const open = new Set([...openUids, ...(await this.#records.youngHomes()).map(({ uid }) => uid)])
-    const closed = records.filter((record) => !open.has(record.uid))
-    // Only the ownership goes: what the routes should be is then the controller's wish again.
-    if (!dryRun) await Promise.all(closed.map((record) => this.settle(record.uid)))
-    const settled = closed.map((record) => `network record of migration ${record.uid} (${record.role} of ${ipsOf(record).join(', ')})`)
-    const frames = await sweepFrames(() => this.#records.list(), dryRun)
-    return [...settled, ...ways.map((table) => `way back ${table}`), ...frames.map((table) => `rules ${table} of a pod that has left`)]
+    return await this.#leftovers.sweep(openUids, dryRun)
   }
 
   async sweepRelays(): Promise<Map<string, number>> {
-    const records = await this.#records.list()
-    const routes = await readRoutes()
-    const held = new Set(records.flatMap(ipsOf))
-    const isHere = (ip: string): boolean => held.has(ip) || isAttached(routes, ip)
-    const keep = new Set(records.flatMap(({ legs = [] }) => legs.flatMap(({ relayThrough }) => relayThrough ?? [])))
-    return await this.#flows.sweepRelays(isHere, keep)
+    return await this.#leftovers.sweepRelays()
   }
 
   /** Source: unless the pod is here again, its flows are the destination's. Only then may packets be tracked as they come. */
@@ -317,7 +306,7 @@ class NodePodNetwork implements PodNetwork {
     if (record.role === 'home') return await this.#reserved.giveBack(record.reserved ?? [])
     await leaveFrames(record)
     const ips = ipsOf(record)
-    if (record.role === 'destination') await this.#waysBack.close(ips)
+    await this.#waysBack.giveNoMore(record)
     this.#waysBack.forget(ips)
     const routes = await readRoutes()
     if (record.role === 'source' && !ips.some((ip) => isAttached(routes, ip))) await this.#flows.leave(ips)
@@ -329,10 +318,4 @@ class NodePodNetwork implements PodNetwork {
 /** Of a pod that never was locked, too. */
 async function unlock(sandboxPid: number | undefined): Promise<void> {
   if (sandboxPid !== undefined) await runInNetworkOf(sandboxPid, 'nft', ['-f', '-'], { input: unlockRuleSet() })
-}
-
-/** A route of just the address to a device: the pod is attached to this node. */
-function isAttached(routes: readonly Route[], ip: string): boolean {
-  const route = hostRoute(routes, ip)
-  return route !== undefined && route.gateway === undefined
 }

@@ -76,6 +76,10 @@ export class NetworkRecords {
     await Promise.all(files.flatMap((file) => [file, unfinished(file)]).map((one) => rm(one, { force: true })))
   }
 
+  async removeAll(): Promise<void> {
+    await Promise.all([this.#folder, this.#homeFolder].map((folder) => rm(folder, { recursive: true, force: true })))
+  }
+
   async list(): Promise<NetworkRecord[]> {
     const files = await Promise.all([this.#folder, this.#homeFolder].map(filesIn))
     const records = await Promise.all(files.flat().map(readRecord))

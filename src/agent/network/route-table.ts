@@ -92,3 +92,9 @@ function holds({ destination, bits }: Route, address: string): boolean {
 export function routeArguments(address: string, { device, gateway, onlink }: HostRoute): string {
   return `${ownRange(address)}${gateway === undefined ? '' : ` via ${gateway}`} dev ${device}${onlink ? ' onlink' : ''}`
 }
+
+/** A route of just the address to a device: the pod is attached to this node. */
+export function isAttached(routes: readonly Route[], ip: string): boolean {
+  const route = hostRoute(routes, ip)
+  return route !== undefined && route.gateway === undefined
+}

@@ -13,6 +13,7 @@ import { ipsOf, type NetworkRecord } from './records.ts'
 import { type Hop, hopOf } from './ways.ts'
 
 const prefix = 'podmotion_back_'
+
 interface Giving {
   ip: string
   /** Its neighbour queue has the packets. */
@@ -36,7 +37,7 @@ interface Taking {
  * and the TTL are `fwd`'s.
  */
 export function giveRuleSet({ ip, heldVeth, gateway, uplink }: Giving): string {
-  return ruleSet(ip, `egress device "${heldVeth}" priority 0`, [
+  return ruleSet(giveTable(heldVeth, ip), `egress device "${heldVeth}" priority 0`, [
     `ether daddr ${noMac} ${familyOf(ip).nft} daddr ${ip} fwd ${familyOf(ip).nft} to ${gateway} device "${uplink}"`,
   ])
 }
@@ -48,14 +49,13 @@ export function giveRuleSet({ ip, heldVeth, gateway, uplink }: Giving): string {
 export function takeRuleSet({ ip, device, uplink }: Taking): string {
   const { nft } = familyOf(ip)
   const toPod = `fwd ${nft} to ${ip} device "${device}"`
-  return ruleSet(ip, `ingress device "${uplink}" priority -500`, [
+  return ruleSet(takeTable(ip), `ingress device "${uplink}" priority -500`, [
     `${nft} daddr ${ip} fib saddr type local ${toPod}`,
     `${nft} daddr ${ip} fib saddr oifname != "${uplink}" ${toPod}`,
   ])
 }
 
-function ruleSet(ip: string, hook: string, rules: readonly string[]): string {
-  const table = tableOf(ip)
+function ruleSet(table: string, hook: string, rules: readonly string[]): string {
   return [
     `table netdev ${table} {`,
     `  chain back { type filter hook ${hook}; policy accept; }`,
@@ -66,8 +66,22 @@ function ruleSet(ip: string, hook: string, rules: readonly string[]): string {
   ].join('\n')
 }
 
-function tableOf(ip: string): string {
-  return `${prefix}${ip.replaceAll(/[.:]/g, '_')}`
+function takeTable(ip: string): string {
+  return tableNamed(ip)
+}
+
+/** The device's: a pod that came here and leaves again takes under its address, before or after what it came with is settled. */
+function giveTable(heldVeth: string, ip: string): string {
+  return tableNamed(`${heldVeth}_${ip}`)
+}
+
+function tableNamed(name: string): string {
+  return `${prefix}${name.replaceAll(/\W/g, '_')}`
+}
+
+function giveTables(record: NetworkRecord): string[] {
+  const { heldVeth } = record
+  return heldVeth === undefined ? [] : ipsOf(record).map((ip) => giveTable(heldVeth, ip))
 }
 
 /** By pod address, how the other node is reached for it; none: not at all. */
@@ -82,15 +96,18 @@ async function hopsTo(ips: readonly string[], otherNodeIps: readonly string[]): 
   return new Map(found.filter((one): one is [string, Hop] => one[1] !== undefined))
 }
 
-/** Ways back are open for seconds, and belong to this life of the agent. */
+/** What the source takes is for seconds, and belongs to this life of the agent; what the destination gives by belongs to its record. */
 export class WaysBack {
+  /** Tables that this life of the agent has laid. */
   readonly #open = new Set<string>()
   /** By pod address. */
   readonly #hops = new Map<string, Hop>()
 
   /** Source, ahead of the freeze: how the destination is reached need not be looked up when it gives back. */
   async prepareToTake(ips: readonly string[], otherNodeIps: readonly string[]): Promise<void> {
-    for (const [ip, hop] of await hopsTo(ips, otherNodeIps)) this.#hops.set(ip, hop)
+    const hops = await hopsTo(ips, otherNodeIps)
+    this.forget(ips)
+    for (const [ip, hop] of hops) this.#hops.set(ip, hop)
   }
 
   forget(ips: readonly string[]): void {
@@ -105,7 +122,12 @@ export class WaysBack {
     const ips = ipsOf(record)
     const unknown = ips.filter((ip) => !this.#hops.has(ip))
     const hops = new Map([...this.#hops, ...(await hopsTo(unknown, otherNodeIps))].filter(([ip]) => ips.includes(ip)))
-    await Promise.all([...hops].map(([ip, { uplink }]) => this.#lay(ip, takeRuleSet({ ip, device, uplink }))))
+    await Promise.all([...hops].map(([ip, { uplink }]) => this.#lay(takeTable(ip), takeRuleSet({ ip, device, uplink }))))
+  }
+
+  async takeNoMore(ips: readonly string[]): Promise<void> {
+    this.forget(ips)
+    await this.#close(ips.map(takeTable))
   }
 
   /**
@@ -116,34 +138,42 @@ export class WaysBack {
     const { heldVeth } = record
     if (heldVeth === undefined || !(await deviceExists(heldVeth))) return []
     const ips = ipsOf(record)
-    const fresh = ips.filter((ip) => !this.#open.has(tableOf(ip)))
+    const isOpen = (ip: string): boolean => this.#open.has(giveTable(heldVeth, ip))
+    const fresh = ips.filter((ip) => !isOpen(ip))
     const lay = async ([ip, { gateway, uplink }]: [string, Hop]): Promise<void> => {
       await learnNeighbour(gateway)
-      await this.#lay(ip, giveRuleSet({ ip, heldVeth, gateway, uplink }))
+      await this.#lay(giveTable(heldVeth, ip), giveRuleSet({ ip, heldVeth, gateway, uplink }))
     }
     await Promise.all([...(await hopsTo(fresh, otherNodeIps))].map(lay))
-    return ips.filter((ip) => this.#open.has(tableOf(ip)))
+    return ips.filter(isOpen)
+  }
+
+  async giveNoMore(record: NetworkRecord): Promise<void> {
+    await this.#close(giveTables(record))
   }
 
   /** A kernel that cannot loses these packets as on any other network change. Nothing else of the way back may depend on it. */
-  async #lay(ip: string, rules: string): Promise<void> {
-    this.#open.add(tableOf(ip))
+  async #lay(table: string, rules: string): Promise<void> {
+    this.#open.add(table)
     const { exitCode, stderr } = await run('nft', ['-f', '-'], { input: rules, reject: false })
     if (exitCode === 0) return
-    this.#open.delete(tableOf(ip))
-    log.warn({ ip, reason: stderr }, 'packets that wait cannot be given back when the move goes back')
+    this.#open.delete(table)
+    log.warn({ table, reason: stderr }, 'packets that wait cannot be given back when the move goes back')
   }
 
-  async close(ips: readonly string[]): Promise<void> {
-    this.forget(ips)
-    const tables = ips.map(tableOf)
+  async #close(tables: readonly string[]): Promise<void> {
     await closeTables(tables)
     for (const table of tables) this.#open.delete(table)
   }
 
-  /** Those of another life of the agent. Returns their names. */
-  async sweep(dryRun: boolean): Promise<string[]> {
-    const left = (await tablesNow(prefix)).filter((table) => !this.#open.has(table))
+  /**
+   * Those of another life of the agent and of no record: `records` are read after the tables, and each is written before its table is made. Returns
+   * their names.
+   */
+  async sweep(records: () => Promise<NetworkRecord[]>, dryRun: boolean): Promise<string[]> {
+    const tables = await tablesNow(prefix)
+    const owned = new Set((await records()).flatMap(giveTables))
+    const left = tables.filter((table) => !this.#open.has(table) && !owned.has(table))
     if (!dryRun) await closeTables(left)
     return left
   }

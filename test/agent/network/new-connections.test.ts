@@ -147,6 +147,20 @@ describe('new connections of a pod that is about to move', function () {
     expect(nodes.in('b', 'nft list table ip strict')).to.include('counter packets 0 ')
   })
 
+  it('are given back by a later life of the destination’s agent, whose sweep leaves their way alone', async () => {
+    await prepared()
+    await newWait()
+    const client = nodes.client('c')
+    await client.ask('stats')
+    const opening = client.ask(`connect ${podIp} 7000`)
+    expect(await isPending([opening])).to.equal(true)
+    await nodes.restartAgent('b', ['m1'])
+    expect(nodes.in('b', 'nft list tables netdev')).to.include('podmotion_back_')
+    await undone()
+    expect(await opening).to.equal('connected')
+    expect(leftBehind().trim()).to.equal('')
+  })
+
   it('that are half open are waited for, and not for ever', async () => {
     await prepared()
     const client = nodes.client('c')

@@ -1,5 +1,5 @@
 // The network room on two nodes of namespaces: packets wait and arrive in order, connections live on, and undo leaves nothing.
-import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
@@ -255,7 +255,9 @@ describe('the network of a moving pod', function () {
     await nodes.call('a', 'apply', { ...state('a', []), movable: [] })
     expect(nodes.in('a', 'ip route show; ip neigh show proxy')).to.equal(foreign)
     expect(readdirSync(path.dirname(lease))).to.deep.equal([])
+    await nodes.call('a', 'divert', { uid: 'm10', ips: [podIp], destinationNodeIps: [clientIp], role: 'home' })
     await nodes.call('a', 'uninstall')
+    for (const folder of ['state', 'run']) expect(existsSync(path.join(nodes.folder, 'a', folder, 'network'))).to.equal(false)
     expect(nodes.in('a', 'nft list ruleset')).to.equal('')
     expect(nodes.in('a', 'cat /proc/sys/net/ipv4/conf/eth0/send_redirects')).to.equal('1\n')
   })

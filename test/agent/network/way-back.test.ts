@@ -21,7 +21,7 @@ describe('the way back of packets that waited', () => {
   it('is the same for IPv6, in its own words', () => {
     const give = giveRuleSet({ ip: 'fd00:244::7', heldVeth: 'veth1', gateway: 'fd00:30::1', uplink: 'eth0' })
     expect(give).to.include(
-      'podmotion_back_fd00_244__7 back ether daddr 02:00:00:00:00:00 ip6 daddr fd00:244::7 fwd ip6 to fd00:30::1 device "eth0"',
+      'podmotion_back_veth1_fd00_244__7 back ether daddr 02:00:00:00:00:00 ip6 daddr fd00:244::7 fwd ip6 to fd00:30::1 device "eth0"',
     )
     expect(takeRuleSet({ ip: 'fd00:244::7', device: 'cni0', uplink: 'eth0' })).to.include(
       'ip6 daddr fd00:244::7 fib saddr type local fwd ip6 to',
