@@ -1,16 +1,18 @@
 // The diversion of a moving pod's addresses to its destination, on its source and on its home: planned ahead of the hold, carried out within it.
 import { ofItsFamily } from '../../runtime/addresses.ts'
+import { messageOf } from '../../runtime/errors.ts'
+import { log } from '../../runtime/log.ts'
 import type { PodNetwork } from '../rooms.ts'
 import { divertBatch, leaveBridgeBatch, type Veth } from './ip-batches.ts'
 import { describeVeth, deviceExists, hostVethOf, macOf, writeSysctls } from './kernel-files.ts'
-import { ownFrames, takeFrames } from './last-frames.ts'
+import { lateRuleSet, ownFrames, takeFrames, waysOn } from './last-frames.ts'
 import type { AddressLeases } from './leases.ts'
 import { homesOf, type Owned, type Ownership } from './ownership.ts'
 import { readWays } from './read-ways.ts'
 import type { NetworkRecords, RecordedAddress } from './records.ts'
 import { hostRoute, type Route } from './route-table.ts'
 import { vethSysctls } from './sysctls.ts'
-import { announcing, ipBatch, nftIn, type WaitingCommands } from './waiting-commands.ts'
+import { announcing, ipBatch, nftFile, nftIn, type WaitingCommands } from './waiting-commands.ts'
 
 export type DivertMove = Parameters<PodNetwork['divert']>[0]
 
@@ -18,7 +20,8 @@ interface PlannedDiversion {
   text: string
   /** Lines for `garp`: addresses that neighbours on a bridge have by the pod's own MAC. */
   announce: string
-  /** For `ip`, after that. */
+  /** For `nft`, and then for `ip`, after that. */
+  late: string
   leave: string
   bridgeOf: Owned['bridgeOf']
 }
@@ -81,7 +84,8 @@ export class Diversions {
     this.#planned.delete(uid)
   }
 
-  async #finish({ uid, ips }: DivertMove, { leave, bridgeOf }: PlannedDiversion): Promise<void> {
+  async #finish({ uid, ips }: DivertMove, { late, leave, bridgeOf }: PlannedDiversion): Promise<void> {
+    if (late) await this.#waiting.finish(uid, 'late', nftFile, late).catch(warnOfLate)
     if (leave) await this.#waiting.finish(uid, 'leave', ipBatch, leave)
     for (const { ip } of homesOf(ips, bridgeOf)) await this.#leases.keep(ip)
   }
@@ -97,7 +101,10 @@ export class Diversions {
     const announce = record.addresses.flatMap(({ ip, proxyBridge }) => (proxyBridge ? [`${proxyBridge} ${ip}\n`] : [])).join('')
     if (announce) this.#waiting.start(move.uid, 'announce', announcing(this.#helper))
     const leave = veth?.bridge ? leaveBridgeBatch(veth.name, veth.bridge, await macOf(veth.bridge)) : ''
-    if (leave) this.#waiting.start(move.uid, 'leave', ipBatch)
+    if (leave) {
+      this.#waiting.start(move.uid, 'late', nftFile)
+      this.#waiting.start(move.uid, 'leave', ipBatch)
+    }
     const wayTo = await readWays(routes)
     const diverted = move.ips.flatMap((ip) => {
       const nodeIp = ofItsFamily(ip, move.destinationNodeIps)
@@ -105,8 +112,9 @@ export class Diversions {
     })
     // On the bridge it has not moved yet: the other node does not stand in for it.
     const own = veth?.bridge ? undefined : ownFrames(record.own, diverted, routes)
-    if (veth) await takeFrames({ veth: veth.name, bridged: veth.bridge !== undefined, own })
-    return { text: divertBatch({ addresses: diverted, veth }), announce, leave, bridgeOf }
+    const late = veth?.bridge ? lateRuleSet(veth.name, veth.bridge, waysOn(diverted, routes)) : ''
+    if (veth) await takeFrames({ veth: veth.name, bridge: veth.bridge, own })
+    return { text: divertBatch({ addresses: diverted, veth }), announce, late, leave, bridgeOf }
   }
 
   async #withLease(address: RecordedAddress, bridgeOf: Owned['bridgeOf']): Promise<RecordedAddress> {
@@ -122,4 +130,9 @@ export class Diversions {
       throw new Error(`Diverting ${ips.join(', ')}: its sandbox is not known: give its process, or the route to its veth`)
     return await hostVethOf(sandboxPid)
   }
+}
+
+/** A kernel without the egress hook. */
+function warnOfLate(error: unknown): void {
+  log.warn({ reason: messageOf(error) }, 'what a process of this node was just sending to the pod is sent again')
 }

@@ -3,19 +3,24 @@ import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import { run } from '../run.ts'
 import { familyOf, ipv4 } from './family.ts'
-import { closeTables, tablesNow } from './netdev-tables.ts'
+import { closeTables, deviceRuleSet, tablesNow } from './netdev-tables.ts'
 import type { NetworkRecord } from './records.ts'
 import type { Route } from './route-table.ts'
 import { type UntrackedFlow, untrackedElement } from './rule-sets.ts'
-import { hopOf, type Way } from './ways.ts'
+import { type Hop, hopOf, type Way } from './ways.ts'
 
 const prefix = 'podmotion_frames_'
 
 export interface LastFrames {
   veth: string
-  /** The veth was a port of a bridge, and the pod goes on speaking to its neighbours there. */
-  bridged: boolean
+  /** Of which the veth was a port: the pod goes on speaking to its neighbours there. */
+  bridge: string | undefined
   own: OwnFrames | undefined
+}
+
+/** How the destination is reached for a pod's address. */
+export interface WayOn extends Hop {
+  ip: string
 }
 
 /** Flows of the pod to itself through a Service, as they look once translated: IPv4 only, IPv6 has no martian sources. */
@@ -45,17 +50,36 @@ export function ownFrames(
  * `own`: what the pod says to itself would go to the destination and wait there. But the destination refuses it (martian) when it is the node
  * whose address stands in for the pod; so it never leaves: until the freeze the pod is here. The egress hook is in Linux since 5.16.
  */
-export function lastFramesRuleSet({ veth, bridged, own }: LastFrames): string {
-  const table = framesTable(veth)
-  return [
-    `table netdev ${table} {`,
-    ...(bridged ? [`  chain frames { type filter hook ingress device "${veth}" priority 0; policy accept; }`] : []),
-    ...(own ? [`  chain own { type filter hook egress device "${own.uplink}" priority 0; policy accept; }`] : []),
-    '}',
-    ...(bridged ? [`flush chain netdev ${table} frames`, `add rule netdev ${table} frames meta pkttype other meta pkttype set host`] : []),
-    ...(own ? [`flush chain netdev ${table} own`, `add rule netdev ${table} own ${ownRule(own, veth)}`] : []),
-    '',
-  ].join('\n')
+export function lastFramesRuleSet({ veth, bridge, own }: LastFrames): string {
+  return deviceRuleSet(framesTable(veth), {
+    ...(bridge === undefined
+      ? {}
+      : { frames: { hook: `ingress device "${veth}" priority 0`, rules: ['meta pkttype other meta pkttype set host'] } }),
+    ...(own ? { own: { hook: `egress device "${own.uplink}" priority 0`, rules: [ownRule(own, veth)] } } : {}),
+  })
+}
+
+/**
+ * The diversion is done, and the veth is about to leave the bridge: what a process of this node was about to send (it was preempted between its
+ * route and its device) would be flooded to everybody else there.
+ */
+export function lateRuleSet(veth: string, bridge: string, ways: readonly WayOn[]): string {
+  const rules = ways.map((way) => sentOn(way))
+  return deviceRuleSet(framesTable(veth), { late: { hook: `egress device "${bridge}" priority 0`, rules } })
+}
+
+/** None for an address whose next hop no route leads to. */
+export function waysOn(addresses: readonly { ip: string; way: Way }[], routes: readonly Route[]): WayOn[] {
+  return addresses.flatMap(({ ip, way }) => {
+    const hop = hopOf(way, routes)
+    return hop === undefined ? [] : [{ ip, ...hop }]
+  })
+}
+
+/** The next hop's MAC and the TTL are `fwd`'s. */
+export function sentOn({ ip, gateway, uplink }: WayOn, matching = ''): string {
+  const { nft } = familyOf(ip)
+  return [`${nft} daddr ${ip}`, ...(matching ? [matching] : []), `fwd ${nft} to ${gateway} device "${uplink}"`].join(' ')
 }
 
 /** By flow, not by address: what others send under the same address has to wait on the destination. */
@@ -71,7 +95,7 @@ export function framesTable(veth: string): string {
 
 /** A kernel that cannot loses these until the pod is frozen; the pod sends them again, a second later. */
 export async function takeFrames(frames: LastFrames): Promise<void> {
-  if (!frames.bridged && !frames.own) return
+  if (frames.bridge === undefined && !frames.own) return
   await run('nft', ['-f', '-'], { input: lastFramesRuleSet(frames) }).catch((error: unknown) =>
     log.warn(
       { veth: frames.veth, reason: messageOf(error) },

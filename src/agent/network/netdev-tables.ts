@@ -1,6 +1,26 @@
 // Tables of nftables on single devices: each belongs to one move, and its name says to which address or device.
 import { run } from '../run.ts'
 
+export interface DeviceChain {
+  /** As `ingress device "eth0" priority 0`. */
+  hook: string
+  rules: readonly string[]
+}
+
+/** As it should be, whatever it was: one transaction. Chains that are not named stay. */
+export function deviceRuleSet(table: string, chains: Readonly<Record<string, DeviceChain>>): string {
+  return [
+    `table netdev ${table} {`,
+    ...Object.entries(chains).map(([chain, { hook }]) => `  chain ${chain} { type filter hook ${hook}; policy accept; }`),
+    '}',
+    ...Object.entries(chains).flatMap(([chain, { rules }]) => [
+      `flush chain netdev ${table} ${chain}`,
+      ...rules.map((rule) => `add rule netdev ${table} ${chain} ${rule}`),
+    ]),
+    '',
+  ].join('\n')
+}
+
 /** Declared before it is deleted, so that it never fails. */
 export function closeRuleSet(tables: readonly string[]): string {
   return tables.map((table) => `table netdev ${table} {\n}\ndelete table netdev ${table}\n`).join('')

@@ -10,8 +10,9 @@ import { untilNone } from '../runc/until-none.ts'
 import { type Family, families, familyOf, ipv4, ownRange } from './family.ts'
 import { routeProtocol } from './ip-batches.ts'
 import { readRoutes } from './kernel-files.ts'
-import { framesTable } from './last-frames.ts'
+import { framesTable, sentOn, type WayOn, waysOn } from './last-frames.ts'
 import { learnNeighbour } from './neighbours.ts'
+import { deviceRuleSet } from './netdev-tables.ts'
 import { isHalfOpen } from './pod-sockets.ts'
 import { readWays } from './read-ways.ts'
 import type { NetworkRecord } from './records.ts'
@@ -19,7 +20,6 @@ import { relayPriority, ruleOf, tableOf, waitingNumber } from './relay-marks.ts'
 import { opensConnection } from './rule-sets.ts'
 import { Turn } from './turn.ts'
 import { nftFile, type WaitingCommands } from './waiting-commands.ts'
-import { type Hop, hopOf } from './ways.ts'
 
 type Move = Parameters<PodNetwork['sendNewOn']>[0]
 
@@ -65,27 +65,13 @@ async function hasRoutes(family: Family): Promise<boolean> {
   return stdout.trim() !== ''
 }
 
-export interface WayOn extends Hop {
-  ip: string
-}
-
 /**
  * Source: on the last step of the way into the pod, whoever sent it and whatever this node has translated. The next hop's MAC and the TTL are
  * `fwd`'s. The egress hook is in Linux since 5.16. Goes with the table (last-frames.ts).
  */
 export function sendOnRuleSet(veth: string, ways: readonly WayOn[]): string {
-  const name = framesTable(veth)
-  return [
-    `table netdev ${name} {`,
-    `  chain opening { type filter hook egress device "${veth}" priority 0; policy accept; }`,
-    '}',
-    `flush chain netdev ${name} opening`,
-    ...ways.map(({ ip, gateway, uplink }) => {
-      const { nft } = familyOf(ip)
-      return `add rule netdev ${name} opening ${nft} daddr ${ip} ${opensConnection} fwd ${nft} to ${gateway} device "${uplink}"`
-    }),
-    '',
-  ].join('\n')
+  const rules = ways.map((way) => sentOn(way, opensConnection))
+  return deviceRuleSet(framesTable(veth), { opening: { hook: `egress device "${veth}" priority 0`, rules } })
 }
 
 /** Source: what is known of each migration before it is wanted, so that new connections wait no longer than they must. */
@@ -106,7 +92,7 @@ export class SentOn {
     const veth = record?.veth?.name
     if (veth === undefined) return
     this.#waiting.start(uid, 'sendOn', nftFile)
-    const ways = await waysOn(ips, destinationNodeIps)
+    const ways = await waysTo(ips, destinationNodeIps)
     await Promise.all(ways.map(({ gateway }) => learnNeighbour(gateway)))
     this.#planned.set(uid, sendOnRuleSet(veth, ways))
   }
@@ -132,14 +118,14 @@ export class SentOn {
   }
 }
 
-async function waysOn(ips: readonly string[], destinationNodeIps: readonly string[]): Promise<WayOn[]> {
+async function waysTo(ips: readonly string[], destinationNodeIps: readonly string[]): Promise<WayOn[]> {
   const routes = await readRoutes()
   const wayTo = await readWays(routes)
-  return ips.flatMap((ip) => {
+  const reached = ips.flatMap((ip) => {
     const nodeIp = ofItsFamily(ip, destinationNodeIps)
-    const hop = nodeIp === undefined ? undefined : hopOf(wayTo(nodeIp), routes)
-    return hop === undefined ? [] : [{ ip, ...hop }]
+    return nodeIp === undefined ? [] : [{ ip, way: wayTo(nodeIp) }]
   })
+  return waysOn(reached, routes)
 }
 
 async function untilNoneIsHalfOpen(tcp: PodTcp, withinMs: number): Promise<string[]> {

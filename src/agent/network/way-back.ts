@@ -7,7 +7,7 @@ import { familyOf } from './family.ts'
 import { noMac } from './ip-batches.ts'
 import { deviceExists, readRoutes } from './kernel-files.ts'
 import { learnNeighbour } from './neighbours.ts'
-import { closeTables, tablesNow } from './netdev-tables.ts'
+import { closeTables, deviceRuleSet, tablesNow } from './netdev-tables.ts'
 import { readWays } from './read-ways.ts'
 import { ipsOf, type NetworkRecord } from './records.ts'
 import { type Hop, hopOf } from './ways.ts'
@@ -33,13 +33,23 @@ interface Taking {
 }
 
 /**
- * Destination, ahead of the hold: only what leaves the queue under no MAC goes this way. The egress hook is in Linux since 5.16; the next hop's MAC
- * and the TTL are `fwd`'s.
+ * Destination, ahead of the hold. `back`: only what leaves the queue under no MAC goes this way. The egress hook is in Linux since 5.16; the next
+ * hop's MAC and the TTL are `fwd`'s. `round`: what a process of this node was about to send when the hold began (it was preempted between its
+ * route and its device) still goes to the source, and comes back from there under an address of this node: into the queue, past the stack, which
+ * would refuse it (martian). Its table saw it leave.
  */
 export function giveRuleSet({ ip, heldVeth, gateway, uplink }: Giving): string {
-  return ruleSet(giveTable(heldVeth, ip), `egress device "${heldVeth}" priority 0`, [
-    `ether daddr ${noMac} ${familyOf(ip).nft} daddr ${ip} fwd ${familyOf(ip).nft} to ${gateway} device "${uplink}"`,
-  ])
+  const { nft } = familyOf(ip)
+  return deviceRuleSet(giveTable(heldVeth, ip), {
+    back: {
+      hook: `egress device "${heldVeth}" priority 0`,
+      rules: [`ether daddr ${noMac} ${nft} daddr ${ip} fwd ${nft} to ${gateway} device "${uplink}"`],
+    },
+    round: {
+      hook: `ingress device "${uplink}" priority -500`,
+      rules: [`${nft} daddr ${ip} fib saddr type local fwd ${nft} to ${ip} device "${heldVeth}"`],
+    },
+  })
 }
 
 /**
@@ -49,21 +59,12 @@ export function giveRuleSet({ ip, heldVeth, gateway, uplink }: Giving): string {
 export function takeRuleSet({ ip, device, uplink }: Taking): string {
   const { nft } = familyOf(ip)
   const toPod = `fwd ${nft} to ${ip} device "${device}"`
-  return ruleSet(takeTable(ip), `ingress device "${uplink}" priority -500`, [
-    `${nft} daddr ${ip} fib saddr type local ${toPod}`,
-    `${nft} daddr ${ip} fib saddr oifname != "${uplink}" ${toPod}`,
-  ])
-}
-
-function ruleSet(table: string, hook: string, rules: readonly string[]): string {
-  return [
-    `table netdev ${table} {`,
-    `  chain back { type filter hook ${hook}; policy accept; }`,
-    '}',
-    `flush chain netdev ${table} back`,
-    ...rules.map((rule) => `add rule netdev ${table} back ${rule}`),
-    '',
-  ].join('\n')
+  return deviceRuleSet(takeTable(ip), {
+    back: {
+      hook: `ingress device "${uplink}" priority -500`,
+      rules: [`${nft} daddr ${ip} fib saddr type local ${toPod}`, `${nft} daddr ${ip} fib saddr oifname != "${uplink}" ${toPod}`],
+    },
+  })
 }
 
 function takeTable(ip: string): string {

@@ -165,7 +165,7 @@ export class Nodes {
     const { legs, openPorts } = await this.survey(from, pod)
     await this.call(from, 'prepare', { uid, ips, legs })
     await this.call(to, 'arm', { uid, ips, legs, openPorts })
-    await this.call(to, 'hold', { uid, ips, attached })
+    await this.call(to, 'hold', { uid, ips, attached, otherNodeIps: this.nodeIpsOf(from) })
     await this.call(from, 'divert', { uid, ips, destinationNodeIps: this.nodeIpsOf(to), role: 'source', sandboxPid: pod.pid })
     await this.call(from, 'lock', { uid, sandboxPid: pod.pid })
     return async () => {
