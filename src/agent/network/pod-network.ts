@@ -6,7 +6,7 @@ import { runInNetworkOf } from '../run.ts'
 import { applyWish } from './apply-wish.ts'
 import { Calm } from './calm.ts'
 import { Diversions, type DivertMove } from './diversions.ts'
-import { FlowTables, ownOf, portsOf, rollbackUntrackedSeconds, type SurveyedPod, untrackedOf } from './flow-tables.ts'
+import { FlowTables, ownOf, portsOf, type SurveyedPod, untrackedOf } from './flow-tables.ts'
 import { forgetNeighbours, holdBatch, proxyNeighbour, releaseBatch } from './ip-batches.ts'
 import { deviceExists, hostVethOf, readRoutes, writeSysctls } from './kernel-files.ts'
 import { leaveFrames } from './last-frames.ts'
@@ -97,7 +97,8 @@ class NodePodNetwork implements PodNetwork {
 
   async prepare({ uid, ips, legs }: { uid: string; ips: string[]; legs: Leg[] }): Promise<void> {
     const { record } = await this.#ownership.of(uid, ips, 'source')
-    await this.#records.write({ ...record, untracked: this.#flows.untrackedHere(ips, legs), own: ownOf(legs) })
+    const reserved = await this.#standsInFor(legs)
+    await this.#records.write({ ...record, untracked: this.#flows.untrackedHere(ips, legs), own: ownOf(legs), reserved })
     await this.#flows.prepare(uid, ips, legs)
   }
 
@@ -110,7 +111,8 @@ class NodePodNetwork implements PodNetwork {
     const { record } = await this.#ownership.of(uid, pod.ips, 'source')
     if (change.added.length > 0) {
       const untracked = [...(record.untracked ?? []), ...this.#flows.untrackedHere(pod.ips, change.added)]
-      await this.#records.write({ ...record, untracked, own: [...(record.own ?? []), ...ownOf(change.added)] })
+      const reserved = [...(record.reserved ?? []), ...(await this.#standsInFor(change.added))]
+      await this.#records.write({ ...record, untracked, own: [...(record.own ?? []), ...ownOf(change.added)], reserved })
     }
     await this.#flows.follow(pod.ips, change)
     return change
@@ -232,7 +234,7 @@ class NodePodNetwork implements PodNetwork {
       await unlock(move.sandboxPid)
       return await this.#records.remove(move.uid)
     }
-    await this.#reserved.keep(record.reserved ?? [], rollbackUntrackedSeconds)
+    if (record.role === 'home') await this.#reserved.giveBack(record.reserved ?? [])
     const ips = ipsOf(record)
     // Whoever waits does so until the routes are back and the other side knows it: what can be done beside each other is.
     const [givenBack] = await Promise.all([this.#openWayBack(record, move), leaveFrames(record), unlock(move.sandboxPid)])
@@ -245,7 +247,7 @@ class NodePodNetwork implements PodNetwork {
     }
     for (const { lease } of record.addresses) if (lease) await this.#leases.restore(lease)
     await this.#flows.undo(move.uid, ips, record)
-    await this.#reserved.keep(await this.#standsInFor(record.legs ?? []), rollbackUntrackedSeconds)
+    await this.#reserved.giveBack(await this.#standsInFor(record.legs ?? []))
     if (record.heldVeth !== undefined) await this.#waitingRoutes.takeAway(record.heldVeth)
     await this.#records.remove(move.uid)
   }
@@ -309,7 +311,10 @@ class NodePodNetwork implements PodNetwork {
     await this.#waysBack.giveNoMore(record)
     this.#waysBack.forget(ips)
     const routes = await readRoutes()
-    if (record.role === 'source' && !ips.some((ip) => isAttached(routes, ip))) await this.#flows.leave(ips)
+    if (record.role === 'source' && !ips.some((ip) => isAttached(routes, ip))) {
+      await this.#flows.leave(ips)
+      await this.#reserved.giveBack(record.reserved ?? [])
+    }
     await this.#flows.settle(record.uid, ips, record)
     if (record.heldVeth !== undefined) await this.#waitingRoutes.takeAway(record.heldVeth)
   }

@@ -24,7 +24,7 @@ export interface NetworkRecord {
   veth?: Veth
   /** On the destination: the veth whose neighbour queue holds the packets. */
   heldVeth?: string
-  /** On the home: flows whose ports nobody else is given. */
+  /** On the home: flows whose ports nobody else is given. On the source: those for which this is so when the pod has left. */
   reserved?: Leg[]
 }
 

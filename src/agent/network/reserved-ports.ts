@@ -2,10 +2,12 @@
 // the pod moves they are kept from everybody else: source and destination let packets with such a port pass untracked, to the flow's own socket.
 import type { Leg } from '../rooms.ts'
 import { run } from '../run.ts'
-import { deleteLine, reserveLines } from './leg-plan.ts'
+import { reserveLines } from './leg-plan.ts'
 
 /** Longer than a move; what nobody gives back ends by itself. */
 const keptSeconds = 3600
+/** The other nodes hear later that a move is over, and let packets with such a port pass untracked until then. */
+const afterwardsSeconds = 15
 
 /** Whose they are is in the move's record: they outlive the agent, and so does that. */
 export class ReservedPorts {
@@ -19,12 +21,17 @@ export class ReservedPorts {
    * Entries as the flows have them elsewhere: the kernel gives no new connection, its own or one that it masquerades, what it would have to share with
    * one. A port that is taken stays so.
    */
-  async keep(legs: readonly Leg[], seconds = keptSeconds): Promise<void> {
-    await this.#apply(legs.flatMap((leg) => reserveLines(leg, seconds)))
+  async keep(legs: readonly Leg[]): Promise<void> {
+    await this.#reserve(legs, keptSeconds)
   }
 
+  /** The move is over, and the pod is not here. */
   async giveBack(legs: readonly Leg[]): Promise<void> {
-    await this.#apply(legs.map((leg) => deleteLine(leg.protocol, leg)))
+    await this.#reserve(legs, afterwardsSeconds)
+  }
+
+  async #reserve(legs: readonly Leg[], seconds: number): Promise<void> {
+    await this.#apply(legs.flatMap((leg) => reserveLines(leg, seconds)))
   }
 
   async #apply(lines: readonly string[]): Promise<void> {
