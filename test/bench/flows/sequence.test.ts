@@ -67,7 +67,12 @@ describe('the sequence numbers that a client saw', () => {
 
   it('tell of bytes that came twice, though their receiver had said that it has them', () => {
     const again = segment(1600, 'pod', { at: 101, length: 100, ack: 201 })
-    expect(checkSequences([...opened, ...asked, ...answered(1405), again], [hold])).to.deep.include({ duplicate: 100, seqDelta: 0 })
+    const findings = [`${client} > ${pod}: duplicate 100; 194 ms after its acknowledgement, 200 ms after the release of a hold`]
+    expect(checkSequences([...opened, ...asked, ...answered(1405), again], [hold])).to.deep.include({
+      duplicate: 100,
+      seqDelta: 0,
+      findings,
+    })
   })
 
   it('excuse bytes that came twice because the acknowledgement was held', () => {

@@ -103,6 +103,8 @@ class Connection {
   readonly #awaited = new Map<string, number>()
   readonly #finished = new Set<string>()
   over = false
+  /** When it was, for who looks for the cause. */
+  readonly when: string[] = []
   readonly counts = { missing: 0, duplicate: 0, seqDelta: 0, resets: 0, timerWaits: 0, strays: 0 }
 
   constructor(first: Segment, holds: readonly Held[]) {
@@ -168,7 +170,10 @@ class Connection {
     const known = Math.min(to, stream.acked) - from
     const hold = this.#holds.findLast(({ fromMs }) => fromMs <= atMs)
     const arrivedMs = hold && stream.ackedAtMs >= hold.fromMs - onTheWayMs ? Math.max(hold.untilMs, stream.ackedAtMs) : stream.ackedAtMs
-    if (known > 0 && atMs > arrivedMs + onTheWayMs) this.counts.duplicate += known
+    if (known <= 0 || atMs <= arrivedMs + onTheWayMs) return
+    this.counts.duplicate += known
+    const acknowledged = `${Math.round(atMs - stream.ackedAtMs)} ms after its acknowledgement`
+    this.when.push(hold ? `${acknowledged}, ${Math.round(atMs - hold.untilMs)} ms after the release of a hold` : acknowledged)
   }
 
   /** The first new bytes after a hold must follow on. */
@@ -207,9 +212,10 @@ export function checkSequences(segments: readonly Segment[], holds: readonly Hel
     resets: sum(({ resets }) => resets),
     timerWaits: sum(({ timerWaits }) => timerWaits),
     strays: sum(({ strays }) => strays),
-    findings: all.flatMap(({ name, counts }) => {
+    findings: all.flatMap(({ name, counts, when }) => {
       const wrong = Object.entries(counts).filter(([, count]) => count > 0)
-      return wrong.length > 0 ? [`${name}: ${wrong.map(([what, count]) => `${what} ${count}`).join(', ')}`] : []
+      const text = wrong.map(([what, count]) => `${what} ${count}`).join(', ')
+      return wrong.length > 0 ? [`${name}: ${[text, ...when].join('; ')}`] : []
     }),
   }
 }
