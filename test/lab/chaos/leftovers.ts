@@ -12,6 +12,8 @@ const hex64 = /[0-9a-f]{64}/g
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
 const podName = /default_([a-z0-9-]+)/
 const podAddress = /10\.244\.\d+\.\d+/g
+/** The address of the node with which its own processes speak to a pod: of nobody who may have ended. */
+const spokenFrom = / src \S+/
 const sandboxNamespace = /netns\/cni-/
 /** Of the chaos pod, wherever it lives. */
 const itsPrograms = [programMark, 'process: sleep 1000000']
@@ -72,7 +74,7 @@ async function livingOn(world: World, nodeName: string, pods: readonly V1Pod[]):
 }
 
 function isLeft(line: string, living: Living, everywhere: ReadonlySet<string>): boolean {
-  if (line.startsWith('- ')) return /^- (route|rule|nft|table|proxy)/.test(line) && !podAddress.test(line) && !/elements = /.test(line)
+  if (line.startsWith('- ')) return /^- (route|rule|nft|table|proxy)/.test(line) && line.search(podAddress) < 0 && !/elements = /.test(line)
   // Counted for all nodes together; and legs of flows end by themselves.
   if (sandboxNamespace.test(line) || line.startsWith('+ conntrack')) return false
   if (itsPrograms.some((text) => line.includes(text)) || everywhere.has(line.slice(2))) return false
@@ -81,7 +83,7 @@ function isLeft(line: string, living: Living, everywhere: ReadonlySet<string>): 
   if (name !== undefined) return !living.podNames.has(name)
   const ids = [...(line.match(hex64) ?? []), ...(line.match(uuid) ?? [])]
   if (ids.length > 0) return !ids.every((id) => living.ids.has(id))
-  const addresses = line.match(podAddress) ?? []
+  const addresses = line.replace(spokenFrom, '').match(podAddress) ?? []
   return addresses.length === 0 || !addresses.every((address) => living.addresses.has(address))
 }
 
