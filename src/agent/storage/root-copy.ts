@@ -10,6 +10,7 @@ import { changedSince, type Listed, type Listing, listingFormat, parseListing } 
 import { hottest, isHot, longestHotName, maximumHotFiles, smallestHotBytes } from './hot-choice.ts'
 import { HotFiles } from './hot-files.ts'
 import { type Mapped, mappedBy, mappedIn } from './mapped-file-finder.ts'
+import { doubtOf, type Pass } from './pass.ts'
 import { PatchStream } from './patch-stream.ts'
 import { type Copy, copyArguments, sentBytes, sentNames, vanishedExitCode, wholeFileLimitBytes } from './rsync-arguments.ts'
 import type { SyncedRoot } from './synced-roots.ts'
@@ -22,9 +23,6 @@ const tickMs = 20
 /** About 100 bytes a file. A listing that was cut would be no listing. */
 const listingLimitBytes = 1 << 30
 
-/** The wall clock was set between two passes: change times cannot be compared with it. */
-const clockStepMs = 5
-
 /** How the destination's folder is reached. */
 export interface Way {
   /** `--rsh` of rsync. */
@@ -34,11 +32,10 @@ export interface Way {
   helper: string
 }
 
-interface Pass {
-  listing: Listing
-  sinceMs: number
-  /** Wall clock minus monotonic clock. */
-  clockOffsetMs: number
+interface Part {
+  /** Bytes. */
+  sent: number
+  tookMs: number
 }
 
 export class RootCopy {
@@ -112,7 +109,9 @@ export class RootCopy {
   async lastPass(mapped: Promise<Mapped[]>): Promise<number> {
     const [now] = await Promise.all([this.#look(true), this.#noteMapped(mapped)])
     const before = this.#complete
-    if (!before || Math.abs(now.clockOffsetMs - before.clockOffsetMs) > clockStepMs) {
+    const doubt = doubtOf(before, now)
+    if (!before || doubt) {
+      log.warn({ root: this.#root.label, reason: doubt }, 'everything in a folder is compared in the freeze')
       this.cancel()
       return await this.#everything()
     }
@@ -120,8 +119,16 @@ export class RootCopy {
     const gone = await this.#deletable([...this.#known].filter((name) => !now.listing.has(name)))
     const hot = this.#hot?.stillThere() ?? []
     for (const name of hot) changed.delete(name)
-    const sent = await Promise.all([this.#sendRest([...changed], gone, now.listing), this.#patch(hot, now.listing)])
-    return sent[0] + sent[1]
+    const startedMs = performance.now()
+    const done = async (sending: Promise<number>): Promise<Part> => ({
+      sent: await sending,
+      tookMs: Math.round(performance.now() - startedMs),
+    })
+    const [rest, patched] = await Promise.all([done(this.#sendRest([...changed], gone, now.listing)), done(this.#patch(hot, now.listing))])
+    // Why a freeze took longer than others is asked later, of whoever has the log.
+    const parts = { rest: { ...rest, ...sizesOf([...changed], now.listing) }, hot: { ...patched, ...sizesOf(hot, now.listing) } }
+    log.info({ root: this.#root.label, ...parts }, 'files were brought up to date in the freeze')
+    return rest.sent + patched.sent
   }
 
   async #sendRest(changed: readonly string[], gone: readonly string[], listing: Listing): Promise<number> {
@@ -281,4 +288,8 @@ function isBigIn(listing: Listing, name: string): boolean {
 /** Names are bytes, kept one byte a character: not every name is UTF-8. */
 function encodeList(names: readonly string[]): Uint8Array {
   return Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1')
+}
+
+function sizesOf(names: readonly string[], listing: Listing): { files: number; bytes: number } {
+  return { files: names.length, bytes: names.reduce((sum, name) => sum + (listing.get(name)?.bytes ?? 0), 0) }
 }
