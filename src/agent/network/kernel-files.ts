@@ -4,7 +4,7 @@ import { networkInterfaces } from 'node:os'
 import path from 'node:path'
 import { run } from '../run.ts'
 import type { PortFlags, Veth } from './ip-batches.ts'
-import { connectedDevices, parseIpv6RouteTable, parseRouteTable, type Route } from './route-table.ts'
+import { connectedDevices, isAttached, parseIpv6RouteTable, parseRouteTable, type Route } from './route-table.ts'
 import type { Sysctl } from './sysctls.ts'
 
 const devicesFolder = '/sys/class/net'
@@ -16,6 +16,12 @@ export async function readRoutes(): Promise<Route[]> {
     readFile('/proc/net/ipv6_route', 'utf8').catch(() => ''),
   ])
   return [...parseRouteTable(ipv4), ...parseIpv6RouteTable(ipv6)]
+}
+
+/** A pod that is attached point-to-point. */
+export async function isHere(ips: readonly string[]): Promise<boolean> {
+  const routes = await readRoutes()
+  return ips.some((ip) => isAttached(routes, ip))
 }
 
 /** Tells the bridge whose subnet holds an address: then this node is the address's home. */

@@ -8,7 +8,7 @@ import { Calm } from './calm.ts'
 import { Diversions, type DivertMove } from './diversions.ts'
 import { FlowTables, ownOf, portsOf, type SurveyedPod, untrackedOf } from './flow-tables.ts'
 import { forgetNeighbours, holdBatch, proxyNeighbour, releaseBatch } from './ip-batches.ts'
-import { deviceExists, hostVethOf, readRoutes, writeSysctls } from './kernel-files.ts'
+import { deviceExists, hostVethOf, isHere, writeSysctls } from './kernel-files.ts'
 import { leaveFrames } from './last-frames.ts'
 import { AddressLeases } from './leases.ts'
 import { Leftovers } from './leftovers.ts'
@@ -18,7 +18,6 @@ import { standInAddresses } from './read-ways.ts'
 import { ipsOf, type NetworkRecord, NetworkRecords } from './records.ts'
 import { ReservedPorts } from './reserved-ports.ts'
 import { restoreRoutes, runBatch } from './restore-routes.ts'
-import { isAttached } from './route-table.ts'
 import { lockRuleSet, unlockRuleSet } from './rule-sets.ts'
 import { holdSysctls } from './sysctls.ts'
 import { Turn } from './turn.ts'
@@ -64,7 +63,7 @@ class NodePodNetwork implements PodNetwork {
     this.#records = new NetworkRecords(config)
     this.#leases = new AddressLeases(config.cniStateDir)
     this.#flows = new FlowTables(config, this.#waiting)
-    this.#reserved = new ReservedPorts(config.helper)
+    this.#reserved = new ReservedPorts(config)
     this.#ownership = new Ownership(this.#records, this.#turn)
     this.#sentOn = new SentOn(config.helper, this.#waiting)
     const [helper, records, leases, ownership, waiting] = [this.#helper, this.#records, this.#leases, this.#ownership, this.#waiting]
@@ -80,7 +79,7 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async reserve({ uid, ips, legs }: { uid: string; ips: string[]; legs: Leg[] }): Promise<void> {
-    const own = await this.#standsInFor(legs)
+    const own = await this.#reserved.standsInFor(legs)
     if (own.length === 0) return
     await this.#moves.change(uid, async () => {
       const { record } = await this.#ownership.of(uid, ips, 'home')
@@ -89,15 +88,9 @@ class NodePodNetwork implements PodNetwork {
     })
   }
 
-  /** Flows of a pod to itself, with an address of this node between their ends. */
-  async #standsInFor(legs: readonly Leg[]): Promise<Leg[]> {
-    const standIns = await standInAddresses(this.#config.nodeIps)
-    return legs.filter(({ sourceNat }) => sourceNat !== undefined && standIns.includes(sourceNat.address))
-  }
-
   async prepare({ uid, ips, legs }: { uid: string; ips: string[]; legs: Leg[] }): Promise<void> {
     const { record } = await this.#ownership.of(uid, ips, 'source')
-    const reserved = await this.#standsInFor(legs)
+    const reserved = await this.#reserved.standsInFor(legs)
     await this.#records.write({ ...record, untracked: this.#flows.untrackedHere(ips, legs), own: ownOf(legs), reserved })
     await this.#flows.prepare(uid, ips, legs)
   }
@@ -111,7 +104,7 @@ class NodePodNetwork implements PodNetwork {
     const { record } = await this.#ownership.of(uid, pod.ips, 'source')
     if (change.added.length > 0) {
       const untracked = [...(record.untracked ?? []), ...this.#flows.untrackedHere(pod.ips, change.added)]
-      const reserved = [...(record.reserved ?? []), ...(await this.#standsInFor(change.added))]
+      const reserved = [...(record.reserved ?? []), ...(await this.#reserved.standsInFor(change.added))]
       await this.#records.write({ ...record, untracked, own: [...(record.own ?? []), ...ownOf(change.added)], reserved })
     }
     await this.#flows.follow(pod.ips, change)
@@ -234,7 +227,7 @@ class NodePodNetwork implements PodNetwork {
       await unlock(move.sandboxPid)
       return await this.#records.remove(move.uid)
     }
-    if (record.role === 'home') await this.#reserved.giveBack(record.reserved ?? [])
+    if (record.role === 'home') await this.#reserved.giveBackFrom(record)
     const ips = ipsOf(record)
     // Whoever waits does so until the routes are back and the other side knows it: what can be done beside each other is.
     const [givenBack] = await Promise.all([this.#openWayBack(record, move), leaveFrames(record), unlock(move.sandboxPid)])
@@ -247,7 +240,7 @@ class NodePodNetwork implements PodNetwork {
     }
     for (const { lease } of record.addresses) if (lease) await this.#leases.restore(lease)
     await this.#flows.undo(move.uid, ips, record)
-    await this.#reserved.giveBack(await this.#standsInFor(record.legs ?? []))
+    await this.#reserved.giveBack(await this.#reserved.standsInFor(record.legs ?? []))
     if (record.heldVeth !== undefined) await this.#waitingRoutes.takeAway(record.heldVeth)
     await this.#records.remove(move.uid)
   }
@@ -305,13 +298,12 @@ class NodePodNetwork implements PodNetwork {
 
   /** Source: unless the pod is here again, its flows are the destination's. Only then may packets be tracked as they come. */
   async #letGo(record: NetworkRecord): Promise<void> {
-    if (record.role === 'home') return await this.#reserved.giveBack(record.reserved ?? [])
+    if (record.role === 'home') return await this.#reserved.giveBackFrom(record)
     await leaveFrames(record)
     const ips = ipsOf(record)
     await this.#waysBack.giveNoMore(record)
     this.#waysBack.forget(ips)
-    const routes = await readRoutes()
-    if (record.role === 'source' && !ips.some((ip) => isAttached(routes, ip))) {
+    if (record.role === 'source' && !(await isHere(ips))) {
       await this.#flows.leave(ips)
       await this.#reserved.giveBack(record.reserved ?? [])
     }

@@ -48,6 +48,14 @@ describe('ports between the ends of a flow to itself', function () {
     nodes.in('a', 'conntrack -F 2>/dev/null')
   })
 
+  it('are left to the flow where the pod has come meanwhile', async () => {
+    await nodes.call('a', 'reserve', { uid: 'm4', ips: [podIp], legs: [leg(nodeIps.a, ports.from)] })
+    nodes.in('a', `ip route add ${podIp} dev cni0`)
+    await nodes.call('a', 'settle', 'm4')
+    expect(nodes.in('a', 'conntrack -L -p udp 2>/dev/null')).to.match(/^udp +17 3[56]\d\d src=10.244.1.5/m)
+    nodes.in('a', `ip route del ${podIp} dev cni0; conntrack -F 2>/dev/null`)
+  })
+
   it('stay with whom they have', async () => {
     const first = ask(40_000)
     await nodes.call('a', 'reserve', { uid: 'm2', ips: [podIp], legs: [leg(nodeIps.a, ports.from), leg(nodeIps.a, ports.to, 4)] })
