@@ -26,7 +26,7 @@ import {
 import type { WaitingCommands } from './waiting-commands.ts'
 
 /** After a rollback the other node may still translate packets for as long as it takes it to hear of that. */
-const rollbackUntrackedSeconds = 15
+export const rollbackUntrackedSeconds = 15
 
 export interface SurveyedPod {
   ips: string[]

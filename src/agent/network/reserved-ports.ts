@@ -3,6 +3,7 @@
 import type { AgentConfig } from '../config.ts'
 import type { Leg } from '../rooms.ts'
 import { run } from '../run.ts'
+import { rollbackUntrackedSeconds } from './flow-tables.ts'
 import { isHere } from './kernel-files.ts'
 import { reserveLines } from './leg-plan.ts'
 import { standInAddresses } from './read-ways.ts'
@@ -10,8 +11,6 @@ import { ipsOf, type NetworkRecord } from './records.ts'
 
 /** Longer than a move; what nobody gives back ends by itself. */
 const keptSeconds = 3600
-/** The other nodes hear later that a move is over, and let packets with such a port pass untracked until then. */
-const afterwardsSeconds = 15
 
 /** Whose they are is in the move's record: they outlive the agent, and so does that. */
 export class ReservedPorts {
@@ -37,9 +36,12 @@ export class ReservedPorts {
     await this.#reserve(legs, keptSeconds)
   }
 
-  /** The move is over, and the pod is not here. */
+  /**
+   * The move is over, and the pod is not here. The other nodes may hear of it later, and let packets with such a port pass untracked until then, after
+   * a rollback for as long as this.
+   */
   async giveBack(legs: readonly Leg[]): Promise<void> {
-    await this.#reserve(legs, afterwardsSeconds)
+    await this.#reserve(legs, rollbackUntrackedSeconds)
   }
 
   /** Home, which may hear of the end late: when the pod has come here meanwhile the flows have their entries, and live by them. */
