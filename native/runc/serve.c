@@ -91,24 +91,6 @@ static int code_of(int status)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-// The marker comes before the answer: once anybody may believe that the state came alive,
-// a later start of this container must be a fresh one.
-static void on_restored(standin *self, int status)
-{
-	int code = code_of(status);
-	left_behind left = find_left_behind(getpid(), self->store.pid);
-	// Before the gate opens the source goes on with the same connections: their end here must be silent. After it their peers have nobody
-	// else, and a socket that ends in repair tells them nothing: they would wait for ever.
-	if (code && was_let_go(self->directory)) free_left_behind(&left);
-	if (code) end_left_behind(&left);
-	if (code) return finish(self, FAILED, code);
-	self->init = read_restored_pid(self->directory);
-	if (self->init <= 0) return finish(self, FAILED, 125);
-	mark_restored(self->marker);
-	finish(self, RUNNING, 0);
-	if (self->terminate) kill(self->init, SIGTERM);
-}
-
 static int mirror(standin *self, int status)
 {
 	close_server(&self->server);
@@ -136,6 +118,36 @@ static int reap_others(standin *self)
 	// Somebody else reaped it: never stay behind as a container without a process.
 	if (self->state == RUNNING && waitid(P_PID, (id_t)self->init, &info, WEXITED | WNOHANG | WNOWAIT) && errno == ECHILD) return 1;
 	return -1;
+}
+
+// Before the gate opens the source goes on with the same connections: their end here must be silent. After it their peers have nobody
+// else, and a socket that ends in repair tells them nothing: they would wait for ever.
+// Who ends hands its children over meanwhile, to us in the end: all are found when nobody is left. Two seconds, then who cannot be killed is left.
+static void end_restore(standin *self)
+{
+	bool let_go = was_let_go(self->directory);
+	for (int looks = 0; looks < 1000; looks++) {
+		left_behind left = find_left_behind(getpid(), self->store.pid);
+		if (!left.count) return;
+		if (let_go) free_left_behind(&left);
+		end_left_behind(&left);
+		usleep(2 * 1000);
+		reap_others(self);
+	}
+}
+
+// The marker comes before the answer: once anybody may believe that the state came alive,
+// a later start of this container must be a fresh one.
+static void on_restored(standin *self, int status)
+{
+	int code = code_of(status);
+	if (code) end_restore(self);
+	if (code) return finish(self, FAILED, code);
+	self->init = read_restored_pid(self->directory);
+	if (self->init <= 0) return finish(self, FAILED, 125);
+	mark_restored(self->marker);
+	finish(self, RUNNING, 0);
+	if (self->terminate) kill(self->init, SIGTERM);
 }
 
 // While restoring only runc is waited for: the restored process must not be reaped before it is known.

@@ -6,6 +6,11 @@ from support import Case, Lines, be_subreaper, exit_status, program, read, run, 
 FAKE_RUNC = f'''#!{sys.executable}
 import json, os, sys, time
 words, log = sys.argv[1:], os.environ['FAKE_LOG']
+def hop(until):  # from process to process: each ends as soon as there is a next one
+    while time.time() < until:
+        if os.fork():
+            os._exit(0)
+    time.sleep(60)
 with open(log, 'a') as f:
     f.write(json.dumps({{'words': words, 'path': os.environ['PATH'], 'gate': os.environ.get('PODMOTION_GATE'),
                          'hold': os.environ.get('PODMOTION_HOLD_RESTORE'), 'pages': os.environ.get('PODMOTION_PAGES')}}) + '\\n')
@@ -13,6 +18,9 @@ if 'restore' in words:
     while os.path.exists(log + '.wait'):
         time.sleep(.01)
     if os.path.exists(log + '.fail'):
+        for _ in range(8 if os.path.exists(log + '.leave') else 0):
+            if os.fork() == 0:
+                hop(time.time() + .5)
         sys.exit(3)
     pid = os.fork()
     if pid == 0:
@@ -41,6 +49,13 @@ time.sleep(60)
 CRI = 'io.kubernetes.cri.'
 POD = {CRI + 'sandbox-namespace': 'shop', CRI + 'sandbox-name': 'cart-7', CRI + 'sandbox-uid': 'u-1', CRI + 'container-name': 'app', CRI + 'container-type': 'container'}
 MOVED = {**POD, 'podmotion.io/migration': 'm-"1"'}
+
+
+def cmdline(pid):
+    try:
+        return read(f'/proc/{pid}/cmdline')
+    except OSError:
+        return ''
 
 
 class Wrapper(Case):
@@ -273,6 +288,14 @@ class Wrapper(Case):
         self.assertFalse(os.path.exists(self.state_dir + '/restored'))
         agent.say('quit')
         self.assertEqual(os.waitstatus_to_exitcode(exit_status(self.pid)), 1)
+
+    def test_a_failed_restore_leaves_nobody_behind_who_was_just_handed_over(self):
+        self.write(self.log + '.fail', '')
+        self.write(self.log + '.leave', '')
+        self.assertEqual(self.stand_in().ask('restore /i /w 0'), 'failed 3')
+        time.sleep(.5)
+        left = [p for p in os.listdir('/proc') if p.isdigit() and self.runc in cmdline(p)]
+        self.assertEqual(left, [])
 
     def test_odd_lines_change_nothing(self):
         agent = self.stand_in()
