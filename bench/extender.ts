@@ -10,8 +10,8 @@ const { values: wish } = parseArgs({
   options: {
     latency: { type: 'boolean', default: false },
     nodes: { type: 'string', default: '1000,5000' },
-    pods: { type: 'string', default: '2000' },
-    turns: { type: 'string', default: '5' },
+    pods: { type: 'string', default: '1500' },
+    turns: { type: 'string', default: '9' },
   },
 })
 const rounds = 2000
