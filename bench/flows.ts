@@ -7,7 +7,17 @@ import { type FlowReport, Flows } from '../test/lab/flows/flows.ts'
 import { moveOn } from '../test/lab/flows/moves.ts'
 import { checkSequences, sequenceLine } from '../test/lab/flows/sequence.ts'
 import { standStill } from '../test/lab/flows/standstill.ts'
-import { errorsOf, lastLine, type MoveTimes, stallsOf, tableOf, totalsOf, waitsBeyondFreeze } from '../test/lab/flows/summary.ts'
+import {
+  errorsOf,
+  lastLine,
+  latenessOf,
+  type MoveTimes,
+  stallsOf,
+  tableOf,
+  totalsOf,
+  waitsBeyondFreeze,
+  waitsOf,
+} from '../test/lab/flows/summary.ts'
 import { Lab } from '../test/lab/lab.ts'
 import { projectRoot } from '../test/lab/layout.ts'
 import { installProduct } from '../test/lab/product/install.ts'
@@ -76,6 +86,7 @@ async function run(world: World, options: FlowOptions): Promise<boolean> {
         `  ${beyondLine(reports, inPlace, moves, mode, `frozen in place ${inPlace.length} times for ${ms(inPlace[0]?.freezeMs)}: `)}`,
       )
     }
+    for (const line of latenessOf(waitsOf(reports, moves, undefined, inPlace))) console.log(`  beyond the freeze ${line}`)
     const totals = totalsOf(reports, moves)
     console.log(lastLine(totals))
     const isWhole = sequences.every(({ report }) => report.findings.length === 0)

@@ -1,7 +1,7 @@
 // What the flows' reports are condensed to, and the last line that people and scripts read.
 import { expect } from 'chai'
 import type { FlowReport } from '../../lab/flows/flows.ts'
-import { errorsOf, lastLine, resetsOf, stallsOf, totalsOf, waitsBeyondFreeze } from '../../lab/flows/summary.ts'
+import { errorsOf, lastLine, latenessOf, resetsOf, stallsOf, totalsOf, waitsBeyondFreeze, waitsOf } from '../../lab/flows/summary.ts'
 
 const report = (more: Partial<FlowReport>): FlowReport => ({
   kind: 'outside->pod',
@@ -38,6 +38,14 @@ describe('the summary of flows', () => {
     const inPlace = { fromMs: 6500, untilMs: 6990, freezeMs: 490, relayed: 0 }
     expect(waitsBeyondFreeze([report({ gaps })], [move, next], ['request'], [inPlace])).to.deep.equal([60, 10])
     expect(waitsBeyondFreeze([report({ gaps })], [inPlace], ['request'], [move, next])).to.deep.equal([310])
+  })
+
+  it('says in which moves flows waited longer than nearly all may, and of which kinds they were', () => {
+    const late = report({ gaps: [[1305, 310]] })
+    const reports = [late, late, report({ kind: 'node-1->pod', gaps: [[1305, 280]] }), report({ gaps: [[1305, 269]] })]
+    expect(latenessOf(waitsOf(reports, [move]))).to.deep.equal([
+      'in move 1 3 flows of 2 kinds more than 20 ms, the longest 60: outside->pod 2, node-1->pod 1',
+    ])
   })
 
   it('streams and datagrams are no requests', () => {

@@ -25,25 +25,56 @@ export function resetsOf(reports: readonly FlowReport[]): number {
   return reports.filter(({ error }) => error !== null && resetError.test(error)).length
 }
 
-/**
- * For each request/response flow and move the longest wait in it, beyond the freeze; none: it never waited. `others`: moves, or freezes in place,
- * whose waits are not those of MOVES.
- */
-export function waitsBeyondFreeze(
+/** Of one flow in one move: its longest wait, beyond the freeze; 0: it never waited. */
+export interface Wait {
+  kind: string
+  /** From 0. */
+  move: number
+  beyondMs: number
+}
+
+/** Of each request/response flow in each move. `others`: moves, or freezes in place, whose waits are not those of MOVES. */
+export function waitsOf(
   reports: readonly FlowReport[],
   moves: readonly MoveTimes[],
   modes: readonly FlowReport['mode'][] = ['request', 'connects'],
   others: readonly MoveTimes[] = [],
-): number[] {
+): Wait[] {
   const asking = reports.filter(({ mode }) => modes.includes(mode))
   const began = [...moves, ...others].map(({ fromMs }) => fromMs)
-  return asking.flatMap(({ gaps }) =>
-    moves.map(({ fromMs, untilMs, freezeMs }) => {
+  return asking.flatMap(({ kind, gaps }) =>
+    moves.map(({ fromMs, untilMs, freezeMs }, move) => {
       const overMs = Math.min(untilMs + afterMs, ...began.filter((otherMs) => otherMs > fromMs))
       const waits = gaps.filter(([endMs]) => endMs >= fromMs && endMs <= overMs).map(([, gapMs]) => gapMs)
-      return Math.max(0, ...waits.map((waitMs) => waitMs - freezeMs))
+      return { kind, move, beyondMs: Math.max(0, ...waits.map((waitMs) => waitMs - freezeMs)) }
     }),
   )
+}
+
+export function waitsBeyondFreeze(...seen: Parameters<typeof waitsOf>): number[] {
+  return waitsOf(...seen).map(({ beyondMs }) => beyondMs)
+}
+
+/** What the promise allows nearly all flows to wait beyond the freeze. */
+const lateMs = 20
+const namedKinds = 6
+
+/** The moves in which flows waited longer than nearly all may, and which kinds they were of, the most of them first. */
+export function latenessOf(waits: readonly Wait[]): string[] {
+  const late = waits.filter(({ beyondMs }) => beyondMs > lateMs)
+  return [...groupedBy(late, ({ move }) => move)].map(([move, own]) => {
+    const kinds = [...groupedBy(own, ({ kind }) => kind)].toSorted(([, one], [, other]) => other.length - one.length)
+    const named = kinds.slice(0, namedKinds).map(([kind, { length }]) => `${kind} ${length}`)
+    const longest = Math.round(Math.max(...own.map(({ beyondMs }) => beyondMs)))
+    const what = `${own.length} flows of ${kinds.length} kinds more than ${lateMs} ms, the longest ${longest}`
+    return `in move ${move + 1} ${what}: ${named.join(', ')}${kinds.length > namedKinds ? ', …' : ''}`
+  })
+}
+
+function groupedBy<T, Key>(items: readonly T[], keyOf: (item: T) => Key): Map<Key, T[]> {
+  const groups = new Map<Key, T[]>()
+  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item])
+  return groups
 }
 
 /** Waits of any kind that are much longer than the freeze of their move: by kind and move how many, and the longest. */
@@ -62,9 +93,7 @@ export function stallsOf(reports: readonly FlowReport[], moves: readonly MoveTim
 
 /** By kind: flows, requests, the longest wait, datagrams asked for twice. */
 export function tableOf(reports: readonly FlowReport[]): string[] {
-  const kinds = new Map<string, FlowReport[]>()
-  for (const report of reports) kinds.set(report.kind, [...(kinds.get(report.kind) ?? []), report])
-  return [...kinds].map(([kind, own]) => {
+  return [...groupedBy(reports, ({ kind }) => kind)].map(([kind, own]) => {
     const sum = (pick: (report: FlowReport) => number): number => own.reduce((total, report) => total + pick(report), 0)
     const worstMs = Math.max(...own.map((report) => report.worstMs))
     const retried = sum((report) => report.retried)
