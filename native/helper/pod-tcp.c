@@ -1,7 +1,8 @@
-// `tcp PID`: the TCP sockets of PID's network namespace, an answer a line to each word a line. By sock_diag, which passes over what is not asked
+// `tcp PID`: the TCP of PID's network namespace, an answer a line to each word a line. Sockets by sock_diag, which passes over what is not asked
 // for; /proc/net/tcp formats its way through the connections of the whole host: 11 ms a family where these take 0.1 to 0.5.
 #include "address.h"
 #include "command.h"
+#include "files.h"
 #include "netlink.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -96,6 +97,28 @@ static bool answer(int fd, const question *asked)
 	return true;
 }
 
+// Linux, Documentation/networking/ip-sysctl.rst: 3 and 4 are with tail loss probes. Of the namespace of whoever opens it.
+static const char early_retransmit[] = "/proc/sys/net/ipv4/tcp_early_retrans";
+static const char probes_word[] = "loss-probes";
+
+// NULL: it asks something else. Empty: what is set, else to be set.
+static const char *probes_wanted(const char *line)
+{
+	size_t length = strlen(probes_word);
+	if (strncmp(line, probes_word, length)) return NULL;
+	return line[length] == ' ' ? line + length + 1 : line[length] ? NULL : "";
+}
+
+static bool answer_probes(const char *wanted)
+{
+	char now[16];
+	if (*wanted && !poke(early_retransmit, wanted)) return false;
+	if (!first_line(early_retransmit, now, sizeof now)) return false;
+	puts(now);
+	fflush(stdout);
+	return true;
+}
+
 static int enter(const char *pid)
 {
 	char path[64];
@@ -122,8 +145,11 @@ int tcp_command(int argc, char **argv)
 	char line[32];
 	while (fgets(line, sizeof line, stdin)) {
 		line[strcspn(line, "\n")] = 0;
+		const char *probes = probes_wanted(line);
+		if (probes && answer_probes(probes)) continue;
+		if (probes) return complain("tcp: %s: %s", early_retransmit, strerror(errno));
 		const question *asked = question_of(line);
-		if (!asked) return complain("tcp: \"%s\" is none of waiting, half-open, sockets", line);
+		if (!asked) return complain("tcp: \"%s\" is none of waiting, half-open, sockets, loss-probes", line);
 		if (!answer(fd, asked)) return complain("tcp: sock_diag: %s", strerror(errno));
 	}
 	close(fd);

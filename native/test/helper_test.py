@@ -378,7 +378,19 @@ class PodTcp(Case):
         self.assertEqual(done.returncode, 1)
         self.assertIn('network namespace', done.stderr)
         done = run(program('helper'), 'tcp', os.getpid(), stdin=None, input='all\n', check=False)
-        self.assertEqual((done.returncode, done.stderr), (1, 'podmotion-helper: tcp: "all" is none of waiting, half-open, sockets\n'))
+        self.assertEqual((done.returncode, done.stderr), (1, 'podmotion-helper: tcp: "all" is none of waiting, half-open, sockets, loss-probes\n'))
+
+    def test_sets_the_loss_probes_of_the_process_and_no_other(self):
+        ours = read('/proc/sys/net/ipv4/tcp_early_retrans')
+        with subprocess.Popen(['unshare', '--net', 'sleep', '60']) as other:
+            wait_for(lambda: os.readlink(f'/proc/{other.pid}/ns/net') != os.readlink('/proc/self/ns/net'))
+            ask = lambda words, **kw: run(program('helper'), 'tcp', other.pid, stdin=None, input=words, **kw)
+            self.assertEqual(ask('loss-probes\nloss-probes 0\n').stdout, '3\n0\n')
+            self.assertEqual(ask('loss-probes\nloss-probes 4\nwaiting\n').stdout, '0\n4\n0\n')
+            wrong = ask('loss-probes 9\n', check=False)
+            self.assertEqual((wrong.returncode, wrong.stderr), (1, 'podmotion-helper: tcp: /proc/sys/net/ipv4/tcp_early_retrans: Invalid argument\n'))
+            other.kill()
+        self.assertEqual(read('/proc/sys/net/ipv4/tcp_early_retrans'), ours)
 
     def test_lists_what_the_kernel_lists(self):
         six, mapped = socket.create_server(('::1', 0), family=socket.AF_INET6), socket.create_server(('::', 0), family=socket.AF_INET6, dualstack_ipv6=True)

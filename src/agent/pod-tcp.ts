@@ -1,4 +1,4 @@
-// The TCP sockets of one pod, asked at any time without a start: `podmotion-helper tcp` (native/helper/pod-tcp.c) in its network namespace.
+// The TCP of one pod, asked at any time without a start: `podmotion-helper tcp` (native/helper/pod-tcp.c) in its network namespace.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
@@ -60,6 +60,15 @@ export class PodTcp {
   /** Connections to the pod whose handshake has not ended. */
   async halfOpen(): Promise<number> {
     return Number(await this.#ask('half-open'))
+  }
+
+  /** `net.ipv4.tcp_early_retrans` there, by which a kernel sends the last segment of a flow again that is not acknowledged within milliseconds. */
+  async lossProbes(): Promise<string> {
+    return await this.#ask('loss-probes')
+  }
+
+  async setLossProbes(value: string): Promise<void> {
+    await this.#ask(`loss-probes ${value}`)
   }
 
   async sockets(): Promise<PodSocket[]> {

@@ -7,6 +7,7 @@ import { divertBatch, leaveBridgeBatch, type Veth } from './ip-batches.ts'
 import { describeVeth, deviceExists, hostVethOf, macOf, writeSysctls } from './kernel-files.ts'
 import { lateRuleSet, ownFrames, takeFrames, waysOn } from './last-frames.ts'
 import type { AddressLeases } from './leases.ts'
+import { lossProbesOf, stopLossProbes } from './loss-probes.ts'
 import { homesOf, type Owned, type Ownership } from './ownership.ts'
 import { readWays } from './read-ways.ts'
 import type { NetworkRecords, RecordedAddress } from './records.ts'
@@ -95,7 +96,9 @@ export class Diversions {
     const { record, routes, bridgeOf } = await this.#ownership.of(move.uid, move.ips, move.role)
     const veth = record.veth ?? (move.role === 'source' ? await this.#vethOf(routes, move.ips, move.sandboxPid) : undefined)
     const addresses = await Promise.all(record.addresses.map((address) => this.#withLease(address, bridgeOf)))
-    await this.#records.write({ ...record, addresses, ...(veth ? { veth } : {}) })
+    const lossProbes = record.lossProbes ?? (await this.#lossProbesOf(move))
+    await this.#records.write({ ...record, addresses, ...(veth ? { veth } : {}), ...(lossProbes === undefined ? {} : { lossProbes }) })
+    if (lossProbes !== undefined && move.sandboxPid !== undefined) await stopLossProbes(this.#helper, move.sandboxPid)
     if (veth) await writeSysctls(vethSysctls(veth.name))
     // Neighbours of a pod that was no port of the bridge know the node's MAC for it already.
     const announce = record.addresses.flatMap(({ ip, proxyBridge }) => (proxyBridge ? [`${proxyBridge} ${ip}\n`] : [])).join('')
@@ -115,6 +118,10 @@ export class Diversions {
     const late = veth?.bridge ? lateRuleSet(veth.name, veth.bridge, waysOn(diverted, routes)) : ''
     if (veth) await takeFrames({ veth: veth.name, bridge: veth.bridge, own })
     return { text: divertBatch({ addresses: diverted, veth }), announce, late, leave, bridgeOf }
+  }
+
+  async #lossProbesOf({ role, sandboxPid }: DivertMove): Promise<string | undefined> {
+    return role === 'source' && sandboxPid !== undefined ? await lossProbesOf(this.#helper, sandboxPid) : undefined
   }
 
   async #withLease(address: RecordedAddress, bridgeOf: Owned['bridgeOf']): Promise<RecordedAddress> {

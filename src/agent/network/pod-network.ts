@@ -12,6 +12,7 @@ import { deviceExists, hostVethOf, isHere, writeSysctls } from './kernel-files.t
 import { leaveFrames } from './last-frames.ts'
 import { AddressLeases } from './leases.ts'
 import { Leftovers } from './leftovers.ts'
+import { resumeLossProbes } from './loss-probes.ts'
 import { SentOn, WaitingRoutes } from './new-connections.ts'
 import { homesOf, Ownership } from './ownership.ts'
 import { standInAddresses } from './read-ways.ts'
@@ -238,6 +239,8 @@ class NodePodNetwork implements PodNetwork {
       // Neighbours on the bridge were told the bridge's MAC for the pod: its own announcement corrects them.
       await runInNetworkOf(move.sandboxPid ?? 0, this.#helper, ['garp', 'eth0', ip], { reject: false })
     }
+    if (record.lossProbes !== undefined && move.sandboxPid !== undefined)
+      await resumeLossProbes(this.#helper, move.sandboxPid, record.lossProbes)
     for (const { lease } of record.addresses) if (lease) await this.#leases.restore(lease)
     await this.#flows.undo(move.uid, ips, record)
     await this.#reserved.giveBack(await this.#reserved.standsInFor(record.legs ?? []))

@@ -22,6 +22,8 @@ export interface NetworkRecord {
   /** On the destination: ports of the held pod at which the guard lets packets pass. */
   knownPorts?: number[]
   veth?: Veth
+  /** On the source: the pod's setting before the move. */
+  lossProbes?: string
   /** On the destination: the veth whose neighbour queue holds the packets. */
   heldVeth?: string
   /** On the home: flows whose ports nobody else is given. On the source: those for which this is so when the pod has left. */
