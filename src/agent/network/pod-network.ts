@@ -7,20 +7,18 @@ import { applyWish } from './apply-wish.ts'
 import { Calm } from './calm.ts'
 import { Diversions, type DivertMove } from './diversions.ts'
 import { FlowTables, ownOf, portsOf, type SurveyedPod, untrackedOf } from './flow-tables.ts'
-import { forgetNeighbours, holdBatch, proxyNeighbour, releaseBatch } from './ip-batches.ts'
-import { deviceExists, hostVethOf, isHere, writeSysctls } from './kernel-files.ts'
+import { type HeldMove, Holds } from './holds.ts'
+import { hostVethOf, isHere } from './kernel-files.ts'
 import { leaveFrames } from './last-frames.ts'
 import { AddressLeases } from './leases.ts'
 import { Leftovers } from './leftovers.ts'
 import { resumeLossProbes } from './loss-probes.ts'
-import { SentOn, WaitingRoutes } from './new-connections.ts'
-import { homesOf, Ownership } from './ownership.ts'
-import { standInAddresses } from './read-ways.ts'
+import { SentOn } from './new-connections.ts'
+import { Ownership } from './ownership.ts'
 import { ipsOf, type NetworkRecord, NetworkRecords } from './records.ts'
 import { ReservedPorts } from './reserved-ports.ts'
-import { restoreRoutes, runBatch } from './restore-routes.ts'
+import { restoreRoutes } from './restore-routes.ts'
 import { lockRuleSet, unlockRuleSet } from './rule-sets.ts'
-import { holdSysctls } from './sysctls.ts'
 import { Turn } from './turn.ts'
 import { UndoneMoves } from './undone.ts'
 import { ipBatch, nftIn, WaitingCommands } from './waiting-commands.ts'
@@ -29,7 +27,6 @@ import type { ProxiedAddress } from './wish.ts'
 
 type ArmedMove = Parameters<PodNetwork['arm']>[0]
 type FollowedMove = Parameters<PodNetwork['rearm']>[0]
-type HeldMove = Parameters<PodNetwork['prepareHold']>[0]
 type SentOnMove = Parameters<PodNetwork['sendNewOn']>[0]
 type UndoneMove = Parameters<PodNetwork['undo']>[0]
 
@@ -50,11 +47,9 @@ class NodePodNetwork implements PodNetwork {
   readonly #flows: FlowTables
   readonly #ownership: Ownership
   readonly #diversions: Diversions
-  readonly #waitingRoutes = new WaitingRoutes()
   readonly #sentOn: SentOn
   readonly #reserved: ReservedPorts
-  /** By migration whose new connections wait here: what begins its hold. */
-  readonly #holds = new Map<string, string>()
+  readonly #holds: Holds
   readonly #leftovers: Leftovers
   #told: readonly ProxiedAddress[] = []
 
@@ -70,6 +65,7 @@ class NodePodNetwork implements PodNetwork {
     const [helper, records, leases, ownership, waiting] = [this.#helper, this.#records, this.#leases, this.#ownership, this.#waiting]
     this.#diversions = new Diversions({ helper, records, leases, ownership, waiting })
     const [waysBack, flows] = [this.#waysBack, this.#flows]
+    this.#holds = new Holds({ config, records, ownership, waiting, flows, waysBack })
     this.#leftovers = new Leftovers({ records, waysBack, flows, settle: async (uid) => await this.settle(uid) })
   }
 
@@ -145,34 +141,14 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async prepareHold(move: HeldMove): Promise<void> {
-    await this.#moves.change(move.uid, async () => void (await this.#prepareHold(move)))
-  }
-
-  async #prepareHold({ uid, ips, otherNodeIps = [], attached: { hostVeth, podMac } }: HeldMove): Promise<string> {
-    this.#waiting.start(uid, 'release', ipBatch)
-    const { record: before, bridgeOf } = await this.#ownership.of(uid, ips, 'destination')
-    const record = { ...before, heldVeth: hostVeth }
-    await this.#records.write(record)
-    await writeSysctls(holdSysctls(hostVeth))
-    await runBatch(forgetNeighbours({ ips, hostVeth, podMac }))
-    await Promise.all([this.#waitingRoutes.lay(ips, hostVeth), this.#waysBack.prepareToGive(record, otherNodeIps)])
-    const standIns = await standInAddresses(this.#config.nodeIps)
-    // The pod comes home: its neighbours on the bridge go on asking the node for it, because it is no port of the bridge any more.
-    const proxies = homesOf(ips, bridgeOf).map(({ ip, bridge }) => `${proxyNeighbour('replace', ip, bridge)}\n`)
-    const hold = `${proxies.join('')}${holdBatch({ ips, hostVeth, standIns })}`
-    this.#holds.set(uid, hold)
-    await this.#flows.await(ips)
-    return hold
+    await this.#moves.change(move.uid, async () => void (await this.#holds.prepare(move)))
   }
 
   async hold(move: HeldMove): Promise<void> {
-    await this.#moves.change(move.uid, () => this.#hold(move))
-  }
-
-  async #hold(move: HeldMove): Promise<void> {
-    this.#calm.begin(move.uid)
-    const hold = this.#holds.get(move.uid) ?? (await this.#prepareHold(move))
-    await this.#waiting.finish(move.uid, 'hold', ipBatch, hold)
+    await this.#moves.change(move.uid, async () => {
+      this.#calm.begin(move.uid)
+      await this.#holds.begin(move)
+    })
   }
 
   /** Everything about a diversion that changes no route; the hold has not begun. */
@@ -205,15 +181,7 @@ class NodePodNetwork implements PodNetwork {
   }
 
   async release({ uid, ips, attached }: { uid: string; ips: string[]; attached: Attached }): Promise<boolean> {
-    try {
-      await this.#waiting.finish(uid, 'release', ipBatch, releaseBatch(ips, attached.hostVeth, attached.podMac))
-      return true
-    } catch (error) {
-      if (await deviceExists(attached.hostVeth)) throw error
-      return false
-    } finally {
-      this.#calm.end(uid)
-    }
+    return await this.#holds.release(uid, ips, attached).finally(() => this.#calm.end(uid))
   }
 
   async undo(move: UndoneMove): Promise<void> {
@@ -244,7 +212,7 @@ class NodePodNetwork implements PodNetwork {
     for (const { lease } of record.addresses) if (lease) await this.#leases.restore(lease)
     await this.#flows.undo(move.uid, ips, record)
     await this.#reserved.giveBack(await this.#reserved.standsInFor(record.legs ?? []))
-    if (record.heldVeth !== undefined) await this.#waitingRoutes.takeAway(record.heldVeth)
+    await this.#holds.end(record)
     await this.#records.remove(move.uid)
   }
 
@@ -261,7 +229,7 @@ class NodePodNetwork implements PodNetwork {
     this.#waiting.cancel(uid)
     this.#diversions.forget(uid)
     this.#sentOn.forget(uid)
-    this.#holds.delete(uid)
+    this.#holds.forget(uid)
   }
 
   async wayBackEnds(ips: string[]): Promise<void> {
@@ -311,7 +279,7 @@ class NodePodNetwork implements PodNetwork {
       await this.#reserved.giveBack(record.reserved ?? [])
     }
     await this.#flows.settle(record.uid, ips, record)
-    if (record.heldVeth !== undefined) await this.#waitingRoutes.takeAway(record.heldVeth)
+    await this.#holds.end(record)
   }
 }
 
