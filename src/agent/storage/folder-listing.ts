@@ -30,3 +30,18 @@ function parseEntry(entry: string): [string, Listed][] {
 export function changedSince(now: Listing, before: Listing, sinceMs: number): string[] {
   return [...now].filter(([name, { inode, changedMs }]) => changedMs >= sinceMs || before.get(name)?.inode !== inode).map(([name]) => name)
 }
+
+/** Nor what is below them. */
+export function without(listing: Listing, names: readonly string[]): Listing {
+  const gone = new Set(names)
+  return new Map([...listing].filter(([name]) => !isOneOf(gone, name)))
+}
+
+function isOneOf(names: ReadonlySet<string>, name: string): boolean {
+  for (let end = name.length; end > 0; end = name.lastIndexOf('/', end - 1)) if (names.has(name.slice(0, end))) return true
+  return false
+}
+
+export function sizesOf(names: readonly string[], listing: Listing): { files: number; bytes: number } {
+  return { files: names.length, bytes: names.reduce((sum, name) => sum + (listing.get(name)?.bytes ?? 0), 0) }
+}

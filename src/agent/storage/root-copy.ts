@@ -6,13 +6,14 @@ import { log } from '../../runtime/log.ts'
 import type { StoragePod } from '../rooms.ts'
 import { run } from '../run.ts'
 import { type WaitingResult, WaitingRun } from '../waiting-run.ts'
-import { changedSince, type Listed, type Listing, listingFormat, parseListing } from './folder-listing.ts'
+import { changedSince, type Listed, type Listing, listingFormat, parseListing, sizesOf, without } from './folder-listing.ts'
 import { hottest, isHot, longestHotName, maximumHotFiles, smallestHotBytes } from './hot-choice.ts'
 import { HotFiles } from './hot-files.ts'
 import { type Mapped, mappedBy, mappedIn } from './mapped-file-finder.ts'
 import { doubtOf, type Pass } from './pass.ts'
 import { PatchStream } from './patch-stream.ts'
-import { type Copy, copyArguments, sentBytes, sentNames, vanishedExitCode, wholeFileLimitBytes } from './rsync-arguments.ts'
+import { type Copy, copyArguments, wholeFileLimitBytes } from './rsync-arguments.ts'
+import { sentBytes, sentNames, unseenNames, vanishedExitCode } from './rsync-output.ts'
 import type { SyncedRoot } from './synced-roots.ts'
 import { listChanges } from './upper-tree.ts'
 
@@ -71,7 +72,10 @@ export class RootCopy {
     const leavesHot = this.#canLeaveHot(pass.listing)
     const result = await this.#run({ bandwidthLimitMbps, ...(leavesHot ? { leaveFromBytes: smallestHotBytes } : {}) }, listed)
     for (const name of [...pass.listing.keys(), ...sentNames(result.stdout)]) this.#known.add(name)
-    if (result.exitCode === 0) this.#note(pass, leavesHot)
+    const unseen = unseenNames(result, this.#root.folder)
+    // A name that was away for a moment only is new to the last pass.
+    if (unseen) this.#note({ ...pass, listing: without(pass.listing, unseen) }, leavesHot)
+    else log.info({ root: this.#root.label, said: result.stderr.slice(-1000) }, 'a file pass ahead of the freeze did not see all files')
     await this.#noteMapped(mappedBy(pod))
     this.#prepare()
     return this.#check(result, [0, vanishedExitCode])
@@ -288,8 +292,4 @@ function isBigIn(listing: Listing, name: string): boolean {
 /** Names are bytes, kept one byte a character: not every name is UTF-8. */
 function encodeList(names: readonly string[]): Uint8Array {
   return Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1')
-}
-
-function sizesOf(names: readonly string[], listing: Listing): { files: number; bytes: number } {
-  return { files: names.length, bytes: names.reduce((sum, name) => sum + (listing.get(name)?.bytes ?? 0), 0) }
 }

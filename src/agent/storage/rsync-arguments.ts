@@ -1,5 +1,7 @@
 // The rsync command lines of a file copy, measured for the shortest last pass.
 
+import { nameMark } from './rsync-output.ts'
+
 export interface Copy {
   /** Source folder on this node. */
   folder: string
@@ -18,17 +20,11 @@ export interface Copy {
   bandwidthLimitMbps: number
 }
 
-/** rsync's code for "some files vanished before they were read": a pre-sync of a running pod sees that all the time. */
-export const vanishedExitCode = 24
-
 /**
  * Above this a file is sent by changed blocks. Comparing needs both sides to read it and one more round trip: 16 MiB (a WAL segment)
  * took 24 ms whole and 110 ms by blocks, while a gigabyte of a table would fill the link.
  */
 export const wholeFileLimitBytes = 32 * 1024 * 1024
-
-/** Tells rsync's lines about files from those of --stats. */
-const nameMark = '> '
 
 export function copyArguments(copy: Copy): string[] {
   return [
@@ -67,20 +63,4 @@ function contentArguments(contents: Copy['contents']): string[] {
 /** rsync counts KiB per second; 0 would mean no limit. */
 function bandwidthLimitKiB(megabitsPerSecond: number): number {
   return Math.max(1, Math.floor((megabitsPerSecond * 1_000_000) / 8 / 1024))
-}
-
-export function sentBytes(output: string): number {
-  return Number(/^Total bytes sent: (\d+)/m.exec(output)?.[1] ?? 0)
-}
-
-/** Names that a pass sent, as bytes one a character; other lines have no mark. */
-export function sentNames(output: string): string[] {
-  return output
-    .split('\n')
-    .filter((line) => line.startsWith(nameMark))
-    .map((line) =>
-      line.slice(nameMark.length).replaceAll(/\\#([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
-    )
-    .map((name) => name.replace(/\/$/, ''))
-    .filter((name) => name !== '' && name !== '.')
 }

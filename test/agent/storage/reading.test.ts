@@ -1,10 +1,11 @@
 // The pure half of the storage room: what the kernel and rsync say, and the words that both ends share.
 import { expect } from 'chai'
 import { daemonConfiguration, parseToken, remoteShell, tokenOf } from '../../../src/agent/storage/daemon-configuration.ts'
-import { changedSince, parseListing } from '../../../src/agent/storage/folder-listing.ts'
+import { changedSince, parseListing, without } from '../../../src/agent/storage/folder-listing.ts'
 import { pathInFolder, sharedWritableFiles } from '../../../src/agent/storage/mapped-files.ts'
 import { overlayLayers, parseMountInfo } from '../../../src/agent/storage/mount-info.ts'
-import { copyArguments, sentBytes, sentNames } from '../../../src/agent/storage/rsync-arguments.ts'
+import { copyArguments } from '../../../src/agent/storage/rsync-arguments.ts'
+import { sentBytes, sentNames, unseenNames } from '../../../src/agent/storage/rsync-output.ts'
 
 describe('the token of a file copy', () => {
   it('names a folder, and comes back the same', () => {
@@ -72,10 +73,30 @@ describe('the words for rsync', () => {
     expect(sentBytes('a\n\nTotal bytes sent: 1234\nTotal bytes received: 5\n')).to.equal(1234)
     expect(sentNames('> a\n> d/\n> ./\n> line\\#012end\nNumber of files: 3\n')).to.deep.equal(['a', 'd', 'line\nend'])
   })
+
+  it('reads what was not found any more, and nothing where there was another complaint', () => {
+    const gone = 'file has vanished: "/f/a"\ndirectory has vanished: "/f/d/line\\#012end"\n'
+    const end = 'rsync warning: some files vanished before they could be transferred (code 24) at main.c(1394) [sender=3.5.0]\n'
+    expect(unseenNames({ exitCode: 0, stderr: '' }, '/f')).to.deep.equal([])
+    expect(unseenNames({ exitCode: 24, stderr: gone + end }, '/f')).to.deep.equal(['a', 'd/line\nend'])
+    const others = [
+      { exitCode: 23, stderr: gone + end },
+      { exitCode: 24, stderr: gone },
+      { exitCode: 24, stderr: `${gone}rsync: something else\n${end}` },
+      { exitCode: 24, stderr: `file has vanished: "/elsewhere/a"\n${end}` },
+    ]
+    for (const other of others) expect(unseenNames(other, '/f'), other.stderr).to.equal(undefined)
+  })
 })
 
 describe('what changed in a folder', () => {
   const before = parseListing('1 1700000000.0 3 f a\x002 1700000000.0 3 f b\x003 1700000000.5 4096 d d\x009 1700000000.0 4096 d \0')
+
+  it('is without what was not seen, and what was below that', () => {
+    const listing = parseListing(['a', 'a/b', 'a/b/c', 'ab', 'd'].map((name) => `1 1.0 0 f ${name}\0`).join(''))
+    expect([...without(listing, ['a/b', 'x']).keys()]).to.deep.equal(['a', 'ab', 'd'])
+    expect([...without(listing, ['a']).keys()]).to.deep.equal(['ab', 'd'])
+  })
 
   it('reads names with anything in them', () => {
     expect(before.get('a')).to.deep.equal({ inode: '1', changedMs: 1_700_000_000_000, bytes: 3 })
