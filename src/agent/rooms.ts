@@ -93,11 +93,10 @@ export interface PodNetwork {
   rearm(move: { uid: string; ips: string[]; change: FlowChange }): Promise<void>
   /** Destination, held: armed flows that its kernel does not have as they should be, in words. */
   missingFlows(move: { uid: string; ips: string[] }): Promise<string[]>
-  /**
-   * Destination, ahead of the hold: neighbour entries removed, whoever opens a connection to the pod from here on, or by way of this node, waits in
-   * the kernel. `otherNodeIps`: of the source, to which what waits can be given back.
-   */
+  /** Destination, ahead of the hold, and nobody waits for it. `otherNodeIps`: of the source, to which what will wait can be given back. */
   prepareHold(move: { uid: string; ips: string[]; attached: Attached; otherNodeIps?: string[] }): Promise<void>
+  /** Destination, once that is done: whoever opens a connection to the pod by way of this node waits in the kernel from here on. */
+  awaitNew(move: { uid: string; ips: string[] }): Promise<void>
   /** A route of just each address to the veth: all packets queue in the kernel. */
   hold(move: { uid: string; ips: string[]; attached: Attached }): Promise<void>
   /** All of `divert` that changes no route, ahead of the hold. */

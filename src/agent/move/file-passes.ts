@@ -15,8 +15,9 @@ const quickPassMs = 300
 const quickerBy = 0.75
 const maximumPasses = 5
 const passTries = 3
-/** What changed in a shorter time than this is not worth a look. */
-const freshMs = 300
+/** Whoever was brought up to date in this time has not seen much change meanwhile. */
+const quickKeepMs = 300
+const maximumKeeps = 3
 
 export interface FilesToMove {
   context: AgentContext
@@ -27,6 +28,8 @@ export interface FilesToMove {
   bundles: Record<string, string>
   /** A stream to the destination's rsync. */
   open: () => Promise<Duplex>
+  /** Waits for bandwidth; `bytes` of what changes all the time. */
+  take: (bytes: number) => Promise<void>
   signal: AbortSignal
 }
 
@@ -35,7 +38,6 @@ export class FilePasses {
   readonly #transport: FileTransport
   readonly #pod: StoragePod
   readonly #destination: StorageDestination
-  #keptMs = Number.NEGATIVE_INFINITY
 
   private constructor(files: FilesToMove, transport: FileTransport) {
     const { request, pod, bundles } = files
@@ -78,14 +80,22 @@ export class FilePasses {
     }
   }
 
-  /** After the last pass ahead, and again. What cannot be kept goes with the last pass, as ever. */
-  async keepHot(take: (bytes: number) => Promise<void>): Promise<void> {
-    if (this.#skipped || performance.now() - this.#keptMs < freshMs) return
-    const { context, uid, signal } = this.#files
+  /** After the last pass ahead. A file that is new to it is read whole, which takes long, and others change meanwhile: again until it is quick. */
+  async keepHot(): Promise<void> {
+    for (let keeps = 0; keeps < maximumKeeps; keeps++) {
+      const startedMs = performance.now()
+      await this.keepHotOnce()
+      if (performance.now() - startedMs < quickKeepMs) return
+    }
+  }
+
+  /** What cannot be kept goes with the last pass, as ever. */
+  async keepHotOnce(): Promise<void> {
+    if (this.#skipped) return
+    const { context, uid, take, signal } = this.#files
     await context.storage.keepHot(uid, take).catch((error: unknown) => {
       log.warn({ uid, reason: messageOf(error) }, 'files that change all the time could not be kept; rsync carries them in the freeze')
     })
-    this.#keptMs = performance.now()
     signal.throwIfAborted()
   }
 

@@ -55,8 +55,8 @@ export class MemoryRounds {
   async catchUp(): Promise<void> {
     if (!this.#copied) return
     const { preCopyMaxRounds, preCopyDirtyThresholdMB } = this.#of.request
-    // The last one is for what the pod writes while its files are looked at.
-    const limits = { maximumRounds: preCopyMaxRounds - 1, thresholdMB: preCopyDirtyThresholdMB }
+    // The last two are for what the pod writes while its files are looked at, and while the hold is prepared.
+    const limits = { maximumRounds: preCopyMaxRounds - 2, thresholdMB: preCopyDirtyThresholdMB }
     this.#reason = await catchUp(this.#copied, limits, this.#of.signal)
   }
 
@@ -64,13 +64,25 @@ export class MemoryRounds {
   async last(): Promise<void> {
     // The longer it takes, the more is written meanwhile, which is for the freeze.
     this.#of.limit.endPace()
+    await this.#oneMore()
+    if (this.#copied) await this.#judge(this.#copied)
+  }
+
+  /**
+   * Beside what the hold is prepared with, and nothing else comes before it. A process that came, wrote to shared memory and ended since the last look
+   * (a database has one for each connection) makes the freeze compare all of it.
+   */
+  async lastOfAll(): Promise<void> {
+    await this.#oneMore()
+  }
+
+  async #oneMore(): Promise<void> {
     const copied = this.#copied
     if (!copied) return
     const { preCopyMaxRounds } = this.#of.request
     if (copied.broken === undefined && isOneMoreDue(copied.rounds, preCopyMaxRounds, this.#of.limit.wasPaced)) await copied.round()
-    const preCopy = { rounds: [...copied.rounds], reason: copied.broken ?? this.#reason }
-    this.#of.moves.facts(this.#of.uid, { preCopy })
-    await this.#judge(copied)
+    const { preCopy } = this.#of.moves.source(this.#of.uid).facts
+    this.#of.moves.facts(this.#of.uid, { preCopy: { ...preCopy, rounds: [...copied.rounds], reason: copied.broken ?? this.#reason } })
   }
 
   /** The pod is frozen, and its memory stands still. undefined: the dump itself carries what is left. */

@@ -116,6 +116,10 @@ export class Receiver {
     await this.#context.network.prepareHold({ uid: this.#uid, ips: this.#pod.pod.ips, attached: this.#pod.attached(), otherNodeIps })
   }
 
+  async awaitNew(): Promise<void> {
+    await this.#context.network.awaitNew({ uid: this.#uid, ips: this.#pod.pod.ips })
+  }
+
   async hold(): Promise<Steps> {
     if (this.#move.state !== 'holding') this.#context.moves.decideDestination(this.#uid, { type: 'hold' })
     const { network, moves } = this.#context

@@ -138,10 +138,10 @@ export class Sending {
     // page alone.
     await this.#memory.catchUp()
     await this.#files.once()
-    await this.#keepHot()
+    await this.#files.keepHot()
     moves.step(this.#uid, 'presync')
     await this.#memory.last()
-    await this.#keepHot()
+    await this.#files.keepHot()
     await this.#flows.follow('running')
     await writeMarker(config, this.#request.pod.uid, this.#uid)
     // From this record on a restart has something to thaw. On disk before the hold begins.
@@ -149,15 +149,13 @@ export class Sending {
     const prepared = this.#handOver.prepare(this.#pod.sandboxPid)
     collectAhead(moves, this.#uid)
     await prepared
+    // Some of it takes a quarter of a second, in which pages and files change.
+    await Promise.all([this.#destination.call('prepare-hold', {}, Nothing), this.#memory.lastOfAll(), this.#files.keepHotOnce()])
     // Last of all: when it is done, who connects by way of the destination waits.
-    await this.#destination.call('prepare-hold', {}, Nothing)
+    await this.#destination.call('await-new', {}, Nothing)
     // Not earlier: until here it is the pod, and who speaks with it, that would wait. Now it is who connects.
     review(moves)
     await this.#handOver.sendNewOn(this.#pod.sandboxPid)
-  }
-
-  async #keepHot(): Promise<void> {
-    await this.#files.keepHot(async (bytes) => await this.#limit.take(bytes))
   }
 
   async #openStreams(bundles: Record<string, string>): Promise<void> {
@@ -166,7 +164,8 @@ export class Sending {
     this.#images = new ImageSender(images)
     const open = (): Promise<Duplex> => this.#destination.open('files')
     const [context, uid, request, pod, signal] = [this.#context, this.#uid, this.#request, this.#pod, this.#signal]
-    this.#files = await FilePasses.start({ context, uid, request, pod, bundles, open, signal })
+    const take = async (bytes: number): Promise<void> => await this.#limit.take(bytes)
+    this.#files = await FilePasses.start({ context, uid, request, pod, bundles, open, take, signal })
     this.#closers.push(() => this.#files.close())
     await this.#logs.send(this.#images)
   }

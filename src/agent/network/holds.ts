@@ -2,7 +2,6 @@
 // routed to it, until the pod lives and gets it all at once.
 import type { AgentConfig } from '../config.ts'
 import type { Attached, PodNetwork } from '../rooms.ts'
-import type { FlowTables } from './flow-tables.ts'
 import { forgetNeighbours, holdBatch, proxyNeighbour, releaseBatch } from './ip-batches.ts'
 import { deviceExists, writeSysctls } from './kernel-files.ts'
 import { WaitingRoutes } from './new-connections.ts'
@@ -21,7 +20,6 @@ interface Rooms {
   records: NetworkRecords
   ownership: Ownership
   waiting: WaitingCommands
-  flows: FlowTables
   waysBack: WaysBack
 }
 
@@ -35,9 +33,9 @@ export class Holds {
     this.#rooms = rooms
   }
 
-  /** From here on new connections wait, as soon as the source sends them on. Returns what begins the hold of all else. */
+  /** Returns what begins the hold. */
   async prepare({ uid, ips, otherNodeIps = [], attached: { hostVeth, podMac } }: HeldMove): Promise<string> {
-    const { config, records, ownership, waiting, flows, waysBack } = this.#rooms
+    const { config, records, ownership, waiting, waysBack } = this.#rooms
     waiting.start(uid, 'release', ipBatch)
     const { record: before, bridgeOf } = await ownership.of(uid, ips, 'destination')
     const record = { ...before, heldVeth: hostVeth }
@@ -50,7 +48,6 @@ export class Holds {
     const proxies = homesOf(ips, bridgeOf).map(({ ip, bridge }) => `${proxyNeighbour('replace', ip, bridge)}\n`)
     const hold = `${proxies.join('')}${holdBatch({ ips, hostVeth, standIns })}`
     this.#prepared.set(uid, hold)
-    await flows.await(ips)
     return hold
   }
 

@@ -65,7 +65,7 @@ class NodePodNetwork implements PodNetwork {
     const [helper, records, leases, ownership, waiting] = [this.#helper, this.#records, this.#leases, this.#ownership, this.#waiting]
     this.#diversions = new Diversions({ helper, records, leases, ownership, waiting })
     const [waysBack, flows] = [this.#waysBack, this.#flows]
-    this.#holds = new Holds({ config, records, ownership, waiting, flows, waysBack })
+    this.#holds = new Holds({ config, records, ownership, waiting, waysBack })
     this.#leftovers = new Leftovers({ records, waysBack, flows, settle: async (uid) => await this.settle(uid) })
   }
 
@@ -142,6 +142,10 @@ class NodePodNetwork implements PodNetwork {
 
   async prepareHold(move: HeldMove): Promise<void> {
     await this.#moves.change(move.uid, async () => void (await this.#holds.prepare(move)))
+  }
+
+  async awaitNew({ uid, ips }: { uid: string; ips: string[] }): Promise<void> {
+    await this.#moves.change(uid, async () => await this.#flows.await(ips))
   }
 
   async hold(move: HeldMove): Promise<void> {

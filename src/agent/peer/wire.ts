@@ -8,7 +8,8 @@ import { ContainerName } from '../transfer/names.ts'
 //   POST /v1/peer/:uid/arm-restore ArmRestore     -> {}            criu has started and waits for the images
 //   POST /v1/peer/:uid/arm       Arm              -> Steps
 //   POST /v1/peer/:uid/rearm     Rearm            -> {}            flows that began or ended since
-//   POST /v1/peer/:uid/prepare-hold {}            -> {}            journals that the hold may begin; new connections wait from here on
+//   POST /v1/peer/:uid/prepare-hold {}            -> {}            journals that the hold may begin
+//   POST /v1/peer/:uid/await-new {}               -> {}            new connections wait from here on
 //   POST /v1/peer/:uid/hold      {}               -> Steps
 //   POST /v1/peer/:uid/restore   Restore          -> Restored      all gates reached
 //   POST /v1/peer/:uid/grant     Grant            -> Committed     committed and running, or an error after which /outcome is asked

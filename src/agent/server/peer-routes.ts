@@ -37,6 +37,7 @@ export function peerRoutes(context: AgentContext, registry: Registry): Router {
   post('arm', async (uid, request) => await registry.receiver(uid).arm(body(Arm, request)))
   post('rearm', async (uid, request) => await registry.receiver(uid).rearm(body(Rearm, request)))
   post('prepare-hold', async (uid) => await registry.receiver(uid).prepareHold())
+  post('await-new', async (uid) => await registry.receiver(uid).awaitNew())
   post('hold', async (uid) => await registry.receiver(uid).hold())
   post('restore', async (uid, request) => await registry.receiver(uid).restore(body(Restore, request).options))
   post('grant', async (uid, request) => await registry.receiver(uid).grant(body(Grant, request).deadlineMs))

@@ -22,15 +22,23 @@ describe('passes over the files of a pod that runs', () => {
   })
 
   /** How many passes are made of which each takes as long as it says, or fails. */
-  async function passes(takes: readonly (number | Error)[], storageStrategy = 'Auto'): Promise<number> {
+  async function passes(
+    takes: readonly (number | Error)[],
+    storageStrategy = 'Auto',
+    make = async (files: FilePasses) => await files.ahead(),
+  ): Promise<number> {
     let made = 0
-    const sync = async ({ final }: { final: boolean }): Promise<void> => {
-      expect(final).to.equal(false)
+    const one = async (): Promise<void> => {
       const takesMs = takes[made++]
       if (takesMs instanceof Error) throw takesMs
       nowMs += takesMs ?? 0
     }
-    const context = { config: { runDir }, moves: { list: () => [] }, storage: { sync, forget: () => undefined } } as unknown as AgentContext
+    const sync = async ({ final }: { final: boolean }): Promise<void> => {
+      expect(final).to.equal(false)
+      await one()
+    }
+    const storage = { sync, keepHot: one, forget: () => undefined }
+    const context = { config: { runDir }, moves: { list: () => [] }, storage } as unknown as AgentContext
     const request = { storageStrategy, pod: { uid: 'p', volumes: [] }, destination: { podUid: 'q' }, bandwidthLimitMbps: 0 }
     const files = await FilePasses.start({
       context,
@@ -39,9 +47,10 @@ describe('passes over the files of a pod that runs', () => {
       pod: { containers: [] } as never,
       bundles: {},
       open: async () => new PassThrough(),
+      take: async () => undefined,
       signal: new AbortController().signal,
     })
-    await files.ahead().finally(() => files.close())
+    await make(files).finally(() => files.close())
     return made
   }
 
@@ -58,4 +67,13 @@ describe('passes over the files of a pod that runs', () => {
   })
 
   it('are none where files stay', async () => expect(await passes([20], 'Skip')).to.equal(0))
+
+  it('leave what changes all the time to be kept, again until that is quick, and not for ever', async () => {
+    const keeps = (takes: (number | Error)[], strategy?: string) => passes(takes, strategy, async (files) => await files.keepHot())
+    expect(await keeps([20])).to.equal(1)
+    expect(await keeps([4000, 500, 20, 20])).to.equal(3)
+    expect(await keeps([4000, 500, 400, 20])).to.equal(3)
+    expect(await keeps([new Error('the stream broke'), 20]), 'rsync carries them').to.equal(1)
+    expect(await keeps([20], 'Skip')).to.equal(0)
+  })
 })

@@ -72,6 +72,17 @@ describe('the memory of a pod that moves', () => {
     expect(told.preCopy?.reason).to.equal('converged: 1.0 MB in round 3')
   })
 
+  it('goes once more at the very end, if one more is allowed', async () => {
+    const [more, none] = [scene([500, 100, 1, 9, 2]), scene([500, 100, 1, 9, 2], { preCopyMaxRounds: 2 })]
+    for (const { ahead, of } of [more, none]) {
+      await ahead()
+      await of.lastOfAll()
+    }
+    expect([more.made(), none.made()]).to.deep.equal([5, 2])
+    expect(more.told.preCopy?.rounds).to.have.length(5)
+    expect(more.told.preCopy?.reason).to.equal('converged: 1.0 MB in round 3')
+  })
+
   it('makes no last round that would find everything again, but after paced ones', async () => {
     const [full, paced] = [
       scene([500, 499, 499, 499], { freezeWindowBudgetMs: 9000 }),
@@ -83,10 +94,11 @@ describe('the memory of a pod that moves', () => {
   })
 
   it('never goes in more rounds than are allowed', async () => {
-    const { ahead, told, made } = scene([500, 300, 200, 100], { preCopyMaxRounds: 3, freezeWindowBudgetMs: 9000 })
+    const { of, ahead, told, made } = scene([500, 300, 200, 100], { preCopyMaxRounds: 3, freezeWindowBudgetMs: 9000 })
     await ahead()
+    await of.lastOfAll()
     expect(made()).to.equal(3)
-    expect(told.preCopy?.reason).to.equal('2 rounds used up: 300.0 MB in round 2')
+    expect(told.preCopy?.reason).to.equal('1 round used up: 500.0 MB in round 1')
   })
 
   it('is no reason to give a move up where it cannot be copied, and both criu run as they are', async () => {

@@ -37,6 +37,7 @@ describe('new connections of a pod that is about to move', function () {
     await nodes.call('b', 'arm', { uid: 'm1', ips, legs, openPorts })
     await nodes.call('a', 'prepareDivert', diversion())
     await nodes.call('b', 'prepareHold', { uid: 'm1', ips, attached: destination.attached, otherNodeIps: nodes.nodeIpsOf('a') })
+    await nodes.call('b', 'awaitNew', { uid: 'm1', ips })
   }
 
   /** Whose are half open in the end. */

@@ -126,6 +126,7 @@ export class Destination {
       arm: note('arm'),
       hold: note('hold'),
       prepareHold: note('prepareHold'),
+      awaitNew: note('awaitNew'),
       prepareDivert: note('prepareDivert'),
       sendNewOn: async () => [],
       divert: note('divert'),
