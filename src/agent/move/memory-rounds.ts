@@ -69,8 +69,8 @@ export class MemoryRounds {
   }
 
   /**
-   * Beside what the hold is prepared with, and nothing else comes before it. A process that came, wrote to shared memory and ended since the last look
-   * (a database has one for each connection) makes the freeze compare all of it.
+   * The hold is prepared. A process that came, wrote to shared memory and ended since the last look (a database has one for each connection) makes the
+   * freeze compare all of it, so little comes between the two.
    */
   async lastOfAll(): Promise<void> {
     await this.#oneMore()

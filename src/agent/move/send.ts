@@ -149,8 +149,9 @@ export class Sending {
     const prepared = this.#handOver.prepare(this.#pod.sandboxPid)
     collectAhead(moves, this.#uid)
     await prepared
-    // Some of it takes a quarter of a second, in which pages and files change.
-    await Promise.all([this.#destination.call('prepare-hold', {}, Nothing), this.#memory.lastOfAll(), this.#files.keepHotOnce()])
+    await this.#destination.call('prepare-hold', {}, Nothing)
+    // That took a quarter of a second, in which pages and files changed.
+    await Promise.all([this.#memory.lastOfAll(), this.#files.keepHotOnce()])
     // Last of all: when it is done, who connects by way of the destination waits.
     await this.#destination.call('await-new', {}, Nothing)
     // Not earlier: until here it is the pod, and who speaks with it, that would wait. Now it is who connects.

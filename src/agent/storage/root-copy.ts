@@ -1,11 +1,10 @@
 // Copies one folder of a pod pass by pass: earlier passes compare everything, the last one sends what changed since, listed beforehand.
-import { stat } from 'node:fs/promises'
-import path from 'node:path'
 import { messageOf } from '../../runtime/errors.ts'
 import { log } from '../../runtime/log.ts'
 import type { StoragePod } from '../rooms.ts'
 import { run } from '../run.ts'
 import { type WaitingResult, WaitingRun } from '../waiting-run.ts'
+import { Deletions } from './deletions.ts'
 import { changedSince, type Listed, type Listing, listingFormat, parseListing, sizesOf, without } from './folder-listing.ts'
 import { hottest, isHot, longestHotName, maximumHotFiles, smallestHotBytes } from './hot-choice.ts'
 import { HotFiles } from './hot-files.ts'
@@ -58,10 +57,12 @@ export class RootCopy {
   /** What changed between the last two passes, the latest first: it will have changed again. */
   #restless: string[] = []
   #hot: HotFiles | undefined
+  readonly #deletions: Deletions
 
   constructor(root: SyncedRoot, way: Way) {
     this.#root = root
     this.#way = way
+    this.#deletions = new Deletions(root.folder)
   }
 
   /** While the pod runs. */
@@ -83,7 +84,10 @@ export class RootCopy {
 
   /** While the pod runs, after all passes, as often as it helps: what is kept must not be written by another one. */
   async keepHot(take: (bytes: number) => Promise<void>): Promise<void> {
-    const candidates = await this.#hotCandidates()
+    if (!this.#complete) return
+    const { listing } = await this.#look(false)
+    await this.#deleteAhead(listing)
+    const candidates = this.#hotCandidates(listing, this.#complete)
     if (candidates.length === 0) return
     this.#hot ??= new HotFiles(this.#root, this.#way.patches(), this.#way.helper)
     const hot = this.#hot
@@ -102,11 +106,18 @@ export class RootCopy {
   }
 
   /** What has changed since the destination had it, or did between two passes, or is mapped: the latest first. */
-  async #hotCandidates(): Promise<string[]> {
-    if (!this.#complete) return []
-    const { listing } = await this.#look(false)
-    const changed = changedSince(listing, this.#complete.listing, this.#complete.sinceMs)
+  #hotCandidates(listing: Listing, complete: Pass): string[] {
+    const changed = changedSince(listing, complete.listing, complete.sinceMs)
     return hottest(listing, new Set([...this.#doubtful, ...this.#restless, ...changed]))
+  }
+
+  /** If it cannot, the last pass does it. What is there again by then is new to it. */
+  async #deleteAhead(listing: Listing): Promise<void> {
+    const gone = await this.#deletions.fresh(this.#known, listing)
+    if (gone.length === 0 || !this.#complete) return
+    this.#complete = { ...this.#complete, listing: without(this.#complete.listing, gone) }
+    const { exitCode } = await this.#run({ contents: 'whole' }, gone)
+    if (exitCode === 0) this.#deletions.note(gone)
   }
 
   /** Inside the freeze; who maps what is looked up once for all folders. */
@@ -120,7 +131,7 @@ export class RootCopy {
       return await this.#everything()
     }
     const changed = new Set([...(await this.#changed(now.listing, before)), ...this.#doubtful])
-    const gone = await this.#deletable([...this.#known].filter((name) => !now.listing.has(name)))
+    const gone = await this.#deletions.of(this.#known, now.listing)
     const hot = this.#hot?.stillThere() ?? []
     for (const name of hot) changed.delete(name)
     const startedMs = performance.now()
@@ -258,15 +269,6 @@ export class RootCopy {
   /** Undefined for an emptyDir: it is compared whole. */
   async #layerPaths(): Promise<string[] | undefined> {
     return this.#root.layers && (await listChanges(this.#root.layers))
-  }
-
-  /** Below a folder that went as well there is nothing to name: it goes whole, and rsync would call the rest vanished. */
-  async #deletable(gone: readonly string[]): Promise<string[]> {
-    const kept = gone.map(async (name) => {
-      const parent = await stat(Buffer.from(path.dirname(path.join(this.#root.folder, name)), 'latin1')).catch(() => undefined)
-      return parent?.isDirectory() ? [name] : []
-    })
-    return (await Promise.all(kept)).flat()
   }
 
   async #run(how: Partial<Copy>, listed?: readonly string[]): Promise<WaitingResult> {

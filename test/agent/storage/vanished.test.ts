@@ -1,4 +1,4 @@
-// A pass over files of a pod that runs does not find all that it had listed a moment before. Real rsync.
+// Files of a pod that go, during a pass and after it. Real rsync.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
@@ -7,7 +7,7 @@ import { expect } from 'chai'
 import { createPodStorage } from '../../../src/agent/storage/pod-storage.ts'
 import { configIn, type Peer, startPeer } from './peer.ts'
 
-describe('files that vanish while a pass reads them', function () {
+describe('files that vanish', function () {
   this.timeout(30_000)
   let folder: string
   let peer: Peer
@@ -42,7 +42,7 @@ describe('files that vanish while a pass reads them', function () {
     })
   const sh = (script: string): string => execFileSync('sh', ['-ec', script], { cwd: folder, encoding: 'utf8' })
 
-  it('are sent by the last pass if they are there again, without comparing all others', async () => {
+  it('while a pass reads them are sent by the last pass if they are there again, without comparing all others', async () => {
     sh(
       `cd ${source}; head -c 8M /dev/urandom > big; touch -d 2020-01-01 big; echo 1 > gone; mkdir away; echo 2 > away/deep; echo 3 > stays`,
     )
@@ -61,5 +61,21 @@ describe('files that vanish while a pass reads them', function () {
     await sync(true)
     expect(sh(`diff -r ${source} ${destination} || true`)).to.equal(`Binary files ${source}/big and ${destination}/big differ\n`)
     expect(peer.errors).to.deep.equal(['Receiving files: rsync exited 24 (it said nothing)'])
+  })
+
+  it('after a pass are deleted on the destination before the freeze, and sent if they come back', async () => {
+    sh(`cd ${source}; mkdir away; echo 1 > away/deep; echo 2 > gone; echo 3 > stays; echo 4 > again`)
+    await sleep(100)
+    await sync(false)
+    sh(`cd ${source}; rm gone again; mv away elsewhere`)
+    await storage.keepHot('m1', async () => undefined)
+    expect(sh(`cd ${destination}; find . -type f | sort`)).to.equal('./stays\n')
+    sh(`cd ${source}; mv elsewhere away; echo 5 > again`)
+    await sync(true)
+    expect(sh(`diff -r ${source} ${destination}; ls ${destination}`)).to.equal('again\naway\nstays\n')
+    sh(`cd ${source}; rm again`)
+    await sync(true)
+    expect(sh(`ls ${destination}`), 'a second time').to.equal('away\nstays\n')
+    expect(peer.errors).to.deep.equal([])
   })
 })
