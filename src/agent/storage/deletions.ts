@@ -1,12 +1,12 @@
 // What a pod deletes after a pass ahead, deleted on the destination before the freeze: to free a file takes time there (a WAL segment of 16 MB 10 ms, and a
 // checkpoint removes many of them).
-import { stat } from 'node:fs/promises'
+import { lstat, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Listing } from './folder-listing.ts'
 
 export class Deletions {
   readonly #folder: string
-  readonly #made = new Set<string>()
+  readonly #begun = new Set<string>()
 
   constructor(folder: string) {
     this.#folder = folder
@@ -18,18 +18,33 @@ export class Deletions {
     return (await Promise.all(gone.map(async (name) => ((await this.#isDeletable(name)) ? [name] : [])))).flat()
   }
 
-  /** Those of them that have not been deleted yet. */
-  async fresh(known: Iterable<string>, listing: Listing): Promise<string[]> {
-    return (await this.of(known, listing)).filter((name) => !this.#made.has(name))
+  /** Those of them whose deletion has not begun yet; begins it. A listing of a folder that changes may lack what is there. */
+  async begin(known: Iterable<string>, listing: Listing): Promise<string[]> {
+    const fresh = (await this.of(known, listing)).filter((name) => !this.#begun.has(name))
+    const gone = (await Promise.all(fresh.map(async (name) => ((await this.#isThere(name)) ? [] : [name])))).flat()
+    for (const name of gone) this.#begun.add(name)
+    return gone
   }
 
-  note(names: readonly string[]): void {
-    for (const name of names) this.#made.add(name)
+  /** Whatever the destination has, or has open, under such a name may be another file than the one that comes back. */
+  has(name: string): boolean {
+    return this.#begun.has(name)
+  }
+
+  #isThere(name: string): Promise<boolean> {
+    return lstat(this.#pathOf(name)).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
+    )
+  }
+
+  #pathOf(name: string): Buffer {
+    return Buffer.from(path.join(this.#folder, name), 'latin1')
   }
 
   /** Below a folder that went as well there is nothing to name: it goes whole, and rsync would call the rest vanished. */
   async #isDeletable(name: string): Promise<boolean> {
-    const parent = await stat(Buffer.from(path.dirname(path.join(this.#folder, name)), 'latin1')).catch(() => undefined)
+    const parent = await stat(this.#pathOf(path.dirname(name))).catch(() => undefined)
     return parent?.isDirectory() ?? false
   }
 }

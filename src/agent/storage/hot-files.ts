@@ -57,6 +57,11 @@ export class HotFiles {
     return await this.#send(names, () => undefined, { all: true })
   }
 
+  /** They are deleted on the destination, which may have them open. */
+  forget(names: readonly string[]): void {
+    for (const name of names) this.#kept.delete(name)
+  }
+
   close(): void {
     this.#stream.close()
     this.#helper.close()

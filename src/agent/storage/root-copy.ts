@@ -86,7 +86,7 @@ export class RootCopy {
   async keepHot(take: (bytes: number) => Promise<void>): Promise<void> {
     if (!this.#complete) return
     const { listing } = await this.#look(false)
-    await this.#deleteAhead(listing)
+    await this.#deleteAhead(listing, this.#complete)
     const candidates = this.#hotCandidates(listing, this.#complete)
     if (candidates.length === 0) return
     this.#hot ??= new HotFiles(this.#root, this.#way.patches(), this.#way.helper)
@@ -108,16 +108,17 @@ export class RootCopy {
   /** What has changed since the destination had it, or did between two passes, or is mapped: the latest first. */
   #hotCandidates(listing: Listing, complete: Pass): string[] {
     const changed = changedSince(listing, complete.listing, complete.sinceMs)
-    return hottest(listing, new Set([...this.#doubtful, ...this.#restless, ...changed]))
+    const restless = [...this.#doubtful, ...this.#restless, ...changed].filter((name) => !this.#deletions.has(name))
+    return hottest(listing, new Set(restless))
   }
 
   /** If it cannot, the last pass does it. What is there again by then is new to it. */
-  async #deleteAhead(listing: Listing): Promise<void> {
-    const gone = await this.#deletions.fresh(this.#known, listing)
-    if (gone.length === 0 || !this.#complete) return
-    this.#complete = { ...this.#complete, listing: without(this.#complete.listing, gone) }
-    const { exitCode } = await this.#run({ contents: 'whole' }, gone)
-    if (exitCode === 0) this.#deletions.note(gone)
+  async #deleteAhead(listing: Listing, complete: Pass): Promise<void> {
+    const gone = await this.#deletions.begin(this.#known, listing)
+    if (gone.length === 0) return
+    this.#complete = { ...complete, listing: without(complete.listing, gone) }
+    this.#hot?.forget(gone)
+    await this.#run({ contents: 'whole' }, gone)
   }
 
   /** Inside the freeze; who maps what is looked up once for all folders. */

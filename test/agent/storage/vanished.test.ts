@@ -78,4 +78,24 @@ describe('files that vanish', function () {
     expect(sh(`ls ${destination}`), 'a second time').to.equal('away\nstays\n')
     expect(peer.errors).to.deep.equal([])
   })
+
+  it('while they were kept up to date, and come back as others, are those others', async () => {
+    sh(`cd ${source}; head -c 1M /dev/urandom > table; echo 1 > stays`)
+    await sync(false)
+    const write = (): string => sh(`head -c 1M /dev/urandom > ${source}/table`)
+    write()
+    await storage.keepHot('m1', async () => undefined)
+    expect(sh(`diff -r ${source} ${destination}`), 'it is kept').to.equal('')
+    sh(`rm ${source}/table`)
+    await storage.keepHot('m1', async () => undefined)
+    expect(sh(`ls ${destination}`)).to.equal('stays\n')
+    for (const look of ['once', 'twice']) {
+      write()
+      await storage.keepHot('m1', async () => undefined)
+      expect(sh(`ls ${destination}`), look).to.equal('stays\n')
+    }
+    await sync(true)
+    expect(sh(`diff -r ${source} ${destination}`)).to.equal('')
+    expect(peer.errors).to.deep.equal([])
+  })
 })
