@@ -15,7 +15,10 @@ class Lender:
         self.s = Lines(path).s
         self.s.settimeout(None)
         self.s.sendall(b'lend\n')
-        self.say(LEND, 0, 0, rate)
+        try:
+            self.say(LEND, 0, 0, rate)
+        except BrokenPipeError:
+            pass  # whoever comes late may have its answer already
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
 
