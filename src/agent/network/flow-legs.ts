@@ -56,13 +56,14 @@ export function isToItself({ source, sourceNat, destinationNat }: Leg): boolean 
 
 /**
  * A client of the pod. Seen on the pod's side of the translation that is the reply turned round: the client is then its true address, or
- * the node's where the node stands in for it. A client outside that was only translated towards the pod (externalTrafficPolicy Local)
- * expects the answer from this node, but the pod would answer it directly.
+ * the node's where the node stands in for it. A client outside that keeps its address (externalTrafficPolicy Local) expects the answer from
+ * this node, but the pod would answer it directly. It may be known there under another of its ports: two of its flows had the same one, one to
+ * the pod and one to this node, and the kernel gave the later one another.
  */
 function incomingLeg(entry: ConntrackEntry, place: LegPlace): Leg {
   const leg = plainLeg(entry, inverse(entry.reply))
   const outside = !place.isPodAddress(leg.source) && !place.nodeIps.includes(leg.source)
-  if (entry.destinationNat && !entry.sourceNat && outside) return { ...leg, ...throughHere(entry, place) }
+  if (isTranslated(entry) && outside) return { ...leg, ...throughHere(entry, place) }
   return { ...leg, ...relayOf(entry, place) }
 }
 

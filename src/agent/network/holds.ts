@@ -2,6 +2,7 @@
 // routed to it, until the pod lives and gets it all at once.
 import type { AgentConfig } from '../config.ts'
 import type { Attached, PodNetwork } from '../rooms.ts'
+import { families, familyOf } from './family.ts'
 import { forgetNeighbours, holdBatch, proxyNeighbour, releaseBatch } from './ip-batches.ts'
 import { deviceExists, writeSysctls } from './kernel-files.ts'
 import { WaitingRoutes } from './new-connections.ts'
@@ -36,7 +37,7 @@ export class Holds {
   /** Returns what begins the hold. */
   async prepare({ uid, ips, otherNodeIps = [], attached: { hostVeth, podMac } }: HeldMove): Promise<string> {
     const { config, records, ownership, waiting, waysBack } = this.#rooms
-    waiting.start(uid, 'release', ipBatch)
+    for (const { step } of releases(ips)) waiting.start(uid, step, ipBatch)
     const { record: before, bridgeOf } = await ownership.of(uid, ips, 'destination')
     const record = { ...before, heldVeth: hostVeth }
     await records.write(record)
@@ -56,10 +57,15 @@ export class Holds {
     await this.#rooms.waiting.finish(move.uid, 'hold', ipBatch, hold)
   }
 
-  /** False: the pod's veth is gone, and what waited with it. */
+  /**
+   * Of both families at once: one after the other, who has waited longest in the second would wait for all of the first. False: the pod's veth is
+   * gone, and what waited with it.
+   */
   async release(uid: string, ips: readonly string[], { hostVeth, podMac }: Attached): Promise<boolean> {
+    const letIn = async (step: string, own: readonly string[]): Promise<string> =>
+      await this.#rooms.waiting.finish(uid, step, ipBatch, releaseBatch(own, hostVeth, podMac))
     try {
-      await this.#rooms.waiting.finish(uid, 'release', ipBatch, releaseBatch(ips, hostVeth, podMac))
+      await Promise.all(releases(ips).map(({ step, own }) => letIn(step, own)))
       return true
     } catch (error) {
       if (await deviceExists(hostVeth)) throw error
@@ -75,4 +81,10 @@ export class Holds {
   forget(uid: string): void {
     this.#prepared.delete(uid)
   }
+}
+
+/** The addresses of each family, and the name of the command that lets in what waits for them. */
+function releases(ips: readonly string[]): { step: string; own: string[] }[] {
+  const byFamily = families.map((family) => ({ step: `release ${family.name}`, own: ips.filter((ip) => familyOf(ip) === family) }))
+  return byFamily.filter(({ own }) => own.length > 0)
 }

@@ -9,6 +9,9 @@ table ip proxy {
 }
 X`
 
+/** A NodePort of the pod whose clients keep their address, as externalTrafficPolicy Local has it. */
+export const fakeLocalProxy = `nft "table ip local { chain pre { type nat hook prerouting priority -100; fib daddr type local udp dport 30001 dnat to ${podIp}:7000; }; }"`
+
 /** What kube-proxy does with a Service that has one endpoint. */
 export const serviceTo = (endpoint: string): string =>
   `nft "table ip service { chain pre { type nat hook prerouting priority -100; ip daddr 10.96.0.1 dnat to ${endpoint}; }; }"`

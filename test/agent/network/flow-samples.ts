@@ -39,6 +39,11 @@ export const straightUnderAnotherPort = entry(tuple(pod, 5001, '10.244.2.2', 543
 export const masqueraded = entry(tuple(pod, 5002, '203.0.113.1', 443), tuple('203.0.113.1', 443, '172.30.0.1', 5002))
 
 export const localPolicy = entry(tuple('192.0.2.7', 4003, '172.30.0.1', 30080), tuple(pod, 8080, '192.0.2.7', 4003))
+/** From a port that the client has in use straight to the pod as well, and the other way round. */
+export const localUnderAnotherPort = entry(tuple('192.0.2.7', 4004, '172.30.0.1', 30080), tuple(pod, 8080, '192.0.2.7', 17657), {
+  sourceNat: true,
+})
+export const directUnderAnotherPort = entry(tuple('192.0.2.7', 4005, pod, 8080), tuple(pod, 8080, '192.0.2.7', 17658), { sourceNat: true })
 
 export const survey = (input: Partial<SurveyInput>) =>
   surveyFlows({

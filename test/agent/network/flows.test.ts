@@ -5,9 +5,11 @@ import { changeOf } from '../../../src/agent/network/flows.ts'
 import { markOf } from '../../../src/agent/network/relay-marks.ts'
 import {
   direct,
+  directUnderAnotherPort,
   entry,
   hairpin,
   localPolicy,
+  localUnderAnotherPort,
   masqueraded,
   nodePort,
   outgoing,
@@ -43,6 +45,13 @@ describe('surveying the flows of a pod', () => {
     ],
     ['the pod to the outside, this node stands in', masqueraded, '10.244.1.5:5002 > 203.0.113.1:443 through 172.30.0.1', []],
     ['a client of the outside that this node only lets in', localPolicy, '192.0.2.7:4003 > 10.244.1.5:8080 through 172.30.0.1', []],
+    ['the same under another of its ports', localUnderAnotherPort, '192.0.2.7:17657 > 10.244.1.5:8080 through 172.30.0.1', []],
+    [
+      'a client of the outside that goes straight to the pod, under another of its ports',
+      directUnderAnotherPort,
+      '192.0.2.7:17658 > 10.244.1.5:8080 through 172.30.0.1',
+      [],
+    ],
     ['a flow that is relayed already', { ...outgoing, mark: markOf(3) }, '10.244.1.5:5000 > 10.244.2.2:5432 through 172.30.0.3', []],
     ['a Service that netfilter does not translate', entry(tuple(pod, 5001, '10.96.0.9', 5432)), undefined, ['ServiceFlow']],
     ['a client whose last step of the handshake waits', { ...direct, state: 2 }, '10.244.3.9:4000 > 10.244.1.5:80', []],

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { FlowChange } from '../../../src/agent/rooms.ts'
-import { fakeProxy, masquerade, masqueradeItself, serviceTo } from './fake-proxy.ts'
+import { fakeLocalProxy, fakeProxy, masquerade, masqueradeItself, serviceTo } from './fake-proxy.ts'
 import { clientIp, Nodes, nodeIps, type Pod, podCidrs, podIp, state } from './nodes.ts'
 import { resetsIn, tcpCount } from './tcp-counts.ts'
 
@@ -55,6 +55,20 @@ describe('flows that a node translates, while their pod moves', function () {
     const second = String(await client.ask(`udp ${nodeIps.a} 30000 x`))
     expect(first).to.match(/^x \d+ pa$/)
     expect(second).to.equal(first.replace('pa', 'pb'))
+  })
+
+  it('keeps a client outside whom the node knows under another of its ports, because two of its flows have the same', async () => {
+    nodes.in('a', fakeLocalProxy)
+    await nodes.call('a', 'apply', state('a', []))
+    const destination = await nodes.addAwaitedPod('b', 'pb', podIp)
+    const client = nodes.client('c')
+    expect(await client.ask(`udp ${podIp} 7000 x`)).to.equal('x 5555 pa')
+    const first = String(await client.ask(`udp ${nodeIps.a} 30001 x`))
+    expect(first).to.match(/^x \d+ pa$/)
+    expect(first).not.to.equal('x 5555 pa')
+    await nodes.wholeMove('m1', { from: 'a', to: 'b', pod: source, attached: destination.attached })
+    expect(await client.ask(`udp ${nodeIps.a} 30001 x`)).to.equal(first.replace('pa', 'pb'))
+    expect(await client.ask(`udp ${podIp} 7000 x`)).to.equal('x 5555 pb')
   })
 
   it('does not masquerade a flow that the pod continues on a node that has not seen it', async () => {
