@@ -2,6 +2,9 @@
 import { parseArgs } from 'node:util'
 import { type PodNetworkKind, type ProxyMode, podNetworkOf, type Stack, stackOf } from '../../test/lab/options.ts'
 
+/** Of each flow that asks. As many requests a second from the flows of two families as from those of one. */
+const usualPeriodMs: Readonly<Record<Stack, number>> = { ipv4: 400, dual: 800 }
+
 export interface FlowOptions {
   moves: number
   /** Flows of each kind. */
@@ -23,7 +26,7 @@ export function flowOptions(args: readonly string[]): FlowOptions {
     options: {
       moves: { type: 'string', default: '10' },
       count: { type: 'string', default: '10' },
-      'period-ms': { type: 'string', default: '400' },
+      'period-ms': { type: 'string' },
       proxy: { type: 'string', default: 'nftables' },
       network: { type: 'string', default: 'routed' },
       stack: { type: 'string', default: 'ipv4' },
@@ -35,13 +38,14 @@ export function flowOptions(args: readonly string[]): FlowOptions {
   if (values.proxy !== 'nftables' && values.proxy !== 'iptables') {
     throw new Error(`Reading --proxy: expected nftables or iptables, got ${JSON.stringify(values.proxy)}`)
   }
+  const stack = stackOf(values.stack)
   return {
     moves: positive('--moves', values.moves),
     count: positive('--count', values.count),
-    periodMs: positive('--period-ms', values['period-ms']),
+    periodMs: values['period-ms'] === undefined ? usualPeriodMs[stack] : positive('--period-ms', values['period-ms']),
     proxyMode: values.proxy,
     podNetwork: podNetworkOf(values.network),
-    stack: stackOf(values.stack),
+    stack,
     rollback: values.rollback,
     sockets: values.sockets === undefined ? undefined : positive('--sockets', values.sockets),
     keep: values.keep,

@@ -1,5 +1,6 @@
 // Carries messages between runc and criu, stopping at the gate.
 #include "relay.h"
+#include "breakpoints.h"
 #include "child.h"
 #include "gate.h"
 #include "packet.h"
@@ -204,6 +205,7 @@ static bool hold_request(session *s)
 	if (s->type == CRIU_RESTORE) s->gate.holds = hold && !strcmp(hold, "1");
 	if (s->type == CRIU_DUMP) s->gate.decidable = true;
 	if (s->type != CRIU_DUMP && !s->gate.holds) return false;
+	prepare_breakpoints();
 	announce(&s->gate, "held");
 	return true;
 }

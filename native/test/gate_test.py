@@ -300,9 +300,15 @@ class Gate(Case):
         self.assertEqual(agent.hear().split()[1], 'held')
         self.silent()
         self.assertEqual(self.fake_log(), [])
+        self.assertTrue(self.has_event())
         self.assertEqual(agent.ask('go'), 'decided go')
         self.assertEqual(self.serve(), ['pre-dump', ('response', 1)])
         self.assertEqual(self.end(), 0)
+
+    def has_event(self):
+        """Of perf: without one the kernel makes criu wait at its first breakpoint."""
+        folder = f'/proc/{self.proxy.pid}/fd'
+        return 'anon_inode:[perf_event]' in [os.readlink(f'{folder}/{fd}') for fd in os.listdir(folder)]
 
     def test_gives_up_a_held_dump(self):
         for how in ('abort', 'death of runc'):

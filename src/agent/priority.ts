@@ -50,7 +50,7 @@ export function isWaitedFor(moves: Moves, uid?: string): boolean {
   return moves.list().some((move) => move.uid !== uid && waits(move))
 }
 
-function waits(move: Move): boolean {
+export function waits(move: Move): boolean {
   // Running again: what is left of its move can wait.
   if (move.steps.some(({ step }) => step === 'resumed' || step === 'thawed')) return false
   return waitedFor.has(move.state) || (move.role === 'source' && isToBeUndone(move))

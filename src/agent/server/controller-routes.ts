@@ -14,6 +14,7 @@ import { requireClient } from '../../runtime/tls.ts'
 import type { AgentContext } from '../context.ts'
 import { takeInventory } from '../move/inventory.ts'
 import type { Registry } from '../registry.ts'
+import { untilGoodTime } from './not-now.ts'
 import { body, uidOf } from './requests.ts'
 
 export interface ControllerRoutes {
@@ -30,7 +31,10 @@ export function controllerRoutes({ context, registry, observe }: ControllerRoute
   }
   router.get('/node', async (_request, response) => void response.json(await observe()))
   router.get('/migrations', (_request, response) => void response.json({ migrations: registry.records() }))
-  router.get('/migrations/:uid', (request, response) => answerRecord(registry, request, response))
+  router.get('/migrations/:uid', async (request, response) => {
+    await untilGoodTime(() => context.moves.get(uidOf(request)))
+    answerRecord(registry, request, response)
+  })
   router.put('/network', async (request, response) => {
     await context.network.apply(body(NetworkState, request))
     response.json({})
