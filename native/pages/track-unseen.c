@@ -173,6 +173,11 @@ bool prepare_for_unseen(unseen_watch *w, const pid_t *pids, size_t count)
 	return w->running;
 }
 
+bool has_come(unseen_watch *w)
+{
+	return !w->running || !w->judged || last_pid(w) != w->last;
+}
+
 bool look_for_unseen(unseen_watch *w, const pid_t *pids, size_t count)
 {
 	if (!prepare_for_unseen(w, pids, count)) return true;

@@ -24,4 +24,6 @@ bool prepare_for_unseen(unseen_watch *w, const pid_t *pids, size_t count);
 // PIDS: all processes of the cgroup, now frozen. True when a pid was given out since the last look that is no living thread of theirs,
 // or when that cannot be said.
 bool look_for_unseen(unseen_watch *w, const pid_t *pids, size_t count);
+// One was given out since the last look, whether its process lives or not, or that cannot be said. Freezes nobody, and changes no later answer.
+bool has_come(unseen_watch *w);
 void close_unseen(unseen_watch *w);

@@ -130,6 +130,12 @@ static void run_probe(tracker *t)
 	answer("{\"suspect\":%zu}", count_suspect(t));
 }
 
+// Of no use to private memory, as the look itself.
+static void tell_came(tracker *t)
+{
+	answer("{\"came\":%s}", t->segment_count && has_come(&t->unseen) ? "true" : "false");
+}
+
 static void run_final(tracker *t, bool later)
 {
 	int64_t start = clock_us();
@@ -155,9 +161,10 @@ static void obey(tracker *t)
 		line[strcspn(line, "\n")] = 0;
 		if (!strcmp(line, "round")) run_round(t);
 		else if (!strcmp(line, "probe")) run_probe(t);
+		else if (!strcmp(line, "came")) tell_came(t);
 		else if (!strcmp(line, "final")) run_final(t, false);
 		else if (!strcmp(line, "final later")) run_final(t, true);
-		else stop_with("reading commands: \"%s\" is none of round, probe, final, final later", line);
+		else stop_with("reading commands: \"%s\" is none of round, probe, came, final, final later", line);
 	}
 }
 

@@ -586,6 +586,30 @@ class Tracking(Case):
     def test_a_writer_that_came_and_went_between_two_looks_is_not_missed(self):
         self.check_shared_after('k = os.fork() or (s.seek(81920), s.write(b"child"), os._exit(0)); os.waitpid(k, 0)', suspect=1)
 
+    def test_says_whether_somebody_came_since_the_last_round_and_still_compares(self):
+        come = 'k = os.fork() or os._exit(0); os.waitpid(k, 0)'
+        p = self.script(self.SHARED)
+        t = self.tracker()
+        self.assertEqual(t('came'), {'came': False}, 'nothing is known of shared memory')
+        t('round')
+        self.assertEqual([t('came'), t('came')], 2 * [{'came': False}])
+        self.assertEqual(self.say(p, come), 'done\n')
+        self.assertEqual([t('came'), t('came')], 2 * [{'came': True}])
+        self.assertEqual(t('round')['doubt'], 'a process came and ended')
+        self.assertEqual(t('came'), {'came': False})
+        self.assertEqual(self.say(p, come), 'done\n')
+        self.assertEqual(t('came'), {'came': True})
+        self.freeze()
+        _, final = t.final()
+        self.assertEqual((final['missing'], final['doubt']), (0, 'a process came and ended'))
+
+    def test_says_of_private_memory_that_nobody_came(self):
+        p = self.script('m = mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS); m[:] = b"p" * len(m)')
+        t = self.tracker()
+        t('round')
+        self.assertEqual(self.say(p, 'k = os.fork() or os._exit(0); os.waitpid(k, 0)'), 'done\n')
+        self.assertEqual(t('came'), {'came': False})
+
     def test_a_known_writer_that_went_is_not_missed(self):
         self.check_shared_after('os.write(w, b"x"); os.waitpid(k, 0)', suspect=1,
                                 before=['r, w = os.pipe(); k = os.fork() or (os.read(r, 1), s.seek(81920), s.write(b"child"), os._exit(0))'])
@@ -662,7 +686,7 @@ class Tracking(Case):
         self.assertRegex(t('round')['error'], r'^round 0: the processes of \S+ are frozen$')
         self.assertTrue(self.is_frozen())
         t = self.tracker()
-        self.assertRegex(t('rund')['error'], '"rund" is none of round, probe, final')
+        self.assertRegex(t('rund')['error'], '"rund" is none of round, probe, came, final')
         bad = run(program('pages'), 'track', '--freezer', 'x', check=False)
         self.assertEqual(bad.returncode, 1)
         self.assertRegex(json.loads(bad.stdout)['error'], '^reading arguments')

@@ -73,6 +73,15 @@ export class CriuRounds implements PreCopy {
     }
   }
 
+  /** Shared memory is left to the freeze. */
+  async isInDoubt(): Promise<boolean> {
+    return false
+  }
+
+  async lookAgain(): Promise<void> {
+    // There is no doubt.
+  }
+
   final(): undefined {
     return undefined
   }

@@ -14,6 +14,8 @@ import type { PreCopy } from './pre-copy.ts'
 import { type FinalBytes, type FinalCopy, Tracker, type TrackerRound } from './tracker.ts'
 
 const megabyte = 2 ** 20
+/** A look that takes longer is not over before somebody comes again: readiness probes are seconds apart. */
+const longestDoubtMs = 1000
 
 export interface AheadWays {
   moves: Moves
@@ -42,6 +44,7 @@ export class MemoryAhead implements PreCopy {
   readonly cannotStay: string | undefined
   #lastBeganMs = 0
   #bytes = 0
+  #lookMs = 0
 
   private constructor({ moves, skipFolder, later }: AheadWays) {
     this.#moves = moves
@@ -52,6 +55,11 @@ export class MemoryAhead implements PreCopy {
   /** That went to the stores, as they went. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  async isInDoubt(): Promise<boolean> {
+    if (this.#lookMs > longestDoubtMs) return false
+    return (await Promise.all(this.#trackers.map((tracker) => tracker.came()))).some(Boolean)
   }
 
   /** Everything once. What fails here leaves the pod as it was: it is then dumped whole. */
@@ -98,15 +106,25 @@ export class MemoryAhead implements PreCopy {
     for (const transport of this.#transports) transport.close()
   }
 
-  /** Containers side by side: they share what they dirty, time. */
   async round(): Promise<void> {
+    this.rounds.push(await this.#look())
+  }
+
+  async lookAgain(): Promise<void> {
+    const [more, last] = [await this.#look(), this.rounds.pop()]
+    this.rounds.push(last === undefined ? more : withMore(last, more))
+  }
+
+  /** Containers side by side: they share what they dirty, time. */
+  async #look(): Promise<PreCopyRound> {
     const startedMs = performance.now()
     const copy = (): Promise<TrackerRound[]> => Promise.all(this.#trackers.map((tracker) => tracker.round()))
     const answers = await (isShort(this.rounds) ? copy() : copyAhead(this.#moves, copy))
     const round = toRound(this.rounds.length + 1, answers, performance.now() - startedMs, startedMs - this.#lastBeganMs)
     this.#lastBeganMs = startedMs
     for (const { sent } of answers) this.#bytes += sent
-    this.rounds.push(round)
+    this.#lookMs = round.durationMs
+    return round
   }
 }
 
@@ -128,6 +146,17 @@ export function toRound(
     sentMB: rounded(sentMB),
     dirtyRateMBps: rounded(rate),
     durationMs: Math.round(durationMs),
+  }
+}
+
+/** Pure. */
+export function withMore(round: PreCopyRound, more: PreCopyRound): PreCopyRound {
+  return {
+    ...round,
+    pages: round.pages + more.pages,
+    copiedMB: rounded(round.copiedMB + more.copiedMB),
+    sentMB: rounded((round.sentMB ?? 0) + (more.sentMB ?? 0)),
+    durationMs: round.durationMs + more.durationMs,
   }
 }
 

@@ -18,6 +18,10 @@ export interface PreCopy {
   dumpOptions(container: string): Pick<DumpFolders, 'skip' | 'parent'>
   /** One more round, without a judgement. */
   round(): Promise<void>
+  /** Somebody came since the last look who may have written to shared memory unseen: the freeze would compare it. A look takes less than that. */
+  isInDoubt(): Promise<boolean>
+  /** As a part of the last round. */
+  lookAgain(): Promise<void>
   /** The pod is frozen and stays so. `later`: what can be asked for afterwards stays. undefined: the dump itself carries the rest. */
   final(later: boolean): FinalCopy | undefined
   close(): void

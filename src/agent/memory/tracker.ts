@@ -8,6 +8,7 @@ import { putFirst } from '../priority.ts'
 
 const roundTimeoutMs = 600_000
 const finalTimeoutMs = 30_000
+const cameTimeoutMs = 5000
 
 const Untracked = z.array(z.object({ pid: z.int(), reason: z.string() }))
 export const TrackerRound = z.object({
@@ -27,6 +28,7 @@ export const TrackerRound = z.object({
 })
 export type TrackerRound = z.infer<typeof TrackerRound>
 
+const Came = z.object({ came: z.boolean() })
 const Listed = z.object({ listed: z.literal(true) })
 const Final = z.object({
   final: z.literal(true),
@@ -89,6 +91,11 @@ export class Tracker {
 
   async round(): Promise<TrackerRound> {
     return await this.#ask('round', TrackerRound, roundTimeoutMs)
+  }
+
+  /** A process or thread began since the last round, as far as can be told: it may have written to shared memory, and ended. Stops nobody. */
+  async came(): Promise<boolean> {
+    return (await this.#ask('came', Came, cameTimeoutMs)).came
   }
 
   /** The container is frozen, and stays so until the dump is complete. `later`: pages that the peer can ask for afterwards are not copied. */

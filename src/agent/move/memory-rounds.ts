@@ -76,13 +76,29 @@ export class MemoryRounds {
     await this.#oneMore()
   }
 
+  /** Somebody has come during that look, which takes a moment too. */
+  async isInDoubt(): Promise<boolean> {
+    return (await this.#copied?.isInDoubt()) ?? false
+  }
+
+  async lookAgain(): Promise<void> {
+    await this.#copied?.lookAgain()
+    this.#noteRounds()
+  }
+
   async #oneMore(): Promise<void> {
     const copied = this.#copied
     if (!copied) return
     const { preCopyMaxRounds } = this.#of.request
     if (copied.broken === undefined && isOneMoreDue(copied.rounds, preCopyMaxRounds, this.#of.limit.wasPaced)) await copied.round()
+    this.#noteRounds()
+  }
+
+  #noteRounds(): void {
+    if (!this.#copied) return
+    const { rounds, broken } = this.#copied
     const { preCopy } = this.#of.moves.source(this.#of.uid).facts
-    this.#of.moves.facts(this.#of.uid, { preCopy: { ...preCopy, rounds: [...copied.rounds], reason: copied.broken ?? this.#reason } })
+    this.#of.moves.facts(this.#of.uid, { preCopy: { ...preCopy, rounds: [...rounds], reason: broken ?? this.#reason } })
   }
 
   /** The pod is frozen, and its memory stands still. undefined: the dump itself carries what is left. */

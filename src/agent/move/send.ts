@@ -34,6 +34,8 @@ import { recordCommit, recordSteps } from './record-steps.ts'
 import { compareSockets, type Verification } from './verify.ts'
 
 const armRestoreTimeoutMs = 30_000
+/** Whoever comes once a second does not come in each of some looks. */
+const looksMore = 4
 
 /** What the freeze has begun, and what it showed. */
 interface Frozen {
@@ -150,13 +152,19 @@ export class Sending {
     collectAhead(moves, this.#uid)
     await prepared
     await this.#destination.call('prepare-hold', {}, Nothing)
-    // That took a quarter of a second, in which pages and files changed.
-    await Promise.all([this.#memory.lastOfAll(), this.#files.keepHotOnce()])
+    await this.#lookAtLast()
     // Last of all: when it is done, who connects by way of the destination waits.
     await this.#destination.call('await-new', {}, Nothing)
     // Not earlier: until here it is the pod, and who speaks with it, that would wait. Now it is who connects.
     review(moves)
     await this.#handOver.sendNewOn(this.#pod.sandboxPid)
+  }
+
+  /** The hold took a quarter of a second to prepare, in which pages and files changed. */
+  async #lookAtLast(): Promise<void> {
+    await Promise.all([this.#memory.lastOfAll(), this.#files.keepHotOnce()])
+    for (let more = 0; more < looksMore && (await this.#memory.isInDoubt()); more++)
+      await Promise.all([this.#memory.lookAgain(), this.#files.keepHotOnce()])
   }
 
   async #openStreams(bundles: Record<string, string>): Promise<void> {

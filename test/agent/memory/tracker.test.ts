@@ -49,6 +49,12 @@ describe('a tracker', () => {
     tracker.close()
   })
 
+  it('says whether somebody came since the last round', async () => {
+    const tracker = trackerThat(`came) echo '{"came":true}';;`)
+    expect(await tracker.came()).to.equal(true)
+    tracker.close()
+  })
+
   it('is no good when a page is missing', async () => {
     const tracker = trackerThat(`final) echo '{"listed":true}'; echo '{"final":true,"missing":2,"bytes":5,"sent":3}';;`)
     expect(await failureOf(tracker.final().complete)).to.match(/2 pages never reached the destination/)

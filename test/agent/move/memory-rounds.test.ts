@@ -25,7 +25,18 @@ function scene(copies: readonly number[], request: Partial<MoveRequest> = {}, co
   const told: MoveFacts = {}
   const did: string[] = []
   const later: boolean[] = []
-  const memory = { rounds, bytes: 7, lazy: true, broken: undefined, cannotStay: undefined, round, ...copied }
+  const lookAgain = async (): Promise<void> => void did.push('looks again')
+  const memory = {
+    rounds,
+    bytes: 7,
+    lazy: true,
+    broken: undefined,
+    cannotStay: undefined,
+    isInDoubt: async () => false,
+    round,
+    lookAgain,
+    ...copied,
+  }
   const rest = {
     dumpOptions: () => ({ skip: '/skip' }),
     close: () => did.push('closed'),
@@ -81,6 +92,18 @@ describe('the memory of a pod that moves', () => {
     expect([more.made(), none.made()]).to.deep.equal([5, 2])
     expect(more.told.preCopy?.rounds).to.have.length(5)
     expect(more.told.preCopy?.reason).to.equal('converged: 1.0 MB in round 3')
+  })
+
+  it('is looked at again as a part of the last round, if that leaves a doubt', async () => {
+    const [doubt, none, whole] = [scene([500, 1], {}, { isInDoubt: async () => true }), scene([500, 1]), scene([])]
+    for (const { ahead } of [doubt, none, whole]) await ahead()
+    expect(await Promise.all([doubt, none, whole].map(({ of }) => of.isInDoubt()))).to.deep.equal([true, false, false])
+    const before = doubt.made()
+    await doubt.of.lookAgain()
+    await whole.of.lookAgain()
+    expect(doubt.did).to.deep.equal(['looks again'])
+    expect([doubt.made(), doubt.told.preCopy?.rounds.length]).to.deep.equal([before, before])
+    expect(whole.told.preCopy).to.deep.equal({ rounds: [], reason: 'no tracker here' })
   })
 
   it('makes no last round that would find everything again, but after paced ones', async () => {
