@@ -10,6 +10,8 @@ export interface FlowOptions {
   /** Flows of each kind. */
   count: number
   periodMs: number
+  /** Besides, flows that ask every 2 ms. */
+  busy: number
   proxyMode: ProxyMode
   podNetwork: PodNetworkKind
   stack: Stack
@@ -27,6 +29,7 @@ export function flowOptions(args: readonly string[]): FlowOptions {
       moves: { type: 'string', default: '10' },
       count: { type: 'string', default: '10' },
       'period-ms': { type: 'string' },
+      busy: { type: 'string', default: '8' },
       proxy: { type: 'string', default: 'nftables' },
       network: { type: 'string', default: 'routed' },
       stack: { type: 'string', default: 'ipv4' },
@@ -43,6 +46,7 @@ export function flowOptions(args: readonly string[]): FlowOptions {
     moves: positive('--moves', values.moves),
     count: positive('--count', values.count),
     periodMs: values['period-ms'] === undefined ? usualPeriodMs[stack] : positive('--period-ms', values['period-ms']),
+    busy: positive('--busy', values.busy),
     proxyMode: values.proxy,
     podNetwork: podNetworkOf(values.network),
     stack,

@@ -17,8 +17,16 @@ function roots(cgroup: string): string[] {
 
 // Children before parents.
 function treeOf(folder: string): string[] {
-  const children = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory())
-  return [...children.flatMap((child) => treeOf(join(folder, child.name))), folder]
+  return [...foldersIn(folder).flatMap((name) => treeOf(join(folder, name))), folder]
+}
+
+/** Of one that its owner has just removed: none. */
+function foldersIn(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
+  } catch {
+    return []
+  }
 }
 
 function allFolders(cgroup: string): string[] {

@@ -36,7 +36,11 @@ export interface KindOptions {
   /** Number of the node where the pod is when the flows begin. */
   startNode: number
   nodes: number
+  /** Besides, so many that ask every 2 ms. */
+  busy?: number
 }
+
+const busyPeriodMs = 2
 
 /** The same kinds for each family that the lab has. */
 export function ordersOf(families: readonly Addresses[], options: KindOptions): Map<Origin, Order[]> {
@@ -53,6 +57,16 @@ export function ordersOf(families: readonly Addresses[], options: KindOptions): 
     clientsOutside(add, addresses, places, options)
     ownFlows(add, addresses, places)
   }
+  const [first] = families
+  if (first && options.busy)
+    orders.get('outside')?.push({
+      kind: 'outside->service busy',
+      mode: 'request',
+      address: first.serviceIp,
+      port: 7000,
+      count: options.busy,
+      periodMs: busyPeriodMs,
+    })
   return orders
 }
 
