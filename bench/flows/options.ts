@@ -10,7 +10,7 @@ export interface FlowOptions {
   /** Flows of each kind. */
   count: number
   periodMs: number
-  /** Besides, flows that ask every 2 ms. */
+  /** Besides, flows that ask every 2 ms; 0: none. */
   busy: number
   proxyMode: ProxyMode
   podNetwork: PodNetworkKind
@@ -46,7 +46,7 @@ export function flowOptions(args: readonly string[]): FlowOptions {
     moves: positive('--moves', values.moves),
     count: positive('--count', values.count),
     periodMs: values['period-ms'] === undefined ? usualPeriodMs[stack] : positive('--period-ms', values['period-ms']),
-    busy: positive('--busy', values.busy),
+    busy: values.busy === '0' ? 0 : positive('--busy', values.busy),
     proxyMode: values.proxy,
     podNetwork: podNetworkOf(values.network),
     stack,

@@ -18,7 +18,7 @@ export interface PreCopy {
   dumpOptions(container: string): Pick<DumpFolders, 'skip' | 'parent'>
   /** One more round, without a judgement. */
   round(): Promise<void>
-  /** Somebody came since the last look who may have written to shared memory unseen: the freeze would compare it. A look takes less than that. */
+  /** Somebody came since the last look who may have written to shared memory unseen: the freeze would compare it. */
   isInDoubt(): Promise<boolean>
   /** As a part of the last round. */
   lookAgain(): Promise<void>

@@ -12,7 +12,8 @@ export function isBadTime(move: Move, atMs: number): boolean {
   const stepAt = (...names: string[]): number | undefined => move.steps.find(({ step }) => names.includes(step))?.atMs
   if (stepAt('held', 'frozen') === undefined) return false
   const overMs = stepAt('resumed', 'thawed')
-  return overMs === undefined ? waits(move) : atMs < overMs + serveFirstMs
+  // By the other node's clock, which may be far ahead.
+  return overMs === undefined ? waits(move) : Math.abs(atMs - overMs) < serveFirstMs
 }
 
 export async function untilGoodTime(find: () => Move | undefined): Promise<void> {

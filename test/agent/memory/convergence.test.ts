@@ -1,7 +1,7 @@
 // When rounds of copying ahead end.
 import { expect } from 'chai'
 import { endOfRounds, isShort } from '../../../src/agent/memory/convergence.ts'
-import { toRound } from '../../../src/agent/memory/memory-ahead.ts'
+import { toRound, withMore } from '../../../src/agent/memory/memory-ahead.ts'
 
 const limits = { maximumRounds: 5, thresholdMB: 64 }
 const rounds = (...copied: number[]) =>
@@ -54,5 +54,8 @@ describe('rounds of copying ahead', () => {
     const round = { round: 2, pages: 768, copiedMB: 3, sentMB: 1.25, dirtyRateMBps: 5, durationMs: 500 }
     expect(toRound(2, answers, 500, 600)).to.deep.equal(round)
     expect(toRound(1, answers, 500, 600).dirtyRateMBps, 'of the first, which copies all').to.equal(0)
+    const twice = withMore(round, round)
+    expect([twice.round, twice.pages, twice.copiedMB, twice.durationMs]).to.deep.equal([2, 2 * round.pages, 2 * round.copiedMB, 1000])
+    expect([twice.sentMB, twice.dirtyRateMBps]).to.deep.equal([2 * round.sentMB, round.dirtyRateMBps])
   })
 })

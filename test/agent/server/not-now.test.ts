@@ -19,6 +19,7 @@ describe('what a node tells of a move', () => {
     ['not while it is granted', true, move('source', 'granted', { held: now, frozen: now, granted: now })],
     ['not while it has just resumed', true, move('destination', 'committed', { held: now - 300, resumed: now - 100 })],
     ['at once when those who waited have been served', false, move('destination', 'committed', { held: now - 600, resumed: now - 200 })],
+    ['at once when the other node says so by a clock far ahead', false, move('source', 'committed', { held: now, resumed: now + 60_000 })],
     ['not while it is thawed by a move that goes back', true, move('source', 'aborted', { held: now, frozen: now })],
     ['not while it has just been thawed', true, move('source', 'aborted', { held: now - 300, thawed: now - 100 })],
     ['at once when it has gone back', false, move('destination', 'aborted', { held: now - 300 })],
